@@ -1,0 +1,39 @@
+"""The options' ranges, in one place, and the sentences for values outside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from talking_face.errors import OptionInvalid
+
+MAX_SAMPLES = 6
+MAX_DIVERSITY = 1.5
+MAX_POSE_STRENGTH = 2.0
+MAX_SEED = 2**31 - 1
+SIZES = (64, 4096)  # pixels, smallest and largest output
+
+
+def sample_indices(samples: int | Sequence[int]) -> list[int]:
+    """The indices asked for, 1 to 6 of them.
+
+    Raises:
+        OptionInvalid.
+    """
+    indices = list(range(samples)) if isinstance(samples, int) else [int(i) for i in samples]
+    if not 1 <= len(indices) <= MAX_SAMPLES or min(indices) < 0:
+        raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples; they are numbered from 0.")
+    return indices
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise OptionInvalid unless low <= value <= high."""
+    if not low <= value <= high:
+        raise OptionInvalid(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+
+
+def check_framing(framing: str, size: int | None) -> None:
+    """Raise OptionInvalid unless these are a framing and an output size."""
+    if framing not in ("crop", "photo"):
+        raise OptionInvalid(f'The framing must be "crop" or "photo", not "{framing}".')
+    if size is not None:
+        check_range("The output size", size, *SIZES)
