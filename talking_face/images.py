@@ -1,0 +1,201 @@
+"""Reading photos: whatever a phone or the web gives becomes one plain array.
+
+Knows files and colour, nothing about faces. The file is never changed.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from talking_face.errors import PhotoUnreadable
+
+MIN_SIDE = 64  # pixels; a face in less has nothing to animate
+MAX_SIDE = 8192  # pixels; the 48 and 50 megapixel photos of phones are 8064 and 8160 wide
+BACKDROP = (128, 128, 128)  # behind transparent pixels: neutral, so that edges don't glow
+
+# Photo formats only. Pillow also reads vector files by starting other programs, which an upload
+# must not be able to ask for.
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
+ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
+
+PhotoSource = str | Path | bytes | Image.Image | np.ndarray
+
+# What Pillow and its codecs raise on damaged files.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+pillow_heif.register_heif_opener()
+logger = logging.getLogger(__name__)
+
+
+def load_photo(source: PhotoSource) -> np.ndarray:
+    """Read a photo as it is meant to be seen.
+
+    Honours EXIF rotation and embedded colour profiles (the result is sRGB), puts transparent pixels
+    on grey, takes the first frame of an animation, and brings grey, palette, CMYK and 16-bit images
+    to 8-bit RGB.
+
+    Args:
+        source: a path, the bytes of an image file, a Pillow image, or an array: (H, W), (H, W, 1),
+            (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16, bool, or float in 0–1.
+
+    Returns:
+        A new (H, W, 3) uint8 array, RGB.
+
+    Raises:
+        PhotoUnreadable: no such file, not an image, damaged, or with sides outside 64–8192 pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _flatten(_from_array(source), "The photo")
+    if isinstance(source, Image.Image):
+        return _flatten(source, "The photo")
+    if isinstance(source, bytes):
+        return _flatten(_open(source, "The photo"), "The photo")
+    path = Path(source)
+    return _flatten(_open(_read(path), path.name), path.name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PhotoUnreadable(f"There is no photo {path}. Check the path.") from error
+    except IsADirectoryError as error:
+        raise PhotoUnreadable(f"{path} is a folder. Give the path of one photo.") from error
+    except OSError as error:
+        raise PhotoUnreadable(f"The photo can't be opened: {error}. Check the path.") from error
+    except ValueError as error:
+        raise PhotoUnreadable(f"{path!s:.80} is not a path ({error}). Check the path.") from error
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Read the header only: the size is judged before a pixel is decoded."""
+    if not data:
+        raise PhotoUnreadable(f"{name} is empty. Use another copy of the photo.")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoUnreadable(
+            f"{name} is too large to decode safely: at most {MAX_SIDE} pixels on each side. "
+            "Scale it down."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise PhotoUnreadable(f"{name} is not an image that can be read. {ADVICE}") from error
+    except DAMAGE as error:
+        raise PhotoUnreadable(f"{name} is damaged ({error}). Use another copy.") from error
+
+
+def _flatten(image: Image.Image, name: str) -> np.ndarray:
+    """Pillow image of any mode → (H, W, 3) uint8 sRGB, upright."""
+    width, height = image.size
+    if max(width, height) > MAX_SIDE:
+        raise PhotoUnreadable(
+            f"{name} is {width} × {height} pixels, more than can be decoded safely: at most "
+            f"{MAX_SIDE} on each side. Scale it down."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise PhotoUnreadable(
+            f"{name} is only {width} × {height} pixels: at least {MIN_SIDE} on each side are "
+            "needed. Use a larger photo."
+        )
+    try:
+        image.load()
+    except DAMAGE as error:
+        raise PhotoUnreadable(
+            f"{name} is truncated or damaged ({error}). Use another copy."
+        ) from error
+    try:
+        image = _upright(image)
+        if image.has_transparency_data:
+            pixels = _to_srgb(image.convert("RGBA"))
+            image = Image.new("RGBA", pixels.size, (*BACKDROP, 255))
+            image.alpha_composite(pixels)
+        elif image.mode.startswith(("I", "F")):
+            image = _from_array(_to_unit_range(np.asarray(image)))
+        else:
+            image = _to_srgb(image if image.mode in ("RGB", "CMYK") else image.convert("RGB"))
+        return np.array(image.convert("RGB"))
+    except ValueError as error:
+        raise PhotoUnreadable(f"{name} has a colour mode that is not known. {ADVICE}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except DAMAGE as error:
+        logger.warning("damaged EXIF data, rotation ignored: %s", error)
+        return image
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """RGB, RGBA or CMYK → the same or RGB, in sRGB.
+
+    Phones write Display P3, print shops CMYK: read without its profile, a photo has wrong colours.
+    """
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image
+    target = "RGBA" if image.mode == "RGBA" else "RGB"
+    try:
+        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(embedded):
+            return image
+        converted = ImageCms.profileToProfile(
+            image, embedded, ImageCms.createProfile("sRGB"), outputMode=target
+        )
+    except (ImageCms.PyCMSError, OSError) as error:
+        logger.warning("unusable colour profile ignored: %s", error)
+        return image
+    assert converted is not None  # only with inPlace=True
+    return converted
+
+
+def _to_unit_range(pixels: np.ndarray) -> np.ndarray:
+    """Grey of 16 or 32 bits or float, (H, W) → float32 in 0–1.
+
+    Such files don't say what white is; it is the smallest of the usual full scales that holds them.
+    """
+    top = float(pixels.max(initial=0.0))
+    white = next((scale for scale in (1.0, 255.0, 65535.0) if top <= scale), top)
+    if np.issubdtype(pixels.dtype, np.integer):
+        white = max(white, 65535.0)
+    return (pixels / np.float32(white)).clip(0.0, 1.0).astype(np.float32)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise PhotoUnreadable(
+            f"An array of shape {array.shape} is not a photo. Use (H, W, 3) RGB, (H, W, 4) RGBA or "
+            "(H, W) grey."
+        )
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype == np.uint16:
+        array = (array.astype(np.uint32) + 128) // 257
+    elif np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 1:
+            raise PhotoUnreadable("A photo given as floating-point numbers must lie in 0–1.")
+        array = np.rint(array * 255)
+    elif array.dtype != np.uint8:
+        raise PhotoUnreadable(
+            f"An array of {array.dtype} is not a photo. Use uint8, uint16, or float in 0–1."
+        )
+    return Image.fromarray(np.ascontiguousarray(array, dtype=np.uint8))

@@ -1,0 +1,102 @@
+"""What several test modules share: material of assets/, synthetic signals, a browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from talking_face.audio import SAMPLE_RATE, Recording
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@pytest.fixture(scope="session")
+def portraits() -> list[Path]:
+    """Every portrait of assets/, the photographs and the drawn face."""
+    return sorted((ASSETS / "portraits").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Path:
+    """The photograph that tests use when one will do: frontal, mouth closed."""
+    return ASSETS / "portraits" / "woman_long_hair.jpg"
+
+
+@pytest.fixture(scope="session")
+def recordings() -> list[Path]:
+    """Every recording of assets/."""
+    return sorted((ASSETS / "recordings").iterdir())
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """The recording that tests use when one will do: one synthesised sentence."""
+    return ASSETS / "recordings" / "boat.wav"
+
+
+@pytest.fixture
+def tone() -> Recording:
+    """One second of a 440 Hz tone, half of full scale."""
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    return Recording((0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32))
+
+
+@pytest.fixture
+def silence() -> Recording:
+    """Two seconds of digital silence."""
+    return Recording(np.zeros(2 * SAMPLE_RATE, dtype=np.float32))
+
+
+@pytest.fixture
+def moving_frames() -> list[np.ndarray]:
+    """25 frames (96, 128, 3) uint8 RGB: a bright square that moves right on a colour ramp."""
+    y, x = np.mgrid[0:96, 0:128]
+    ramp = np.stack([x + 40, y + 60, 200 - x], axis=-1).astype(np.uint8)
+    frames = []
+    for step in range(25):
+        frame = ramp.copy()
+        frame[40:56, 4 * step : 4 * step + 16] = 250
+        frames.append(frame)
+    return frames
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+    """Debian's chromium, headless, driven by selenium; talks to this machine alone."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver aren't installed (apt-get install chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        "--disable-dev-shm-usage --autoplay-policy=no-user-gesture-required"
+    ).split():
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    os.environ.setdefault("SE_AVOID_STATS", "true")
+    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        yield started
+    finally:
+        started.quit()
+
+
+@pytest.fixture(scope="session")
+def page() -> Iterator[str]:
+    """The web page, served by this process; yields its address."""
+    import app
+
+    demo = app.create_demo()
+    options = app.launch_options() | {"inbrowser": False, "quiet": True}
+    _, address, _ = demo.launch(**options, prevent_thread_lock=True, server_name="127.0.0.1")
+    try:
+        yield address.rstrip("/")
+    finally:
+        demo.close()

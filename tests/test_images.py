@@ -1,0 +1,272 @@
+"""Reading photos: every format gives the same picture, every bad file one plain sentence."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from talking_face.errors import PhotoUnreadable
+from talking_face.images import BACKDROP, MAX_SIDE, MIN_SIDE, load_photo
+
+HEIGHT, WIDTH = 80, 120
+ORIENTATION = 0x0112  # EXIF tag
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """(80, 120, 3) uint8: smooth colour ramps, a different one on each side."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([x * 2, y * 3, (x + y)], axis=-1).astype(np.uint8)
+
+
+def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("PPM", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("JPEG", {"quality": 95, "subsampling": 0}, 4),
+        ("JPEG2000", {}, 1),
+        ("HEIF", {"quality": 95, "chroma": 444}, 6),
+        ("AVIF", {"quality": 95, "subsampling": "4:4:4"}, 6),
+    ],
+)
+def test_every_format_gives_the_same_picture(picture, file_format, options, tolerance):
+    read = load_photo(encoded(Image.fromarray(picture), file_format, **options))
+    assert read.shape == picture.shape
+    assert read.dtype == np.uint8
+    assert np.abs(read.astype(int) - picture).max() <= tolerance
+
+
+def test_every_kind_of_source_gives_the_same_picture(picture, tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(picture).save(path)
+    for source in (path, str(path), path.read_bytes(), Image.open(path), picture):
+        assert np.array_equal(load_photo(source), picture)
+
+
+def test_the_result_is_a_copy(picture):
+    before = picture.copy()
+    load_photo(picture)[:] = 0
+    assert np.array_equal(picture, before)
+
+
+def test_the_file_is_not_changed(picture, tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(picture).save(path, exif=exif)
+    before, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    load_photo(path)
+    assert path.read_bytes() == before
+    assert path.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, lambda a: a.transpose(1, 0, 2)),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: np.rot90(a, 2).transpose(1, 0, 2)),
+        (8, np.rot90),
+    ],
+)
+def test_exif_rotation_is_honoured(picture, orientation, turned):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = encoded(Image.fromarray(picture), "PNG", exif=exif)
+    assert np.array_equal(load_photo(data), turned(picture))
+
+
+def test_exif_rotation_of_heic_is_honoured_once(picture):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    read = load_photo(encoded(Image.fromarray(picture), "HEIF", quality=95, exif=exif.tobytes()))
+    assert read.shape == (WIDTH, HEIGHT, 3)
+    assert np.abs(read.astype(int) - np.rot90(picture, -1)).mean() < 3
+
+
+def test_transparent_pixels_become_grey(picture):
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, dtype=np.uint8)
+    alpha[:40] = 0
+    rgba = np.concatenate([picture, alpha], axis=2)
+    for source in (rgba, Image.fromarray(rgba), encoded(Image.fromarray(rgba), "PNG")):
+        read = load_photo(source)
+        assert (read[:40] == BACKDROP).all()
+        assert np.array_equal(read[40:], picture[40:])
+
+
+def test_palette_with_a_transparent_colour():
+    image = Image.new("P", (WIDTH, HEIGHT), 0)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.paste(1, (0, 0, 60, HEIGHT))
+    read = load_photo(encoded(image, "PNG", transparency=0))
+    assert (read[:, :60] == (200, 100, 50)).all()
+    assert (read[:, 60:] == BACKDROP).all()
+
+
+def test_grey_of_8_and_16_bits_agree():
+    ramp = np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))
+    grey8 = load_photo(encoded(Image.fromarray(ramp), "PNG"))
+    deep = ramp.astype(np.uint16) * 257
+    for source in (deep, Image.fromarray(deep), encoded(Image.fromarray(deep), "PNG")):
+        assert np.array_equal(load_photo(source), grey8)
+    assert np.array_equal(grey8, np.repeat(ramp[..., None], 3, axis=2))
+
+
+def test_grey_arrays_with_and_without_a_channel(picture):
+    grey = picture[..., 0]
+    assert np.array_equal(load_photo(grey), load_photo(grey[..., None]))
+
+
+def test_float_and_bool_arrays(picture):
+    assert np.array_equal(load_photo(picture / 255.0), picture)
+    mask = picture[..., 0] > 100
+    assert np.array_equal(load_photo(mask)[..., 1], mask * 255)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "1", "LA", "PA", "F", "I"])
+def test_unusual_modes(picture, mode):
+    image = Image.fromarray(picture)
+    image = image.convert("P").convert(mode) if mode == "PA" else image.convert(mode)
+    read = load_photo(image)
+    assert read.shape == picture.shape
+    assert np.corrcoef(read[..., 1].ravel(), np.asarray(image.convert("L")).ravel())[0, 1] > 0.7
+
+
+def test_cmyk_jpeg_keeps_its_colours():
+    red = Image.new("RGB", (WIDTH, HEIGHT), (200, 30, 40)).convert("CMYK")
+    assert np.abs(load_photo(encoded(red, "JPEG")).astype(int) - (200, 30, 40)).max() < 6
+
+
+def test_a_colour_profile_is_applied(picture):
+    """A profile whose red and blue primaries are exchanged, on a picture stored as BGR."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exchanged = srgb.replace(b"rXYZ", b"xXYZ").replace(b"bXYZ", b"rXYZ").replace(b"xXYZ", b"bXYZ")
+    exchanged = exchanged.replace("sRGB".encode("utf-16-be"), "BGRs".encode("utf-16-be"))
+    stored = Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
+    read = load_photo(encoded(stored, "PNG", icc_profile=exchanged))
+    assert np.abs(read.astype(int) - picture).max() <= 3
+    assert np.array_equal(load_photo(encoded(stored, "PNG", icc_profile=srgb)), np.asarray(stored))
+
+
+def test_a_damaged_colour_profile_is_ignored(picture):
+    data = encoded(Image.fromarray(picture), "PNG", icc_profile=b"not a profile")
+    assert np.array_equal(load_photo(data), picture)
+
+
+def test_first_frame_of_an_animation(picture):
+    other = Image.fromarray(255 - picture)
+    data = encoded(
+        Image.fromarray(picture), "WEBP", save_all=True, append_images=[other], lossless=True
+    )
+    assert np.array_equal(load_photo(data), picture)
+
+
+@pytest.mark.parametrize("size", [(MIN_SIDE, MIN_SIDE), (MAX_SIDE, MIN_SIDE)])
+def test_smallest_and_largest_sides_are_read(size):
+    assert load_photo(Image.new("RGB", size, "teal")).shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("size", [(MIN_SIDE - 1, 200), (200, MIN_SIDE - 1), (MAX_SIDE + 1, 100)])
+def test_too_small_or_too_large_says_the_size(size):
+    with pytest.raises(PhotoUnreadable, match=f"{size[0]} × {size[1]}"):
+        load_photo(encoded(Image.new("RGB", size), "PNG"))
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header promises that many pixels."""
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    buffer = io.BytesIO(b"\x89PNG\r\n\x1a\n")
+    buffer.seek(0, io.SEEK_END)
+    PngImagePlugin.putchunk(buffer, b"IHDR", header)
+    PngImagePlugin.putchunk(buffer, b"IDAT", b"")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("size", [(100_000, 100_000), (12_000, 9_000)])
+@pytest.mark.parametrize("warnings_are", ["ignore", "error"])
+def test_decompression_bomb(size, warnings_are):
+    with warnings.catch_warnings():
+        warnings.simplefilter(warnings_are)
+        with pytest.raises(PhotoUnreadable, match="Scale it down"):
+            load_photo(png_that_claims(*size))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])
+def test_truncated_file(picture, file_format):
+    data = encoded(Image.fromarray(picture), file_format)
+    for part in (0.02, 0.5, 0.9):
+        with pytest.raises(PhotoUnreadable):
+            load_photo(data[: int(len(data) * part)])
+
+
+def test_damaged_bytes_never_end_in_another_error(picture):
+    rng = np.random.default_rng(0)
+    refused = 0
+    for file_format in ("PNG", "JPEG", "WEBP", "GIF", "HEIF", "AVIF", "BMP"):
+        data = np.frombuffer(encoded(Image.fromarray(picture), file_format), dtype=np.uint8)
+        for _ in range(40):
+            damaged = data.copy()
+            damaged[rng.integers(0, len(data), size=4)] = rng.integers(0, 256, size=4)
+            try:
+                load_photo(damaged.tobytes())
+            except PhotoUnreadable:
+                refused += 1
+    assert refused > 50
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello, I am a text", b"<svg xmlns='x'/>", b"%!PS-Adobe-3.0 EPSF-3.0", b"\0" * 99],
+)
+def test_not_an_image(content, tmp_path):
+    path = tmp_path / "notes.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PhotoUnreadable, match=r"notes\.jpg"):
+        load_photo(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(PhotoUnreadable, match="There is no photo"):
+        load_photo(tmp_path / "nobody.jpg")
+    with pytest.raises(PhotoUnreadable, match="is a folder"):
+        load_photo(str(tmp_path))
+    with pytest.raises(PhotoUnreadable):
+        load_photo("nul\0byte.jpg")
+    with pytest.raises(PhotoUnreadable):
+        load_photo(Path("x" * 5000))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((99, 99, 2), np.uint8),
+        np.zeros((1, 99, 99, 3), np.uint8),
+        np.zeros(99, np.uint8),
+        np.zeros((99, 99, 3), np.int64),
+        np.zeros((99, 99, 3), complex),
+        np.full((99, 99, 3), 255.0),
+        np.full((99, 99, 3), np.nan),
+        np.full((99, 99, 3), -0.5),
+        np.zeros((0, 99, 3), np.uint8),
+    ],
+)
+def test_arrays_that_are_not_photos(array):
+    with pytest.raises(PhotoUnreadable):
+        load_photo(array)
