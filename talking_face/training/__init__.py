@@ -1,0 +1,1 @@
+"""Training and evaluation; nothing in here is imported by the demo."""

@@ -1,0 +1,132 @@
+"""The registry of weight files: what the package ships, under which licence, and how it was made.
+
+Knows where weights lie and what their bytes must be; knows nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from talking_face.errors import WeightsCorrupt, WeightsMissing
+
+WEIGHTS_VARIABLE = "TALKING_FACE_WEIGHTS"  # environment variable naming another folder
+_SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+
+
+@dataclass(frozen=True)
+class WeightSpec:
+    """Everything about one set of weights.
+
+    Attributes:
+        licence: the terms that it ships under.
+        build: the command that made the files.
+        files: file name -> sha256; several files are shards that together hold the tensors.
+    """
+
+    licence: str
+    build: str
+    files: dict[str, str]
+
+
+WEIGHTS: dict[str, WeightSpec] = {
+    "face_model": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.face_model --cache CACHE",
+        files={
+            "face_model.safetensors": "ede4baf8cb8aaccb69da9558efcee92bb46358cf3c82888e4e1d37dad23708b5",  # noqa: E501
+        },
+    ),
+    "teeth": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.teeth --portraits FOLDER",
+        files={
+            "teeth.safetensors": "a135ea5517080a68c7035f98a85464e0964e15be6def88919024256d61fdda2b",
+        },
+    ),
+    "idle": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.idle --cache CACHE",
+        files={
+            "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
+        },
+    ),
+    "speech_encoder": WeightSpec(
+        licence="MIT, copyright OpenAI 2022 (Whisper tiny.en, encoder only): LICENSE-whisper",
+        build="python -m talking_face.training.encoder_weights ENCODER.safetensors",
+        files={
+            "speech_encoder-00001-of-00002.safetensors": "fc9e4d74aa34c4528b470c5f1bf42131720103284929555d721f34a672446b92",  # noqa: E501
+            "speech_encoder-00002-of-00002.safetensors": "23a8857b33c4792900fc41ea11d56f50534b7f0bbf485d59ec71c40a7171deef",  # noqa: E501
+        },
+    ),
+    "speech_positions": WeightSpec(
+        licence="MIT, as speech_encoder; averages over the training clips",
+        build="python -m talking_face.training.encoder_positions CLIPS",
+        files={
+            "speech_positions.safetensors": "5fc5dbe518369b6eafd14a71b2a804774f7c4032ad083b490bd8e320b3cf9382",  # noqa: E501
+        },
+    ),
+    "baseline": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.baseline --cache CACHE",
+        files={
+            "baseline.safetensors": "9c201109a5e401effd06641906c91d4788654b74c315c6870fd290740cfd16b0",  # noqa: E501
+        },
+    ),
+}
+
+
+def weights_folder() -> Path:
+    """The folder that holds the weights: $TALKING_FACE_WEIGHTS, or `weights/` of the project."""
+    return Path(os.environ.get(WEIGHTS_VARIABLE) or _SHIPPED)
+
+
+def load_weights(name: str) -> dict[str, np.ndarray]:
+    """Tensors of one entry of `WEIGHTS`.
+
+    Args:
+        name: a key of the registry.
+
+    Returns:
+        Tensor name -> array, in the precision in which it is stored.
+
+    Raises:
+        WeightsMissing: a file isn't there.
+        WeightsCorrupt: a file's checksum is wrong, or it can't be read.
+    """
+    spec = WEIGHTS[name]
+    tensors: dict[str, np.ndarray] = {}
+    for file, expected in spec.files.items():
+        path = weights_folder() / file
+        try:
+            _verify(path, expected)
+            tensors |= load_file(path)
+        except FileNotFoundError as error:
+            raise WeightsMissing(
+                f"The weight file {path} is missing. Restore it from the project's repository, "
+                f"or make it again with: {spec.build}"
+            ) from error
+        except (SafetensorError, OSError) as error:
+            raise WeightsCorrupt(
+                f"The weight file {path} can't be read ({error}). Restore it from the project's "
+                "repository."
+            ) from error
+    return tensors
+
+
+@cache
+def _verify(path: Path, expected: str) -> None:
+    """Check a file's sha256 once a process; raises WeightsCorrupt where it differs."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise WeightsCorrupt(
+            f"The weight file {path} is damaged: its checksum is {found[:12]}…, not "
+            f"{expected[:12]}…. Restore it from the project's repository."
+        )
