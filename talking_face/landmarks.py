@@ -1,0 +1,235 @@
+"""Finding the face: MediaPipe's 478-point face mesh on photos and on video frames.
+
+The mesh is the one vocabulary of geometry in this package: the face model is learned over it, the
+renderer deforms it, and the evaluation measures it. MediaPipe's wheel carries the models, so
+nothing is downloaded. Points are in pixels: x right, y down, z away from the camera, all in the
+scale of x (weak perspective).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from typing import Any
+
+import cv2
+import numpy as np
+
+N_LANDMARKS = 478
+N_MESH = 468  # the mesh proper; 468..477 are the two irises
+
+# Pairs of opposite inner-lip points (upper, lower), from the right corner of the mouth (on the
+# left of the image) to the left one. The corners themselves (78, 308) belong to both lips.
+INNER_LIP_UPPER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
+INNER_LIP_LOWER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+INNER_LIP_CORNERS = (78, 308)
+MOUTH_CORNERS = (61, 291)
+
+# Eyelid margins, outer corner to inner corner, for the eye on the image's left ("right" eye of the
+# person) and on the image's right.
+UPPER_LID = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133),
+    (263, 466, 388, 387, 386, 385, 384, 398, 362),
+)
+LOWER_LID = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362),
+)
+IRIS_CENTRE = (468, 473)
+IRIS_RING = ((469, 470, 471, 472), (474, 475, 476, 477))
+
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+
+
+def _face_mesh(static: bool, max_faces: int, confidence: float) -> Any:
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    return FaceMesh(
+        static_image_mode=static,
+        max_num_faces=max_faces,
+        refine_landmarks=True,
+        min_detection_confidence=confidence,
+        min_tracking_confidence=0.5,
+    )
+
+
+def _to_pixels(face: Any, height: int, width: int) -> np.ndarray:
+    points = np.array([(p.x, p.y, p.z) for p in face.landmark], dtype=np.float32)
+    return points * np.array([width, height, width], dtype=np.float32)
+
+
+def find_boxes(image: np.ndarray, confidence: float = 0.4) -> list[tuple[float, ...]]:
+    """Boxes of the faces in a still image by MediaPipe's detectors for near and for far faces.
+
+    The detectors see at most 192 pixels a side, so the photo is also searched in nine overlapping
+    tiles of half its size, for the small faces of a group.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+
+    Returns:
+        (x0, y0, x1, y1) in pixels, best first; a face is listed once.
+    """
+    from mediapipe.python.solutions.face_detection import FaceDetection
+
+    height, width = image.shape[:2]
+    views = [(0, 0, height, width)]
+    if max(height, width) > 384:
+        views += [
+            (height * i // 4, width * j // 4, height // 2, width // 2)
+            for i in range(3)
+            for j in range(3)
+        ]
+    found: list[tuple[float, tuple[float, ...]]] = []
+    for model in (0, 1):
+        with FaceDetection(confidence, model_selection=model) as detector:
+            for top, left, rows, columns in views:
+                view = np.ascontiguousarray(image[top : top + rows, left : left + columns])
+                for detection in detector.process(view).detections or []:
+                    box = detection.location_data.relative_bounding_box
+                    x0, y0 = left + box.xmin * columns, top + box.ymin * rows
+                    x1, y1 = x0 + box.width * columns, y0 + box.height * rows
+                    # The whole view goes first: a tile may cut a face at its edge.
+                    found.append((detection.score[0] + (rows == height), (x0, y0, x1, y1)))
+    kept: list[tuple[float, ...]] = []
+    for _, box in sorted(found, reverse=True):
+        if all(_overlap(box, other) < 0.3 for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Intersection over the smaller area."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    areas = [(q[2] - q[0]) * (q[3] - q[1]) for q in (a, b)]
+    return max(width, 0) * max(height, 0) / max(min(areas), 1e-6)
+
+
+def mesh_in_box(image: np.ndarray, box: tuple[float, ...]) -> np.ndarray | None:
+    """Landmarks (478, 3) of the face in a box, pixels of the whole image; None where none is.
+
+    The mesh network looks at a square of 2.2 box sizes, padded by repeating the border where the
+    photo ends, at no more than 512 px: the same view for a face of any size.
+    """
+    x0, y0, x1, y1 = box
+    half = 1.1 * max(x1 - x0, y1 - y0)
+    left, top = int((x0 + x1) / 2 - half), int((y0 + y1) / 2 - half)
+    side = max(int(2 * half), 2)
+    height, width = image.shape[:2]
+    inside = image[max(top, 0) : top + side, max(left, 0) : left + side]
+    if inside.size == 0:
+        return None
+    view = cv2.copyMakeBorder(
+        inside,
+        max(-top, 0),
+        max(top + side - height, 0),
+        max(-left, 0),
+        max(left + side - width, 0),
+        cv2.BORDER_REPLICATE,
+    )
+    scale = min(1.0, 512 / side)
+    view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    with _face_mesh(True, 1, 0.2) as mesh:
+        found = mesh.process(view).multi_face_landmarks
+    if not found:
+        return None
+    points = _to_pixels(found[0], *view.shape[:2]) / np.float32(scale)
+    return points + np.array([left, top, 0], dtype=np.float32)
+
+
+def detect_faces(image: np.ndarray) -> list[np.ndarray]:
+    """Landmarks of every face in a still image, the largest first.
+
+    Args:
+        image: (H, W, 3) uint8 RGB of any size.
+
+    Returns:
+        One (478, 3) float32 array a face, pixels of the image.
+    """
+    image = np.ascontiguousarray(image)
+    height, width = image.shape[:2]
+    # A face that fills the photo is beyond what the detectors know: show it with a margin.
+    margin = max(height, width) // 3
+    padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    boxes = find_boxes(image) or [
+        (x0 - margin, y0 - margin, x1 - margin, y1 - margin)
+        for x0, y0, x1, y1 in find_boxes(padded)
+    ]
+    if not boxes:
+        boxes = [(width * 0.25, height * 0.2, width * 0.75, height * 0.8)]
+    faces = [face for box in boxes if (face := mesh_in_box(image, box)) is not None]
+    return sorted(faces, key=lambda face: -float(interocular(face)))
+
+
+def track_face(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Landmarks of the one face of a video, frame by frame.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB frames in order.
+
+    Yields:
+        (478, 3) float32 landmarks in pixels for each frame; all NaN where the face was lost.
+    """
+    with _face_mesh(False, 1, 0.3) as mesh:
+        for frame in frames:
+            height, width = frame.shape[:2]
+            found = mesh.process(np.ascontiguousarray(frame)).multi_face_landmarks
+            if found:
+                yield _to_pixels(found[0], height, width)
+            else:
+                yield np.full((N_LANDMARKS, 3), np.nan, dtype=np.float32)
+
+
+def mesh_triangles() -> np.ndarray:
+    """The triangles of MediaPipe's tessellation, which MediaPipe lists by its edges.
+
+    Every three points joined by edges are a triangle, except the two (at the wings of the nose)
+    that are only enclosed by three others.
+
+    Returns:
+        (852, 3) int32 indices into the 468 mesh points.
+    """
+    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+
+    joined: dict[int, set[int]] = defaultdict(set)
+    for a, b in FACEMESH_TESSELATION:
+        joined[a].add(b)
+        joined[b].add(a)
+    cliques = sorted(
+        {tuple(sorted((a, b, c))) for a in joined for b in joined[a] for c in joined[a] & joined[b]}
+    )
+    shared = Counter(edge for clique in cliques for edge in combinations(clique, 2))
+    faces = [c for c in cliques if any(shared[edge] < 3 for edge in combinations(c, 2))]
+    return np.array(faces, dtype=np.int32)
+
+
+def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
+    """Inner-lip opening over the inter-ocular distance.
+
+    Args:
+        landmarks: (..., 478, 3) in any unit.
+
+    Returns:
+        (...) float: mean vertical gap of the three middle inner-lip pairs, in inter-ocular
+        distances (outer eye corners, 33 to 263).
+    """
+    upper, lower = list(INNER_LIP_UPPER[3:6]), list(INNER_LIP_LOWER[3:6])
+    gap = np.linalg.norm(landmarks[..., lower, :2] - landmarks[..., upper, :2], axis=-1).mean(-1)
+    return gap / interocular(landmarks)
+
+
+def mouth_width(landmarks: np.ndarray) -> np.ndarray:
+    """Distance of the mouth's corners over the inter-ocular distance, (...) float."""
+    a, b = MOUTH_CORNERS
+    width = np.linalg.norm(landmarks[..., a, :2] - landmarks[..., b, :2], axis=-1)
+    return width / interocular(landmarks)
+
+
+def interocular(landmarks: np.ndarray) -> np.ndarray:
+    """Distance of the outer eye corners (33 and 263) in the unit of the landmarks, (...) float."""
+    return np.linalg.norm(landmarks[..., 33, :] - landmarks[..., 263, :], axis=-1)

@@ -1,0 +1,80 @@
+"""What the painters share: soft masks, smooth ramps, and laying colour into a part of a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+
+def smoothstep(x: Any, low: float, high: float) -> Any:
+    """0 below `low`, 1 above `high`, the cubic with flat ends between; of an array or a number."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def polygon_mask(points: np.ndarray, height: int, width: int, softness: float) -> np.ndarray:
+    """Soft inside of a polygon.
+
+    Args:
+        points: (n, 2) pixels, fractions allowed.
+        softness: standard deviation of the edge's blur, pixels; at least 0.6 is used.
+
+    Returns:
+        (height, width) float32 0..1.
+    """
+    mask = np.zeros((height, width), dtype=np.uint8)
+    fixed = np.round(points * 16).astype(np.int32)
+    cv2.fillPoly(mask, [fixed[:, None]], (255,), lineType=cv2.LINE_AA, shift=4)
+    return cv2.GaussianBlur(mask, (0, 0), max(0.6, softness)).astype(np.float32) / 255
+
+
+def region_around(frame: np.ndarray, points: np.ndarray, pad: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a frame around some points, as a view, and its left top corner (x, y).
+
+    The view is empty where the points lie outside the frame.
+    """
+    corner = np.maximum(np.floor(points.min(0)).astype(int) - pad, 0)
+    end = np.maximum(np.ceil(points.max(0)).astype(int) + pad, 0)
+    return frame[corner[1] : end[1], corner[0] : end[0]], corner
+
+
+def pixel_grid(region: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and y, (h, w) float32, of a region's pixels in the frame."""
+    height, width = region.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return x + np.float32(corner[0]), y + np.float32(corner[1])
+
+
+def blend(region: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
+    """Lay colour (h, w, 3) 0..255 over a region of a frame, in place; mask (h, w) 0..1."""
+    mixed = region + (colour.astype(np.float32) - region) * mask[..., None]
+    region[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+
+
+def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Look up an image at fractional places; beyond its border it repeats."""
+    return cv2.remap(
+        image,
+        np.asarray(x, dtype=np.float32),
+        np.asarray(y, dtype=np.float32),
+        cv2.INTER_CUBIC if image.dtype == np.uint8 else cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def spread(colour: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Fill the unknown pixels of an image (h, w, 3) float32 from the known ones around them."""
+    result = colour.copy()
+    filled = known.copy()
+    weight = known.astype(np.float32)
+    for sigma in (2, 4, 8, 16, 32, 64, 128, 256):
+        if filled.all():
+            break
+        total = cv2.GaussianBlur(weight, (0, 0), sigma)
+        value = cv2.GaussianBlur(colour * weight[..., None], (0, 0), sigma)
+        new = ~filled & (total > 0.02)
+        result[new] = value[new] / total[new][:, None]
+        filled |= new
+    return result

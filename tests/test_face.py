@@ -1,0 +1,75 @@
+"""Finding and fitting faces, and refusing what can't be animated."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound, WeightsMissing
+from talking_face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face_model import load_face_model
+from talking_face.images import load_photo
+from talking_face.insightface_pack import find_pack
+
+
+def fit(photo: np.ndarray, index: int | None = None) -> Face:
+    return fit_face(photo, find_faces(photo), load_face_model(), index)
+
+
+def test_every_portrait_is_fitted(portraits: list[Path]) -> None:
+    for path in portraits:
+        face = fit(load_photo(path))
+        again = face.pose.project(face.shape)
+        assert np.abs(again - face.landmarks).max() < 0.01, path.name
+        assert np.abs(face.angles).max() < 20, path.name
+
+
+@pytest.mark.parametrize("side", [96, 200, 1500])
+def test_size_of_the_photo_does_not_matter(portrait: Path, side: int) -> None:
+    photo = load_photo(portrait)
+    reference = fit(photo)
+    close = photo[100:500, 100:500]
+    scaled = cv2.resize(close, (side, side), interpolation=cv2.INTER_AREA)
+    face = fit(scaled)
+    assert np.isclose(face.pose.scale, reference.pose.scale * side / 400, rtol=0.06)
+    assert np.abs(face.angles - reference.angles).max() < 6
+
+
+def test_several_faces_largest_first_and_by_index(portrait: Path) -> None:
+    photo = load_photo(portrait)
+    small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    group = np.full((photo.shape[0], photo.shape[1] + small.shape[1], 3), 128, dtype=np.uint8)
+    group[: small.shape[0], : small.shape[1]] = small
+    group[:, small.shape[1] :] = photo
+    faces = find_faces(group)
+    assert len(faces) == 2
+    large, little = face_boxes(faces)
+    assert large[2] - large[0] > 1.7 * (little[2] - little[0])
+    assert fit(group, 1).landmarks[:, 0].max() < small.shape[1]
+    assert fit(group).landmarks[:, 0].min() > small.shape[1]
+    with pytest.raises(FaceIndexError, match="2 face"):
+        fit(group, 2)
+
+
+def test_no_face_and_tiny_face_say_so(portrait: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    with pytest.raises(NoFaceFound):
+        fit(noise)
+    tiny = cv2.resize(load_photo(portrait), (90, 90), interpolation=cv2.INTER_AREA)
+    with pytest.raises(FaceUnsuitable, match="too small"):
+        fit(tiny)
+
+
+def test_turned_face_says_so(portrait: Path) -> None:
+    photo = load_photo(portrait)
+    middle = (photo.shape[1] / 2, photo.shape[0] / 2)
+    lying = cv2.warpAffine(photo, cv2.getRotationMatrix2D(middle, 75, 1.0), photo.shape[1::-1])
+    with pytest.raises((FaceUnsuitable, NoFaceFound)):
+        fit(lying)
+
+
+def test_named_insightface_pack_must_hold_models(tmp_path: Path) -> None:
+    assert find_pack(None) is None
+    with pytest.raises(WeightsMissing, match="no insightface models"):
+        find_pack(tmp_path)
