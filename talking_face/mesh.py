@@ -1,0 +1,161 @@
+"""Triangle meshes over the photo: refining them, and drawing them as a map of source coordinates.
+
+Arrays in, arrays out. Drawing a mesh does not produce colours: it produces, for each pixel of the
+frame, the place in the photo that it shows, so that one `cv2.remap` makes the frame and a mesh that
+has not moved gives back the photo.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numba
+import numpy as np
+from scipy import sparse
+
+
+def refine(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """One step of butterfly subdivision (Dyn, Levin and Gregory, 1990).
+
+    It interpolates: the old points stay, each edge gets a point on a smooth surface through them.
+    Edges of a hole or of the border get one on a smooth curve along it.
+
+    Args:
+        triangles: (n, 3) int32.
+        n_points: how many points the mesh has.
+
+    Returns:
+        The (4n, 3) int32 triangles of the finer mesh, and the sparse float32 matrix
+        (n_points + edges, n_points) that makes its points from the old ones.
+    """
+    opposite: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for a, b, c in triangles.tolist():
+        for i, j, k in ((a, b, c), (b, c, a), (c, a, b)):
+            opposite[min(i, j), max(i, j)].append(k)
+    border: dict[int, list[int]] = defaultdict(list)
+    for (i, j), others in opposite.items():
+        if len(others) == 1:
+            border[i].append(j)
+            border[j].append(i)
+
+    rows, columns, values = list(range(n_points)), list(range(n_points)), [1.0] * n_points
+    middle: dict[tuple[int, int], int] = {}
+    for (i, j), others in opposite.items():
+        row = middle[i, j] = n_points + len(middle)
+        stencil = {i: 0.5, j: 0.5}
+        if len(others) == 1 and len(border[i]) == len(border[j]) == 2:
+            for here, there in ((i, j), (j, i)):
+                before = next(k for k in border[here] if k != there)
+                stencil[here] = stencil.get(here, 0.0) + 1 / 16
+                stencil[before] = stencil.get(before, 0.0) - 1 / 16
+        elif len(others) == 2:
+            wings = {}
+            for k in others:
+                for end in (i, j):
+                    across = opposite[min(end, k), max(end, k)]
+                    beyond = [q for q in across if q not in (i, j)]
+                    if len(beyond) == 1:
+                        wings[end, k] = beyond[0]
+            if len(wings) == 4:  # next to the border the edge's middle does
+                for k in others:
+                    stencil[k] = stencil.get(k, 0.0) + 1 / 8
+                for q in wings.values():
+                    stencil[q] = stencil.get(q, 0.0) - 1 / 16
+        for column, value in stencil.items():
+            rows.append(row)
+            columns.append(column)
+            values.append(value)
+    matrix = sparse.csr_matrix(
+        (np.array(values, dtype=np.float32), (rows, columns)),
+        shape=(n_points + len(middle), n_points),
+    )
+    finer = []
+    for a, b, c in triangles.tolist():
+        ab, bc, ca = (middle[min(p, q), max(p, q)] for p, q in ((a, b), (b, c), (c, a)))
+        finer += [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+    return np.array(finer, dtype=np.int32), matrix
+
+
+def border_loops(triangles: np.ndarray) -> list[np.ndarray]:
+    """The closed loops of edges that belong to one triangle only, longest first."""
+    count: dict[tuple[int, int], int] = defaultdict(int)
+    for a, b, c in triangles.tolist():
+        for i, j in ((a, b), (b, c), (c, a)):
+            count[min(i, j), max(i, j)] += 1
+    neighbours: dict[int, list[int]] = defaultdict(list)
+    for (i, j), times in count.items():
+        if times == 1:
+            neighbours[i].append(j)
+            neighbours[j].append(i)
+    loops, seen = [], set()
+    for start in neighbours:
+        if start in seen:
+            continue
+        loop, previous, here = [start], None, start
+        seen.add(start)
+        while True:
+            following = [k for k in neighbours[here] if k != previous and k not in seen]
+            if not following:
+                break
+            previous, here = here, following[0]
+            loop.append(here)
+            seen.add(here)
+        loops.append(np.array(loop, dtype=np.int32))
+    return sorted(loops, key=len, reverse=True)
+
+
+@numba.njit(
+    numba.void(
+        numba.float32[:, ::1],
+        numba.float32[::1],
+        numba.float32[:, ::1],
+        numba.int32[:, ::1],
+        numba.float32[:, ::1],
+        numba.float32[:, ::1],
+        numba.float32[:, ::1],
+    ),
+    nogil=True,
+    fastmath=True,
+    error_model="numpy",
+)
+def draw_map(points, depth, source, triangles, map_x, map_y, buffer):  # pragma: no cover - numba
+    """Rasterise a moved mesh, nearest surface first, writing source coordinates.
+
+    Args:
+        points: (n, 2) float32, where the points are in the frame, pixels.
+        depth: (n,) float32, smaller is nearer.
+        source: (n, 2) float32, where they are in the photo, pixels.
+        triangles: (m, 3) int32.
+        map_x, map_y: (height, width) float32, written where a triangle covers the pixel's centre.
+        buffer: (height, width) float32, the depth drawn so far; start it at infinity.
+    """
+    height, width = map_x.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
+        cx, cy = points[c, 0], points[c, 1]
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < 1e-6:
+            continue
+        left = max(0, int(np.ceil(min(ax, bx, cx) - 1e-3)))
+        right = min(width - 1, int(np.floor(max(ax, bx, cx) + 1e-3)))
+        top = max(0, int(np.ceil(min(ay, by, cy) - 1e-3)))
+        bottom = min(height - 1, int(np.floor(max(ay, by, cy) + 1e-3)))
+        inverse = 1.0 / area
+        # A millipixel of overlap leaves no seam between neighbours.
+        slack = -1e-3 * np.sqrt(abs(inverse))
+        # Displacements are interpolated, not coordinates: exact where nothing moved.
+        dax, day = source[a, 0] - ax, source[a, 1] - ay
+        dbx, dby = source[b, 0] - bx, source[b, 1] - by
+        dcx, dcy = source[c, 0] - cx, source[c, 1] - cy
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                wb = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) * inverse
+                wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) * inverse
+                wa = 1.0 - wb - wc
+                if wa >= slack and wb >= slack and wc >= slack:
+                    z = wa * depth[a] + wb * depth[b] + wc * depth[c]
+                    if z < buffer[y, x]:
+                        buffer[y, x] = z
+                        map_x[y, x] = x + wa * dax + wb * dbx + wc * dcx
+                        map_y[y, x] = y + wa * day + wb * dby + wc * dcy

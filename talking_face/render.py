@@ -1,0 +1,292 @@
+"""Motion to frames: move the photo, then paint what the photo doesn't show.
+
+The fitted mesh and a coarse mesh of everything around the face are deformed together; drawing them
+gives, for every pixel of the frame, the place in the plate that it shows; one remap makes the
+frame. What that can't show, the inside of the mouth and closed lids, is painted on top by
+`talking_face.mouth` and `talking_face.eyes`. A motion of zeros gives back the plate bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from scipy import sparse
+from scipy.spatial import Delaunay, cKDTree
+
+from talking_face.eyes import Eyes
+from talking_face.face import Face
+from talking_face.face_model import PIVOT, FaceModel, Pose, rotation_matrix
+from talking_face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, N_MESH
+from talking_face.lips import LipContact, lip_gaps
+from talking_face.mesh import border_loops, draw_map, refine
+from talking_face.motion import Motion
+from talking_face.mouth import Mouth
+from talking_face.paint import sample, smoothstep
+from talking_face.plate import Framing, Plate, cut_plate
+
+# The head follows a sampled pose linearly up to half of these and never beyond them: further out,
+# one photo has nothing left to show.
+MAX_ROTATION = np.array([16.0, 11.0, 13.0])  # degrees of yaw, pitch, roll from the photo's pose
+MAX_SHIFT = np.array([0.3, 0.2, 0.12])  # canonical units, canonical units, log scale
+REFINEMENTS = 2  # subdivisions of the face mesh
+SPACING = 0.025  # of the plate's side: distance of the points around the face
+# Canonical units away from the face where following the head begins to fade, and ends: as one
+# layer with the background, and as a layer of its own.
+NEAR, HAIR = (0.35, 1.1), (0.9, 1.7)
+PARTED = 1.5  # pixels of motion from which head and background are fully apart
+LIP_RIM = 0.02  # canonical units: how wide the mixed rim of an open mouth's lips is
+NECK = (1.3, 2.4)  # canonical y: where neck and hair begin to stay behind, and where they rest
+
+
+def soft_limit(value: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """The value itself up to half the limit, then bending towards the limit."""
+    size = np.abs(value)
+    over = np.maximum(size - limit / 2, 0.0)
+    return np.sign(value) * (np.minimum(size, limit / 2) + limit / 2 * np.tanh(2 * over / limit))
+
+
+@dataclass(frozen=True)
+class FaceMesh:
+    """The refined topology, the same for every face."""
+
+    triangles: np.ndarray  # (n, 3) int32 over the refined points
+    refinement: sparse.csr_matrix  # (refined points, 468)
+    outline: np.ndarray  # refined points along the face oval
+    mouth: np.ndarray  # refined points along the inner lips
+    eyes: tuple[np.ndarray, np.ndarray]  # refined points along the lids, image-left eye first
+
+
+@lru_cache(maxsize=1)
+def face_mesh(triangle_bytes: bytes) -> FaceMesh:
+    triangles = np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3)
+    refinement = sparse.identity(N_MESH, dtype=np.float32, format="csr")
+    for _ in range(REFINEMENTS):
+        triangles, matrix = refine(triangles, refinement.shape[0])
+        refinement = (matrix @ refinement).tocsr()
+    outline, mouth, *eyes = border_loops(triangles)[:4]
+    left = next(eye for eye in eyes if 33 in eye)
+    right = next(eye for eye in eyes if 263 in eye)
+    return FaceMesh(triangles, refinement, outline, mouth, (left, right))
+
+
+class Renderer:
+    """Renders motions on one face; two responsibilities: deform the plate, and call the painters.
+
+    Args:
+        face: a fitted face.
+        model: the face model that it was fitted with.
+        teeth: (48, 128, 4) float32 RGBA row of teeth for a photo that shows none.
+        framing: "crop" or "photo"; see `talking_face.plate`.
+        size: output size, see `cut_plate`.
+    """
+
+    def __init__(
+        self,
+        face: Face,
+        model: FaceModel,
+        teeth: np.ndarray,
+        framing: Framing = "crop",
+        size: int | None = None,
+    ) -> None:
+        self.face = face
+        self.model = model
+        self._shape = part_lips(face.shape)
+        self.plate: Plate = cut_plate(face, framing, size)
+        self.mesh = face_mesh(np.ascontiguousarray(model.triangles, dtype=np.int32).tobytes())
+        height, width = self.plate.image.shape[:2]
+        grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
+        self._grid = (grid_x, grid_y)
+
+        self._layered = self.plate.background is not self.plate.image
+        self._prepare_rest()
+        photo_points = self.plate.pose.project(self._shape)
+        self._source_face = self._refine(photo_points)
+        self._prepare_surroundings()
+        self._source = np.ascontiguousarray(
+            np.concatenate([self._source_face, self._around_source])[:, :2], dtype=np.float32
+        )
+        self.eyes = Eyes(self.plate, face, self.mesh.eyes)
+        rest = self._shape + self._to_rest
+        self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth)
+
+    def frames(self, motion: Motion) -> Iterator[np.ndarray]:
+        """Render a motion: (H, W, 3) uint8 RGB frames, each a new array."""
+        for index in range(len(motion)):
+            yield self.frame(motion, index)
+
+    def frame(self, motion: Motion, index: int = 0) -> np.ndarray:
+        """One frame of a motion, (H, W, 3) uint8 RGB."""
+        shape = self.deform(motion, index)
+        pose = self.head_pose(motion, index)
+        points = pose.project(shape)
+        dense = self._refine(points)
+        rigid = self._refine(pose.project(self._shape))
+        map_x, map_y = self._map(dense, rigid, pose)
+        window = sample(self.plate.image, map_x, map_y)
+        if self._layered and (motion.rotation[index].any() or motion.translation[index].any()):
+            window = self._over_background(window, map_x, map_y)
+        self.eyes.paint(window, points, dense, rigid, pose, motion.lids[index], motion.gaze[index])
+        self.mouth.paint(window, shape, dense, rigid, pose)
+        return self.plate.place(window)
+
+    def _over_background(
+        self, window: np.ndarray, map_x: np.ndarray, map_y: np.ndarray
+    ) -> np.ndarray:
+        """Lay the moved person over the background, which stays."""
+        person = sample(self.plate.person, map_x, map_y)
+        away = cv2.magnitude(map_x - self._grid[0], map_y - self._grid[1])
+        behind = (1 - person) * smoothstep(away, 0.0, PARTED)
+        return cv2.blendLinear(window, self.plate.background, 1 - behind, behind)
+
+    # -- geometry -----------------------------------------------------------------------------
+
+    def _refine(self, points: np.ndarray) -> np.ndarray:
+        return self.mesh.refinement @ np.ascontiguousarray(points[:N_MESH], dtype=np.float32)
+
+    def _prepare_rest(self) -> None:
+        """The displacement that brings the photo's own mouth to rest, lips touching.
+
+        A mouth that is closed already is at rest as it is, be it in a smile.
+        """
+        shape = self._shape
+        parted = smoothstep(float(lip_gaps(self.face.shape).max()), 0.01, 0.06)
+        own = parted * np.einsum("ndk,k->nd", self.model.lower, self.face.lower)
+        self._lips = LipContact(shape - own)
+        self._to_rest = -own
+        self._to_rest[:, 1] += self._lips.widen(-lip_gaps(shape - own))
+        self._own_contact = self._lips.correction(shape)
+
+    def deform(self, motion: Motion, index: int) -> np.ndarray:
+        """The canonical shape (478, 3) of one frame, before the head moves."""
+        rest = float(motion.rest[index, 0])
+        moved = self.model.displacement(motion.lower[index], motion.upper[index])
+        shape = self._shape + rest * self._to_rest + moved
+        if rest or motion.lower[index].any():
+            correction = self._lips.correction(shape) - (1 - rest) * self._own_contact
+            shape[:, 1] += correction
+        return shape + self.eyes.close(motion.lids[index])
+
+    def head_pose(self, motion: Motion, index: int) -> Pose:
+        """Where the head is in one frame."""
+        turn = rotation_matrix(soft_limit(motion.rotation[index], MAX_ROTATION))
+        shift = soft_limit(motion.translation[index], MAX_SHIFT)
+        photo = self.plate.pose
+        scale = photo.scale * np.exp(shift[2])
+        origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
+        return Pose(turn @ photo.rotation, scale, origin)
+
+    def _prepare_surroundings(self) -> None:
+        """Points around the face: how deep they lie, how far they follow the head."""
+        plate, pose = self.plate, self.plate.pose
+        height, width = plate.image.shape[:2]
+        unit = float(pose.scale)
+        outline = self._source_face[self.mesh.outline]
+        spacing = max(6.0, SPACING * max(height, width))
+        xs = np.linspace(0, width - 1, max(2, round(width / spacing)))
+        ys = np.linspace(0, height - 1, max(2, round(height / spacing)))
+        points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.float32)
+        polygon = outline[:, None, :2].astype(np.float32)
+        inside = np.array(
+            [cv2.pointPolygonTest(polygon, (float(x), float(y)), True) for x, y in points]
+        )
+        points, away = points[inside < -0.4 * spacing], -inside[inside < -0.4 * spacing] / unit
+        distance, nearest = cKDTree(outline[:, :2]).query(points, k=8)
+
+        outline_depth = pose.unproject(self._source_face)[self.mesh.outline, 2]
+        near_depth = outline_depth[nearest].mean(1)
+        back = np.clip(away / 0.6, 0, 1)
+        back = back * back * (3 - 2 * back)
+        depth = near_depth + (PIVOT[2] - near_depth) * back
+        # A point at a known depth on a pixel: invert the weak-perspective camera.
+        x, y = ((points - pose.origin[:2]) / unit).T
+        r = pose.rotation
+        z = (depth - PIVOT[2] - r[0, 2] * x - r[1, 2] * y) / r[2, 2]
+        self._around_canonical = np.stack([x, y, z], axis=1) @ r + PIVOT
+        self._around_source = np.concatenate(
+            [points, (z * unit + pose.origin[2])[:, None]], axis=1
+        ).astype(np.float32)
+
+        column, row = np.round(points).astype(int).T
+        follow = 1 - smoothstep(away, *(HAIR if self._layered else NEAR))
+        follow *= 1 - smoothstep(self._around_canonical[:, 1], *NECK)
+        edge = np.minimum.reduce([column, width - 1 - column, row, height - 1 - row]) / unit
+        self._follow = (follow * smoothstep(edge, 0.0, 0.3))[:, None].astype(np.float32)
+
+        weights = 1 / (distance + 0.5)
+        weights *= (np.exp(-((away / 0.35) ** 2)) / weights.sum(1))[:, None]
+        weights *= smoothstep(edge, 0.0, 0.1)[:, None]
+        rows = np.repeat(np.arange(len(points)), nearest.shape[1])
+        self._drag = sparse.csr_matrix(
+            (weights.ravel().astype(np.float32), (rows, nearest.ravel())),
+            shape=(len(points), len(outline)),
+        )
+        together = np.concatenate([outline[:, :2], points])
+        triangles = Delaunay(together).simplices
+        middle = together[triangles].mean(1)
+        keep = np.array(
+            [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0 for x, y in middle]
+        )
+        index = np.concatenate(
+            [self.mesh.outline, len(self._source_face) + np.arange(len(points))]
+        ).astype(np.int32)
+        self._triangles = np.ascontiguousarray(
+            np.concatenate(
+                [self.mesh.triangles, index[triangles[keep]], *map(strip, self._holes())]
+            ),
+            dtype=np.int32,
+        )
+
+    def _holes(self) -> list[np.ndarray]:
+        return [self.mesh.mouth, *self.mesh.eyes]
+
+    def _map(
+        self, dense: np.ndarray, rigid: np.ndarray, pose: Pose
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Source coordinates of every pixel of the window."""
+        around = self._around_source.copy()
+        moved = pose.project(self._around_canonical).astype(np.float32)
+        around += self._follow * (moved - self._around_source)
+        outline = self.mesh.outline
+        around += self._drag @ (dense[outline] - rigid[outline])
+        points = np.concatenate([dense, around]).astype(np.float32)
+        grid_x, grid_y = self._grid
+        map_x, map_y = grid_x.copy(), grid_y.copy()
+        buffer = np.full(grid_x.shape, np.inf, dtype=np.float32)
+        draw_map(
+            np.ascontiguousarray(points[:, :2]),
+            np.ascontiguousarray(points[:, 2]),
+            self._source,
+            self._triangles,
+            map_x,
+            map_y,
+            buffer,
+        )
+        return map_x, map_y
+
+
+def part_lips(shape: np.ndarray) -> np.ndarray:
+    """Where a photo's mouth is open, move the inner lip line a little into the lips.
+
+    Its pixels mix lip and tooth; were they lip, a closing mouth would keep a bright seam.
+    """
+    open_by = smoothstep(lip_gaps(shape), 0.01, 0.04) * LIP_RIM
+    shape = shape.copy()
+    shape[list(INNER_LIP_UPPER), 1] -= open_by
+    shape[list(INNER_LIP_LOWER), 1] += open_by
+    return shape
+
+
+def strip(loop: np.ndarray) -> np.ndarray:
+    """Triangles (n, 3) that span a closed loop of points like the rungs of a ladder."""
+    triangles = []
+    low, high = 0, len(loop) - 1
+    while high - low > 1:
+        triangles.append((loop[low], loop[low + 1], loop[high]))
+        if high - low > 2:
+            triangles.append((loop[low + 1], loop[high - 1], loop[high]))
+        low, high = low + 1, high - 1
+    return np.array(triangles, dtype=np.int32)

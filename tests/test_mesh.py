@@ -1,0 +1,67 @@
+"""Refining meshes and drawing them as maps."""
+
+import numpy as np
+
+from talking_face.landmarks import N_MESH, mesh_triangles
+from talking_face.mesh import border_loops, draw_map, refine
+
+
+def test_face_mesh_is_a_surface_with_three_holes() -> None:
+    triangles = mesh_triangles()
+    edges = {
+        tuple(sorted(pair))
+        for t in triangles.tolist()
+        for pair in zip(t, t[1:] + t[:1], strict=True)
+    }
+    assert N_MESH - len(edges) + len(triangles) == 1 - 3  # Euler: a disc less eyes and mouth
+    assert [len(loop) for loop in border_loops(triangles)] == [36, 20, 16, 16]
+
+
+def test_refinement_keeps_points_and_reproduces_planes() -> None:
+    triangles = mesh_triangles()
+    finer, matrix = refine(triangles, N_MESH)
+    assert len(finer) == 4 * len(triangles)
+    points = np.random.default_rng(0).normal(size=(N_MESH, 2))
+    assert np.allclose((matrix @ points)[:N_MESH], points)
+    assert np.allclose(matrix.sum(axis=1), 1, atol=1e-6)
+
+
+def _draw(points: np.ndarray, source: np.ndarray, depth: np.ndarray, triangles: np.ndarray):
+    y, x = np.mgrid[:40, :40].astype(np.float32)
+    map_x, map_y = x.copy(), y.copy()
+    draw_map(
+        points.astype(np.float32),
+        depth.astype(np.float32),
+        source.astype(np.float32),
+        triangles.astype(np.int32),
+        map_x,
+        map_y,
+        np.full((40, 40), np.inf, dtype=np.float32),
+    )
+    return map_x - x, map_y - y
+
+
+def test_unmoved_mesh_is_the_identity() -> None:
+    points = np.array([[2.3, 3.1], [37.7, 5.2], [18.4, 36.9]])
+    dx, dy = _draw(points, points, np.zeros(3), np.array([[0, 1, 2]]))
+    assert np.abs(dx).max() < 1e-5
+    assert np.abs(dy).max() < 1e-5
+
+
+def test_shifted_mesh_is_the_shift_inside_and_nothing_outside() -> None:
+    source = np.array([[5.0, 5.0], [30.0, 5.0], [5.0, 30.0]])
+    dx, dy = _draw(source + np.array([3, -2]), source, np.zeros(3), np.array([[0, 1, 2]]))
+    assert np.isclose(dx[8, 12], -3, atol=1e-5)
+    assert np.isclose(dy[8, 12], 2, atol=1e-5)
+    assert dx[39, 39] == 0
+
+
+def test_nearer_surface_wins() -> None:
+    square = np.array([[0.0, 0], [39, 0], [39, 39], [0, 39]])
+    points = np.concatenate([square, square])
+    source = np.concatenate([square + 1, square + 2])
+    triangles = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
+    dx, _ = _draw(points, source, np.repeat([5.0, 1.0], 4), triangles)
+    assert np.isclose(dx[20, 20], 2)
+    dx, _ = _draw(points, source, np.repeat([1.0, 5.0], 4), triangles)
+    assert np.isclose(dx[20, 20], 1)

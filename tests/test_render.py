@@ -1,0 +1,178 @@
+"""Rendering: known answers, measured on the rendered frames by the tracker."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from talking_face.face import Face, find_faces, fit_face
+from talking_face.face_model import load_face_model, rotation_angles
+from talking_face.images import load_photo
+from talking_face.landmarks import detect_faces, mouth_opening, mouth_width
+from talking_face.motion import CHANNELS, Motion
+from talking_face.render import Renderer, soft_limit, strip
+from talking_face.teeth import TeethGenerator, draw_teeth
+from talking_face.weights import load_weights
+
+TEETH = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+
+
+def make(path: Path, **options: object) -> Renderer:
+    return Renderer(fitted(path), load_face_model(), TEETH, **options)  # type: ignore[arg-type]
+
+
+def fitted(path: Path) -> Face:
+    photo = load_photo(path)
+    return fit_face(photo, find_faces(photo), load_face_model())
+
+
+def pose(**channels: list[float]) -> Motion:
+    """One frame with the given channels; missing numbers are zero."""
+    still = Motion.still(1)
+    arrays = {}
+    for name, values in channels.items():
+        arrays[name] = np.zeros((1, CHANNELS[name]), dtype=np.float32)
+        arrays[name][0, : len(values)] = values
+    return still.replace(**arrays)
+
+
+def track(frame: np.ndarray) -> np.ndarray:
+    return detect_faces(frame)[0]
+
+
+@pytest.fixture(scope="module")
+def closed() -> Renderer:
+    return make(Path(__file__).parents[1] / "assets/portraits/woman_long_hair.jpg")
+
+
+@pytest.fixture(scope="module")
+def smiling() -> Renderer:
+    return make(Path(__file__).parents[1] / "assets/portraits/astronaut.jpg")
+
+
+@pytest.mark.parametrize("framing", ["crop", "photo"])
+def test_zero_motion_is_the_photo_bit_for_bit(portraits: list[Path], framing: str) -> None:
+    for path in portraits:
+        renderer = make(path, framing=framing)
+        frame = renderer.frame(Motion.still(1))
+        assert np.array_equal(frame, renderer.plate.canvas), path.name
+        if framing == "photo":
+            photo = renderer.face.photo
+            assert np.array_equal(frame, photo[: len(frame), : frame.shape[1]]), path.name
+
+
+def test_full_photo_moves_only_around_the_head(closed: Renderer) -> None:
+    photo = cv2.copyMakeBorder(closed.face.photo, 200, 200, 700, 700, cv2.BORDER_REFLECT)
+    faces = sorted(detect_faces(photo), key=lambda f: abs(f[:, 0].mean() - photo.shape[1] / 2))
+    renderer = Renderer(
+        fit_face(photo, faces[:1], load_face_model()), load_face_model(), TEETH, framing="photo"
+    )
+    frame = renderer.frame(pose(rotation=[8, 5, 4], lower=[1.5], rest=[1]))
+    plate = renderer.plate
+    outside = np.ones(frame.shape[:2], dtype=bool)
+    height, width = plate.image.shape[:2]
+    outside[plate.top : plate.top + height, plate.left : plate.left + width] = False
+    assert outside.any()
+    assert np.array_equal(frame[outside], plate.canvas[outside])
+    assert not np.array_equal(frame, plate.canvas)
+
+
+def test_jaw_opens_the_rendered_mouth(closed: Renderer) -> None:
+    openings = [
+        float(mouth_opening(track(closed.frame(pose(lower=[amount], rest=[1])))))
+        for amount in (0.0, 1.0, 2.0)
+    ]
+    assert openings[0] < 0.015
+    assert openings[0] + 0.04 < openings[1] < openings[2] - 0.04
+
+
+def test_smile_comes_to_rest_with_closed_lips(smiling: Renderer) -> None:
+    before, after = (track(smiling.frame(pose(rest=[rest]))) for rest in (0.0, 1.0))
+    assert mouth_opening(before) > 0.05
+    assert mouth_opening(after) < 0.02
+    assert mouth_width(after) < mouth_width(before) - 0.03
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("angle", [-7.0, 7.0])
+def test_head_turns_as_told(closed: Renderer, axis: int, angle: float) -> None:
+    model = load_face_model()
+    rotation = [0.0, 0.0, 0.0]
+    rotation[axis] = angle
+    still, _ = model.fit(track(closed.frame(pose())))
+    turned, _ = model.fit(track(closed.frame(pose(rotation=rotation))))
+    change = rotation_angles(turned.rotation) - rotation_angles(still.rotation)
+    assert 0.5 * abs(angle) < np.sign(angle) * change[axis] < 1.5 * abs(angle)
+
+
+def test_blink_closes_the_eyes_and_nothing_else(closed: Renderer) -> None:
+    open_frame, shut = closed.frame(pose()), closed.frame(pose(lids=[1, 1]))
+
+    def eyes(frame: np.ndarray) -> float:
+        marks = track(frame)
+        return float((marks[[145, 374], 1] - marks[[159, 386], 1]).mean())
+
+    assert eyes(shut) < 0.45 * eyes(open_frame)
+    below_nose = int(track(open_frame)[2, 1])
+    assert np.array_equal(open_frame[below_nose:], shut[below_nose:])
+
+
+def test_gaze_moves_the_irises(closed: Renderer) -> None:
+    def iris(gaze: list[float]) -> float:
+        marks = track(closed.frame(pose(gaze=gaze)))
+        corners = marks[[33, 133, 263, 362], 0].mean()
+        return float(marks[[468, 473], 0].mean() - corners)
+
+    assert iris([10, 0]) > iris([0, 0]) + 0.5 > iris([-10, 0]) + 1.0
+
+
+def test_background_and_shoulders_stay_when_the_mouth_moves(closed: Renderer) -> None:
+    still = closed.frame(pose())
+    moved = closed.frame(pose(lower=[2.0], upper=[1.0], lids=[0.7, 0.7], rest=[1]))
+    changed = np.abs(still.astype(int) - moved).max(axis=2) > 8
+    height, width = changed.shape
+    assert changed.any()
+    assert not changed[: height // 10].any()
+    assert not changed[-height // 8 :].any()
+    assert not changed[:, : width // 8].any()
+    assert not changed[:, -width // 8 :].any()
+
+
+def test_frames_are_as_sharp_as_the_photo(closed: Renderer) -> None:
+    def sharpness(frame: np.ndarray) -> float:
+        return float(cv2.Laplacian(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+    still = sharpness(closed.frame(pose()))
+    turned = sharpness(closed.frame(pose(rotation=[5, 3, 3], translation=[0.05, 0.03, 0.01])))
+    assert 0.7 < turned / still < 1.4
+
+
+def test_extreme_motion_is_limited_and_finite(closed: Renderer) -> None:
+    wild = pose(
+        rotation=[90, -80, 70],
+        translation=[5, -5, 2],
+        lower=[6, -5, 4],
+        lids=[3, -3],
+        gaze=[80, -80],
+        rest=[1],
+    )
+    frame = closed.frame(wild)
+    assert frame.shape == closed.plate.canvas.shape
+    assert len(detect_faces(frame)) == 1
+
+
+def test_soft_limit_is_the_identity_up_to_half() -> None:
+    values, limit = np.array([-8.0, -3, 0, 4, 8, 100]), np.full(6, 16.0)
+    limited = soft_limit(values, limit)
+    assert np.allclose(limited[:5], values[:5])
+    assert 8 < limited[5] <= 16
+
+
+def test_strip_spans_the_loop() -> None:
+    assert len(strip(np.arange(10))) == 8
+
+
+@pytest.mark.parametrize("size", [256, 768])
+def test_output_size(portrait: Path, size: int) -> None:
+    assert make(portrait, size=size).frame(Motion.still(1)).shape == (size, size, 3)
