@@ -54,13 +54,13 @@ def blend(region: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
 
 
 def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Look up an image at fractional places; beyond its border it repeats."""
+    """Look up an image at fractional places; beyond its border it is mirrored."""
     return cv2.remap(
         image,
         np.asarray(x, dtype=np.float32),
         np.asarray(y, dtype=np.float32),
         cv2.INTER_CUBIC if image.dtype == np.uint8 else cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=cv2.BORDER_REFLECT_101,
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from talking_face.face import Face
 from talking_face.face_model import Pose
-from talking_face.landmarks import FACE_OVAL
-from talking_face.paint import polygon_mask, smoothstep, spread
+from talking_face.matte import separate
+from talking_face.paint import smoothstep
 
 Framing = Literal["crop", "photo"]
 
@@ -24,7 +24,7 @@ CROP_SIZE = 512  # pixels, side of the crop
 PHOTO_SIDE = 1920  # pixels, longest side of the output in the photo framing
 CROP_SIDE = 3.8  # canonical units (inter-ocular distances): head and shoulders
 PLATE_SIDE = 6.0  # the same for the window in the photo framing
-MATTE_EDGE = 0.06  # canonical units, how far the person's edge is searched for and widened
+MARGIN = 0.5  # canonical units around the window that can come into view
 CENTRE = np.array([0.0, 0.5, 0.2])  # canonical; midway between the top of the hair and the collar
 
 
@@ -37,9 +37,12 @@ class Plate:
         pose: from the canonical frame to the window's pixels.
         canvas: (H, W, 3) uint8 RGB, the whole output at rest; the image itself in a crop.
         left, top: where the window lies in the canvas.
-        person: (h, w) float32 0..1, how far each pixel belongs to the person; all 1 where the
-            person could not be told from the background.
-        background: (h, w, 3) uint8 RGB, the image with the person painted over from around.
+        margin: pixels around the window that can come into view when the head moves.
+        wide: (h + 2 margin, w + 2 margin, 3) uint8 RGB, the window with its margin, mirrored where
+            the photo ends.
+        person: of the same size, float32 0..1, how far each pixel belongs to the person.
+        background: (h, w, 3) uint8 RGB, the window with the person painted over from around; None
+            where the person could not be told from the background.
     """
 
     image: np.ndarray
@@ -47,8 +50,10 @@ class Plate:
     canvas: np.ndarray
     left: int
     top: int
+    margin: int
+    wide: np.ndarray
     person: np.ndarray
-    background: np.ndarray
+    background: np.ndarray | None
 
     def place(self, window: np.ndarray) -> np.ndarray:
         """Put an animated window (h, w, 3) back into the canvas."""
@@ -96,7 +101,8 @@ def _cut_crop(face: Face, size: int) -> Plate:
     # At scale 1 and on whole pixels the alignment is a copy: no second resampling.
     image, _ = face_align.transform(photo, middle, size, 1.0, 0.0)
     pose = _move(face.pose, ratio, middle - half)
-    return Plate(image, pose, image, 0, 0, *separate(image, pose.project(face.shape)))
+    left, top = (middle - half).astype(int)
+    return Plate(image, pose, image, 0, 0, *_surround(photo, left, top, size, size, pose, face))
 
 
 def _cut_photo(face: Face, longest: int) -> Plate:
@@ -116,8 +122,39 @@ def _cut_photo(face: Face, longest: int) -> Plate:
     right, bottom = np.minimum(np.ceil(centre + half), canvas.shape[1::-1]).astype(int)
     image = np.ascontiguousarray(canvas[top:bottom, left:right])
     pose = _move(pose, np.ones(2), np.array([left, top]))
-    layers = separate(image, pose.project(face.shape))
-    return Plate(image, pose, canvas, int(left), int(top), *layers)
+    around = _surround(canvas, left, top, right - left, bottom - top, pose, face)
+    return Plate(image, pose, canvas, int(left), int(top), *around)
+
+
+def _surround(
+    photo: np.ndarray, left: int, top: int, width: int, height: int, pose: Pose, face: Face
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Margin, wide image, person and background of a window of the photo; see `Plate`."""
+    unit = float(pose.scale)
+    margin = min(round(MARGIN * unit), width - 1, height - 1)
+    x0, y0 = max(left - margin, 0), max(top - margin, 0)
+    x1 = min(left + width + margin, photo.shape[1])
+    y1 = min(top + height + margin, photo.shape[0])
+    image = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    here = pose.project(face.shape) + np.array([left - x0, top - y0, 0])
+    person, background = separate(image, here)
+    pad = (
+        margin - (top - y0),
+        margin - (y1 - top - height),
+        margin - (left - x0),
+        margin - (x1 - left - width),
+    )
+    wide = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REFLECT_101)
+    person = np.asarray(cv2.copyMakeBorder(person, *pad, cv2.BORDER_REPLICATE))
+    # Hair that the photo cuts off goes on for a little and ends softly.
+    inside = np.zeros(image.shape[:2], dtype=np.uint8)
+    beyond = cv2.copyMakeBorder(inside, *pad, cv2.BORDER_CONSTANT, value=(1,))
+    ending = smoothstep(cv2.distanceTransform(beyond, cv2.DIST_L2, 5) / unit, 0.08, 0.22)
+    person = person * (1 - ending)
+    if background is image:
+        return margin, wide, person, None
+    window = background[top - y0 : top - y0 + height, left - x0 : left - x0 + width]
+    return margin, wide, person, np.ascontiguousarray(window)
 
 
 def _move(pose: Pose, ratio: np.ndarray, offset: np.ndarray) -> Pose:
@@ -126,50 +163,3 @@ def _move(pose: Pose, ratio: np.ndarray, offset: np.ndarray) -> Pose:
     origin = pose.origin * scale
     origin[:2] = (pose.origin[:2] + 0.5) * ratio - 0.5 - offset
     return Pose(pose.rotation, pose.scale * scale, origin)
-
-
-def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tell the person from the background; returns `Plate.person` and `Plate.background`.
-
-    MediaPipe's selfie network, its edge drawn to the image's own by a guided filter. Where it
-    doesn't even see the face (some drawings), there is one layer only.
-
-    Args:
-        landmarks: (478, 3) pixels.
-    """
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
-    with SelfieSegmentation(model_selection=0) as network:
-        seen = network.process(np.ascontiguousarray(image)).segmentation_mask
-    unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
-    height, width = image.shape[:2]
-    face = polygon_mask(landmarks[list(FACE_OVAL), :2], height, width, 1.0)
-    if (seen * face).sum() < 0.8 * face.sum():
-        return np.ones((height, width), dtype=np.float32), image
-    radius = max(2, round(MATTE_EDGE * unit))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (radius | 1, radius | 1))
-    # A rim of background goes with the person, so that no strand of hair stays behind.
-    wide = np.asarray(cv2.dilate(np.maximum(seen, face), kernel), dtype=np.float32)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    person = smoothstep(guided_filter(grey, wide, radius), 0.15, 0.85).astype(np.float32)
-    person = np.maximum(person, face)
-    person[person < 0.004] = 0
-    background = spread(image.astype(np.float32), person == 0)
-    return person, np.clip(np.rint(background), 0, 255).astype(np.uint8)
-
-
-def guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
-    """Fit a mask's edges to those of an image (He, Sun and Tang, ECCV 2010).
-
-    Args:
-        guide: (h, w) float32 0..1. mask: (h, w) float32 0..1. radius: pixels.
-    """
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.blur(values, size))
-
-    mean_guide, mean_mask = mean(guide), mean(mask)
-    variance = mean(guide * guide) - mean_guide**2
-    slope = (mean(guide * mask) - mean_guide * mean_mask) / (variance + 1e-3)
-    return mean(slope) * guide + mean(mean_mask - slope * mean_guide)

@@ -28,10 +28,10 @@ from talking_face.mouth import Mouth
 from talking_face.paint import sample, smoothstep
 from talking_face.plate import Framing, Plate, cut_plate
 
-# The head follows a sampled pose linearly up to half of these and never beyond them: further out,
-# one photo has nothing left to show.
-MAX_ROTATION = np.array([16.0, 11.0, 13.0])  # degrees of yaw, pitch, roll from the photo's pose
-MAX_SHIFT = np.array([0.3, 0.2, 0.12])  # canonical units, canonical units, log scale
+# The head follows a pose exactly up to these, and softly to a quarter more: further out, one photo
+# has nothing left to show.
+MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from the photo's pose
+MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 REFINEMENTS = 2  # subdivisions of the face mesh
 SPACING = 0.025  # of the plate's side: distance of the points around the face
 # Canonical units away from the face where following the head begins to fade, and ends: as one
@@ -43,10 +43,10 @@ NECK = (1.3, 2.4)  # canonical y: where neck and hair begin to stay behind, and 
 
 
 def soft_limit(value: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """The value itself up to half the limit, then bending towards the limit."""
+    """The value itself up to the limit, then bending towards a quarter more."""
     size = np.abs(value)
-    over = np.maximum(size - limit / 2, 0.0)
-    return np.sign(value) * (np.minimum(size, limit / 2) + limit / 2 * np.tanh(2 * over / limit))
+    over = np.maximum(size - limit, 0.0)
+    return np.sign(value) * (np.minimum(size, limit) + limit / 4 * np.tanh(4 * over / limit))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,6 @@ class Renderer:
         grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
         self._grid = (grid_x, grid_y)
 
-        self._layered = self.plate.background is not self.plate.image
         self._prepare_rest()
         photo_points = self.plate.pose.project(self._shape)
         self._source_face = self._refine(photo_points)
@@ -126,21 +125,25 @@ class Renderer:
         dense = self._refine(points)
         rigid = self._refine(pose.project(self._shape))
         map_x, map_y = self._map(dense, rigid, pose)
-        window = sample(self.plate.image, map_x, map_y)
-        if self._layered and (motion.rotation[index].any() or motion.translation[index].any()):
-            window = self._over_background(window, map_x, map_y)
+        shifted = motion.translation[index]
+        margin = np.float32(self.plate.margin)
+        window = sample(self.plate.wide, map_x + margin, map_y + margin)
+        background = self.plate.background
+        if background is not None and (motion.rotation[index].any() or shifted.any()):
+            window = self._over(background, window, map_x, map_y)
         self.eyes.paint(window, points, dense, rigid, pose, motion.lids[index], motion.gaze[index])
         self.mouth.paint(window, shape, dense, rigid, pose)
         return self.plate.place(window)
 
-    def _over_background(
-        self, window: np.ndarray, map_x: np.ndarray, map_y: np.ndarray
+    def _over(
+        self, background: np.ndarray, window: np.ndarray, map_x: np.ndarray, map_y: np.ndarray
     ) -> np.ndarray:
         """Lay the moved person over the background, which stays."""
-        person = sample(self.plate.person, map_x, map_y)
+        margin = np.float32(self.plate.margin)
+        person = sample(self.plate.person, map_x + margin, map_y + margin)
         away = cv2.magnitude(map_x - self._grid[0], map_y - self._grid[1])
         behind = (1 - person) * smoothstep(away, 0.0, PARTED)
-        return cv2.blendLinear(window, self.plate.background, 1 - behind, behind)
+        return cv2.blendLinear(window, background, 1 - behind, behind)
 
     # -- geometry -----------------------------------------------------------------------------
 
@@ -186,8 +189,13 @@ class Renderer:
         unit = float(pose.scale)
         outline = self._source_face[self.mesh.outline]
         spacing = max(6.0, SPACING * max(height, width))
-        xs = np.linspace(0, width - 1, max(2, round(width / spacing)))
-        ys = np.linspace(0, height - 1, max(2, round(height / spacing)))
+        # As one layer with the background, nothing moves at the border.
+        layered = plate.background is not None
+        margin = plate.margin if layered else 0
+        xs = np.linspace(-margin, width - 1 + margin, max(2, round((width + 2 * margin) / spacing)))
+        ys = np.linspace(
+            -margin, height - 1 + margin, max(2, round((height + 2 * margin) / spacing))
+        )
         points = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).astype(np.float32)
         polygon = outline[:, None, :2].astype(np.float32)
         inside = np.array(
@@ -210,11 +218,13 @@ class Renderer:
             [points, (z * unit + pose.origin[2])[:, None]], axis=1
         ).astype(np.float32)
 
-        column, row = np.round(points).astype(int).T
-        follow = 1 - smoothstep(away, *(HAIR if self._layered else NEAR))
+        follow = 1 - smoothstep(away, *(HAIR if layered else NEAR))
         follow *= 1 - smoothstep(self._around_canonical[:, 1], *NECK)
+        column, row = points.T
         edge = np.minimum.reduce([column, width - 1 - column, row, height - 1 - row]) / unit
-        self._follow = (follow * smoothstep(edge, 0.0, 0.3))[:, None].astype(np.float32)
+        if not layered:
+            follow *= smoothstep(edge, 0.0, 0.3)
+        self._follow = follow[:, None].astype(np.float32)
 
         weights = 1 / (distance + 0.5)
         weights *= (np.exp(-((away / 0.35) ** 2)) / weights.sum(1))[:, None]

@@ -162,11 +162,11 @@ def test_extreme_motion_is_limited_and_finite(closed: Renderer) -> None:
     assert len(detect_faces(frame)) == 1
 
 
-def test_soft_limit_is_the_identity_up_to_half() -> None:
-    values, limit = np.array([-8.0, -3, 0, 4, 8, 100]), np.full(6, 16.0)
+def test_soft_limit_is_the_identity_up_to_the_limit() -> None:
+    values, limit = np.array([-16.0, -3, 0, 4, 16, 18, 100]), np.full(7, 16.0)
     limited = soft_limit(values, limit)
     assert np.allclose(limited[:5], values[:5])
-    assert 8 < limited[5] <= 16
+    assert 16 < limited[5] < limited[6] <= 20
 
 
 def test_strip_spans_the_loop() -> None:
