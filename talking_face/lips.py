@@ -13,8 +13,8 @@ import numpy as np
 from talking_face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER, N_LANDMARKS
 
 REACH = 0.11  # width of the radial basis functions, canonical units
-TOUCHING = 0.008  # a gap below this, canonical units, is a closed mouth
-PARTED = 0.035  # a gap above this is left as it is
+TOUCHING = 0.006  # a gap below this, canonical units, is a closed mouth
+PARTED = 0.02  # a gap above this is left as it is
 
 UPPER = list(INNER_LIP_UPPER)
 LOWER = list(INNER_LIP_LOWER)

@@ -67,8 +67,9 @@ class Mouth:
         x, y = x / np.float32(density) - HALF_WIDTH, y / np.float32(density) - ABOVE
         mouth_width = float(np.ptp(rest[list(INNER_LIP_CORNERS), 0]))
         self._cavity = light.cavity
-        self._lower = jaw_layer(x, y, mouth_width, light, teeth)
-        self._upper = skull_layer(x, y, mouth_width, light, teeth)
+        self._edge = max(SOFTNESS * self._unit, 0.6 * light.blur)
+        self._lower = self._as_blurred(jaw_layer(x, y, mouth_width, light, teeth), light)
+        self._upper = self._as_blurred(skull_layer(x, y, mouth_width, light, teeth), light)
         self._shows_teeth = bool(
             shape[INNER_LIP_LOWER[4], 1] - shape[INNER_LIP_UPPER[4], 1] >= OPEN_PHOTO
         )
@@ -106,7 +107,7 @@ class Mouth:
             return
         polygon = polygon - corner
         height, width = region.shape[:2]
-        mask = polygon_mask(polygon, height, width, SOFTNESS * self._unit)
+        mask = polygon_mask(polygon, height, width, self._edge)
         depth = np.clip((polygon[:, 1].max() - np.arange(height)) / (0.25 * self._unit), 0, 1)
         colour = np.empty((height, width, 3), dtype=np.float32)
         colour[:] = self._cavity * (1.15 - 0.45 * depth[:, None, None])
@@ -120,6 +121,12 @@ class Mouth:
         if self._shows_teeth:
             self._draw_seam(region, polygon, strength)
         blend(region, 255 * colour, mask * strength)
+
+    def _as_blurred(self, layer: np.ndarray, light: Light) -> np.ndarray:
+        """A generated layer as unsharp as the photo."""
+        if light.blur == 0:
+            return layer
+        return np.asarray(cv2.GaussianBlur(layer, (0, 0), SUPERSAMPLING * light.blur))
 
     def _layer_to(self, pose: Pose, offset: np.ndarray, corner: np.ndarray) -> np.ndarray:
         """The (2, 3) affine map from a layer's pixels to those of a region at a corner."""

@@ -76,8 +76,8 @@ def test_ridge_projection_recovers_coefficients(model: FaceModel) -> None:
 def test_contact_closes_small_gaps_and_leaves_large_ones() -> None:
     gaps = np.linspace(-0.05, 0.2, 500)
     closed = contact(gaps)
-    assert (closed[gaps < 0.008] == 0).all()
-    assert np.allclose(closed[gaps > 0.035], gaps[gaps > 0.035])
+    assert (closed[gaps < 0.006] == 0).all()
+    assert np.allclose(closed[gaps > 0.02], gaps[gaps > 0.02])
     assert (np.diff(closed) >= -1e-12).all()  # no gap shrinks when the mouth opens
     assert np.abs(np.diff(closed)).max() < 2.5 * np.diff(gaps).max()  # and none jumps
 
