@@ -77,7 +77,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.baseline --cache CACHE",
         files={
-            "baseline.safetensors": "9c201109a5e401effd06641906c91d4788654b74c315c6870fd290740cfd16b0",  # noqa: E501
+            "baseline.safetensors": "179e2944e6c6cfcbb3abbed608dd2df86e098a284fb60e0ad8491cf12ff2117c",  # noqa: E501
         },
     ),
 }

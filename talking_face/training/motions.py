@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.face import Face
 from talking_face.face_model import EYEBALL_RADIUS, FaceModel, fit_pose, rotation_angles
 from talking_face.landmarks import IRIS_CENTRE, UPPER_LID, mouth_opening, mouth_width
 from talking_face.motion import CHANNELS, Motion
@@ -91,6 +92,42 @@ def track_motion(
     )
     return TrackedMotion(
         track, motion, near(ok, MAX_GAP), mouth_opening(canonical), mouth_width(canonical), neutral
+    )
+
+
+def relative_motion(
+    landmarks: np.ndarray, ok: np.ndarray, source: int, face: Face, model: FaceModel
+) -> Motion:
+    """What moves the photo that one frame of a clip is, so that it does what the clip does.
+
+    Everything is relative to that frame as the tracker saw it, whose motion is therefore zero: the
+    pose to its pose, lids and gaze to its eyes, and the expression to its own face (rest is 0, so
+    that the photo's expression stays and `lower` and `upper` are displacements from it).
+
+    Args:
+        landmarks: (frames, 478, 3) pixels, of one tracking pass over the clip.
+        ok: (frames,) bool, where the face was tracked; the other frames are interpolated.
+        source: index of the frame that is the photo; it must be ok.
+        face: that frame, fitted.
+        model: the face model.
+    """
+    marks = fill_gaps(landmarks, ok)
+    own = fit_pose(marks[source], face.shape, model.rigid).unproject(marks[source])
+    pose = fit_pose(marks, own, model.rigid)
+    canonical = pose.unproject(marks)
+    coefficients = model.expression(canonical - own)
+    eyes = lid_opening(canonical)
+    scale = pose.scale[source]
+    place = pose.origin[:, :2] / scale
+    n_lower = CHANNELS["lower"]
+    return Motion(
+        lower=coefficients[:, :n_lower],
+        upper=coefficients[:, n_lower:],
+        lids=np.clip((1 - eyes / eyes[source]) / (1 - SHUT), -0.3, 1.0),
+        gaze=gaze_angles(canonical, np.arange(len(marks)) == source),
+        rotation=rotation_angles(pose.rotation @ pose.rotation[source].T),
+        translation=np.column_stack([place - place[source], np.log(pose.scale / scale)]),
+        rest=np.zeros((len(marks), 1)),
     )
 
 
