@@ -1,0 +1,199 @@
+"""The whole path through the one object that the app and the command line use."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from talking_face import Animator, Motion, load_animator
+from talking_face.animator import Clip
+from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.errors import EncodingFailed, OptionInvalid, OutputUnwritable
+from talking_face.face import Face
+from talking_face.landmarks import mouth_opening, track_face
+from talking_face.speech import Speech
+from talking_face.video import read_frames
+
+
+@pytest.fixture(scope="module")
+def animator() -> Animator:
+    return load_animator()
+
+
+@pytest.fixture(scope="module")
+def face(animator: Animator) -> Face:
+    return animator.fit(Path(__file__).parents[1] / "assets/portraits/woman_long_hair.jpg")
+
+
+@pytest.fixture(scope="module")
+def heard(animator: Animator) -> Speech:
+    return animator.listen(Path(__file__).parents[1] / "assets/recordings/boat.wav")
+
+
+def opening(animator: Animator, face: Face, motion: Motion) -> np.ndarray:
+    """Lip opening of the rendered frames, tracked again."""
+    still_head = motion.with_pose_strength(0)
+    return np.array([mouth_opening(m) for m in track_face(animator.render(face, still_head))])
+
+
+def test_models_are_loaded_once(animator: Animator) -> None:
+    assert load_animator() is animator
+
+
+def test_work_that_does_not_change_is_cached(
+    animator: Animator, portrait: Path, speech: Path
+) -> None:
+    assert animator.fit(portrait) is animator.fit(portrait.read_bytes())
+    heard = animator.listen(speech)
+    assert animator.listen(speech) is heard
+    assert animator.sample(heard, 1, seed=5)[0] is animator.sample(heard, 2, seed=5)[0]
+
+
+def test_samples_depend_on_seed_and_index_alone(animator: Animator, heard: Speech) -> None:
+    four = animator.sample(heard, 4, seed=3)
+    fresh = Animator.__new__(Animator)
+    fresh.__dict__.update(animator.__dict__)
+    fresh.forget()
+    again = fresh.sample(heard, [2, 0], seed=3)
+    assert np.array_equal(again[0].as_array(), four[2].as_array())
+    assert np.array_equal(again[1].as_array(), four[0].as_array())
+
+
+def test_samples_differ_in_head_and_agree_in_lips(animator: Animator, heard: Speech) -> None:
+    samples = animator.sample(heard, 6, seed=1)
+    for i in range(6):
+        for j in range(i):
+            apart = np.abs(samples[i].rotation - samples[j].rotation).mean()
+            assert apart > 0.3  # degrees
+            assert np.array_equal(samples[i].lower, samples[j].lower)
+    other = animator.sample(heard, 1, seed=2)[0]
+    assert np.abs(other.rotation - samples[0].rotation).mean() > 0.3
+
+
+def test_diversity_zero_is_one_animation(animator: Animator, heard: Speech) -> None:
+    one, two = animator.sample(heard, 2, seed=4, diversity=0)
+    assert np.array_equal(one.rotation, two.rotation)
+    wide = animator.sample(heard, 4, seed=4, diversity=1.5)
+    calm = animator.sample(heard, 4, seed=4, diversity=0.3)
+
+    def spread(motions: list[Motion]) -> float:
+        return float(np.std([m.rotation for m in motions], axis=0).mean())
+
+    assert spread(wide) > 2 * spread(calm)
+
+
+def test_speech_opens_and_silence_closes_the_rendered_mouth(
+    animator: Animator, face: Face, heard: Speech
+) -> None:
+    spoken = opening(animator, face, animator.sample(heard, 1)[0])
+    assert spoken.max() > 0.08
+    quiet = animator.listen(Recording(np.zeros(2 * SAMPLE_RATE, dtype=np.float32)))
+    motion = animator.sample(quiet, 1)[0]
+    assert opening(animator, face, motion).max() < 0.02
+    assert np.ptp(motion.rotation, axis=0).max() > 0  # it idles
+
+
+def test_same_seed_same_frames_other_seed_other_frames(
+    animator: Animator, face: Face, heard: Speech
+) -> None:
+    def frame(seed: int) -> np.ndarray:
+        motion = animator.sample(heard, 1, seed=seed)[0]
+        return next(animator.render(face, motion[40:41]))
+
+    assert np.array_equal(frame(0), frame(0))
+    assert not np.array_equal(frame(0), frame(1))
+
+
+def test_asked_for_two_gives_two_playable_clips(
+    animator: Animator, face: Face, heard: Speech, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    clips = list(
+        animator.animate(
+            face, heard, 2, seed=9, output=tmp_path, size=128,
+            progress=lambda fraction, _: told.append(fraction),
+        )
+    )  # fmt: skip
+    assert [(clip.index, clip.seed, clip.error) for clip in clips] == [(0, 9, None), (1, 9, None)]
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert told[-1] == pytest.approx(1)
+    for clip in clips:
+        assert clip.path is not None
+        assert clip.motion_path is not None
+        assert (
+            len(list(read_frames(clip.path))) == len(heard) == round(heard.recording.duration * 25)
+        )
+        stored = Motion.load(clip.motion_path)
+        assert np.array_equal(stored.as_array(), clip.motion.as_array())
+    comparison = animator.compare(clips, tmp_path / "comparison.mp4")
+    assert next(read_frames(comparison)).shape[1] == 256
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_pose_strength_zero_holds_the_head_still(
+    animator: Animator, face: Face, heard: Speech, tmp_path: Path
+) -> None:
+    clip = next(animator.animate(face, heard, 1, pose_strength=0, size=128, output=tmp_path))
+    assert clip.motion_path is not None
+    stored = Motion.load(clip.motion_path)
+    assert not stored.rotation.any()
+    assert stored.lids.max() > 0.5  # it still blinks
+    assert np.array_equal(stored.lower, clip.motion.lower)
+
+
+def test_a_failed_sample_does_not_take_the_others_with_it(
+    animator: Animator,
+    face: Face,
+    heard: Speech,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sample-1_seed-0.mp4").mkdir()  # its name is taken by a folder
+    (tmp_path / "sample-1_seed-0.mp4" / "kept").touch()
+    first, second = animator.animate(face, heard, 2, size=128, output=tmp_path)
+    assert isinstance(first.error, OutputUnwritable)
+    assert first.path is None
+    assert second.error is None
+    assert second.path is not None
+    assert animator.compare([first, second], tmp_path / "comparison.mp4").is_file()
+    with pytest.raises(OptionInvalid, match="None of the samples"):
+        animator.compare([first], tmp_path / "comparison.mp4")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"samples": 0}, {"samples": 7}, {"samples": [-1]}, {"seed": -1}, {"diversity": 2.0},
+        {"pose_strength": 2.5}, {"diversity": float("nan")}, {"framing": "wide"}, {"size": 8},
+    ],
+)  # fmt: skip
+def test_options_out_of_range_say_so_before_anything_is_drawn(
+    animator: Animator, face: Face, heard: Speech, tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(OptionInvalid):
+        next(animator.animate(face, heard, output=tmp_path, **wrong))  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_motion_of_one_face_renders_on_another(
+    animator: Animator, heard: Speech, portraits: list[Path], tmp_path: Path
+) -> None:
+    motion = animator.sample(heard, 1)[0][:10]
+    for path in portraits[:2]:
+        target = tmp_path / f"{path.stem}.mp4"
+        animator.render_motion(animator.fit(path), motion, target, size=128)
+        assert len(list(read_frames(target))) == 10
+
+
+def test_a_gpu_that_is_not_there_says_so() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(OptionInvalid, match="no GPU"):
+        load_animator("cuda")
+
+
+def test_clip_names_itself(heard: Speech, animator: Animator) -> None:
+    clip = Clip(2, 7, animator.sample(heard, 1)[0], error=EncodingFailed("x"))
+    assert clip.label == "sample 3 · seed 7"
