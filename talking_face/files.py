@@ -20,14 +20,14 @@ def scratch(path: Path) -> Iterator[Path]:
         OutputUnwritable: the folder can't be written.
     """
     hidden = path.parent.absolute() / f".{uuid.uuid4().hex}{path.suffix}"
-    try:
-        hidden.open("xb").close()
-    except OSError as error:
-        raise OutputUnwritable(
-            f"Nothing can be written to {path.parent} ({error.strerror}). "
-            "Choose another output folder."
-        ) from error
-    try:
+    try:  # before the file is there, so that an interrupt finds the way out
+        try:
+            hidden.open("xb").close()
+        except OSError as error:
+            raise OutputUnwritable(
+                f"Nothing can be written to {path.parent} ({error.strerror}). "
+                "Choose another output folder."
+            ) from error
         yield hidden
     finally:
         hidden.unlink(missing_ok=True)
