@@ -6,7 +6,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from talking_face.errors import OutputUnwritable
@@ -30,7 +30,8 @@ def scratch(path: Path) -> Iterator[Path]:
             ) from error
         yield hidden
     finally:
-        hidden.unlink(missing_ok=True)
+        with suppress(OSError):  # there is nothing to remove where nothing could be written
+            hidden.unlink()
 
 
 @contextmanager
