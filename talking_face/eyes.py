@@ -27,7 +27,7 @@ from talking_face.plate import Plate
 SEAM = 0.82  # where closed lids meet, from the open upper lid (0) to the lower one (1)
 UPPER_REACH, LOWER_REACH = 0.07, 0.06  # canonical units over which the skin follows a lid
 MAX_GAZE = 14.0  # degrees; further out the photo has no iris to show
-WIDEST = -0.12  # closure of an eye opened wider than in the photo
+WIDEST = -0.3  # closure of an eye opened wider than in the photo
 STRETCHED = (
     0.4,
     0.85,

@@ -53,6 +53,7 @@ def read_light(plate: Plate, shape: np.ndarray) -> Light:
     level = TEETH_OF_LIPS * lip_level + TEETH_OF_SKIN * skin_level + TEETH_AT_LEAST
     # Teeth take half of the warmth of the skin's light; the cavity is redder than the lips.
     tint = 0.35 * skin / max(skin_level, 1e-3) + 0.65 * IVORY
+    tint = 1 + np.clip(np.ptp(skin) / 0.08, 0, 1) * (tint - 1)  # a grey photo gets grey teeth
     deep = lip_colour**2
     return Light(
         teeth=(level * tint / (tint @ LUMA)).astype(np.float32),

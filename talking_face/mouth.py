@@ -14,12 +14,13 @@ import numpy as np
 from talking_face.face_model import Pose
 from talking_face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
 from talking_face.light import Light, read_light
+from talking_face.lips import lip_gaps
 from talking_face.paint import blend, polygon_mask, region_around, smoothstep, spread
 from talking_face.plate import Plate
 from talking_face.teeth import INCISAL_ROW, MIDLINE_COLUMN, SPAN
 
 # All lengths are in canonical units, inter-ocular distances.
-OPEN_PHOTO = 0.03  # inner-lip gap from which a photo shows its own teeth
+OPEN_PHOTO = 0.05  # inner-lip gap from which a photo shows its own teeth
 DEPTH = 0.04  # how far the teeth lie behind the lips
 HALF_WIDTH, ABOVE, BELOW = 0.36, 0.16, 0.5  # extent of the layers around the mouth's middle
 SUPERSAMPLING = 1.5  # layer pixels a plate pixel
@@ -27,6 +28,9 @@ SHADOW = 0.07  # how far the upper lip's shadow reaches down
 TYPICAL_WIDTH = 0.52  # of a mouth at rest; a wider one gets wider teeth
 INCISAL = 0.035  # how far the upper incisors reach below the resting lip
 SOFTNESS = 0.006  # blur of the lip line
+PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
+LIT = (0.02, 0.11)  # gap over which light enters the mouth
+DIM = 0.55  # light in a mouth that is hardly open
 SEAM = 0.45  # how much darker the line between closed lips is than the lips
 CHIN = 152
 INNER = [*INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS]
@@ -102,6 +106,9 @@ class Mouth:
         polygon = dense[self._outline, :2]
         change = np.abs(polygon - still[self._outline, :2]).max() / self._unit
         strength = smoothstep(change, 0.003, 0.015)  # an unmoved mouth is the photo's
+        gap = float(lip_gaps(shape)[3:6].mean())
+        if not self._shows_teeth:
+            strength *= smoothstep(gap, *PARTING)
         region, corner = region_around(window, polygon, max(4, round(0.03 * self._unit)))
         if strength == 0 or region.size == 0:
             return
@@ -118,6 +125,8 @@ class Mouth:
             colour *= 1 - over[..., 3:]
             colour += over[..., :3]
         colour *= lip_shadow(mask, SHADOW * self._unit)[..., None]
+        if not self._shows_teeth:
+            colour *= DIM + (1 - DIM) * smoothstep(gap, *LIT)
         if self._shows_teeth:
             self._draw_seam(region, polygon, strength)
         blend(region, 255 * colour, mask * strength)

@@ -32,6 +32,7 @@ from talking_face.plate import Framing, Plate, cut_plate
 # has nothing left to show.
 MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from the photo's pose
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
+COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
 REFINEMENTS = 2  # subdivisions of the face mesh
 SPACING = 0.025  # of the plate's side: distance of the points around the face
 # Canonical units away from the face where following the head begins to fade, and ends: as one
@@ -95,6 +96,7 @@ class Renderer:
         self.face = face
         self.model = model
         self._shape = part_lips(face.shape)
+        self._rim = self._shape - face.shape
         self.plate: Plate = cut_plate(face, framing, size)
         self.mesh = face_mesh(np.ascontiguousarray(model.triangles, dtype=np.int32).tobytes())
         height, width = self.plate.image.shape[:2]
@@ -161,16 +163,18 @@ class Renderer:
         self._lips = LipContact(shape - own)
         self._to_rest = -own
         self._to_rest[:, 1] += self._lips.widen(-lip_gaps(shape - own))
-        self._own_contact = self._lips.correction(shape)
 
     def deform(self, motion: Motion, index: int) -> np.ndarray:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest = float(motion.rest[index, 0])
         moved = self.model.displacement(motion.lower[index], motion.upper[index])
-        shape = self._shape + rest * self._to_rest + moved
+        # Lips that move from the photo's own opening are as far apart as they are, not rims wider.
+        change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
+        base = self._shape - (1 - rest) * smoothstep(change, *COVERED) * self._rim
+        shape = base + rest * self._to_rest + moved
         if rest or motion.lower[index].any():
-            correction = self._lips.correction(shape) - (1 - rest) * self._own_contact
-            shape[:, 1] += correction
+            own = (1 - rest) * self._lips.correction(base)
+            shape[:, 1] += self._lips.correction(shape) - own
         return shape + self.eyes.close(motion.lids[index])
 
     def head_pose(self, motion: Motion, index: int) -> Pose:
