@@ -19,15 +19,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
-from cachetools import LRUCache
 
 from talking_face.audio import Recording, load_audio
 from talking_face.baseline import Baseline, load_baseline, predict
+from talking_face.cache import Cached
 from talking_face.encoder import SpeechEncoder, load_encoder
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face import Face, face_boxes, find_faces, fit_face
@@ -81,22 +79,6 @@ class Clip:
     def label(self) -> str:
         """What tells this sample from the others, for people."""
         return f"sample {self.index + 1} · seed {self.seed}"
-
-
-class Cached:
-    """A small thread-safe cache: the value of a key is made once and the oldest are dropped."""
-
-    def __init__(self, size: int) -> None:
-        self._values: LRUCache[Any, Any] = LRUCache(size)
-        self._lock = Lock()
-
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            if key in self._values:
-                return self._values[key]
-        value = make()  # outside the lock: another request need not wait for this one
-        with self._lock:
-            return self._values.setdefault(key, value)
 
 
 class Animator:
