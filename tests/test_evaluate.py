@@ -17,7 +17,7 @@ from talking_face.training.baseline import (
     train,
 )
 from talking_face.training.clips import read_clips
-from talking_face.training.evaluate import choose, compare_motion, mouth_curves
+from talking_face.training.evaluate import choose, compare_motion, mouth_curves, shuffled
 from talking_face.training.examples import Example, mouth_readout
 from talking_face.training.lip_figures import format_table, lip_figures, means
 from talking_face.training.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
@@ -319,3 +319,11 @@ def test_what_is_no_video_is_rejected_with_a_reason(tmp_path: Path) -> None:
     assert "letter.mp4" in result.problem
     assert not list(tmp_path.glob("*.npy"))
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_control_hears_another_clip_of_the_source() -> None:
+    clips = [example(seed) for seed in range(4)]
+    others = shuffled(clips)
+    assert len(others) == len(clips)
+    assert all(other is not clip for other, clip in zip(others, clips, strict=True))
+    assert all(other.source == clip.source for other, clip in zip(others, clips, strict=True))

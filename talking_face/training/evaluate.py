@@ -61,10 +61,28 @@ def mouth_curves(coefficients: np.ndarray, model: FaceModel) -> tuple[np.ndarray
     return contact(lip_gaps(shape))[:, 3:6].mean(1), mouth_width(shape)
 
 
-def compare_motion(example: Example, mapper: Mapper, model: FaceModel) -> LipFigures | None:
-    """Figures of a mapper on one clip, before rendering."""
-    curves = mouth_curves(mapper(example), model)
-    return lip_figures(*curves, example.opening, example.width, example.ok)
+def compare_motion(
+    example: Example, mapper: Mapper, model: FaceModel, heard: Example | None = None
+) -> LipFigures | None:
+    """Figures of a mapper on one clip, before rendering.
+
+    Args:
+        heard: the clip whose sound is heard instead, repeated or cut to length: a control.
+    """
+    opening, width = (
+        np.resize(curve, len(example)) for curve in mouth_curves(mapper(heard or example), model)
+    )
+    return lip_figures(opening, width, example.opening, example.width, example.ok)
+
+
+def shuffled(examples: Sequence[Example]) -> list[Example]:
+    """For each clip another one of its source, half the source away."""
+    others = []
+    for example in examples:
+        of_source = [other for other in examples if other.source == example.source]
+        place = next(i for i, other in enumerate(of_source) if other is example)
+        others.append(of_source[(place + len(of_source) // 2) % len(of_source)])
+    return others
 
 
 def compare_video(
@@ -153,7 +171,15 @@ def main() -> None:
             "Motion of the baseline",
             examples,
             [compare_motion(example, mapper, model) for example in examples],
-        )
+        ),
+        "control": report(
+            "Control: the sound of another clip",
+            examples,
+            [
+                compare_motion(example, mapper, model, other)
+                for example, other in zip(examples, shuffled(examples), strict=True)
+            ],
+        ),
     }
     if options.video is not None:
         paths = clip_paths(options.cache, options.clips)
