@@ -25,7 +25,11 @@ from talking_face.paint import (
 from talking_face.plate import Plate
 
 SEAM = 0.82  # where closed lids meet, from the open upper lid (0) to the lower one (1)
-UPPER_REACH, LOWER_REACH = 0.07, 0.06  # canonical units over which the skin follows a lid
+UPPER_REACH, LOWER_REACH = (
+    0.07,
+    0.06,
+)  # canonical units over which the skin follows a lid
+RIM = 0.02  # canonical units: softness of the line between eyeball and lid
 MAX_GAZE = 14.0  # degrees; further out the photo has no iris to show
 WIDEST = -0.3  # closure of an eye opened wider than in the photo
 STRETCHED = (
@@ -34,7 +38,10 @@ STRETCHED = (
 )  # closure from which, and at which, a lid's own pixels are stretched too far
 # The crease above each eye and the skin below the brow, then the skin below the lower lashes, from
 # the eye's outer to its inner corner.
-CREASE = ((33, 247, 30, 29, 27, 28, 56, 190, 133), (263, 467, 260, 259, 257, 258, 286, 414, 362))
+CREASE = (
+    (33, 247, 30, 29, 27, 28, 56, 190, 133),
+    (263, 467, 260, 259, 257, 258, 286, 414, 362),
+)
 BROW_SKIN = (
     (226, 113, 225, 224, 223, 222, 221, 189, 244),
     (446, 342, 445, 444, 443, 442, 441, 413, 464),
@@ -64,10 +71,14 @@ class Eyes:
         self._iris = []
         self._anchors = []
         self._lid = []
+        self._shown = []  # where the photo shows eyeball, and not lid
+        height, width = plate.image.shape[:2]
         for eye in (0, 1):
             centre = points[IRIS_CENTRE[eye], :2]
             ring = points[list(IRIS_RING[eye]), :2]
             self._iris.append((centre, float(np.linalg.norm(ring - centre, axis=1).mean())))
+            opening = points[[*UPPER_LID[eye], *LOWER_LID[eye][-2:0:-1]], :2]
+            self._shown.append(polygon_mask(opening, height, width, RIM * self._unit))
             corners = face.shape[[UPPER_LID[eye][0], UPPER_LID[eye][-1]]]
             self._lid.append(lid_skin(plate, points[:, :2], eye, self._unit))
             below = corners.mean(0)
@@ -111,6 +122,9 @@ class Eyes:
             cover = smoothstep(lids[eye], *STRETCHED)
             if cover > 0:
                 self._paint_lid(window, eye, points[:, :2], cover)
+            shut = smoothstep(lids[eye], 0.85, 0.97)
+            if shut > 0:
+                self._soften_seam(window, points[list(UPPER_LID[eye]), :2], shut)
 
     def _paint_lid(self, window: np.ndarray, eye: int, points: np.ndarray, cover: float) -> None:
         """Lay the painted lid between crease and lash line."""
@@ -145,6 +159,18 @@ class Eyes:
         )
         blend(region, lid[..., :3], lid[..., 3] * cover)
 
+    def _soften_seam(self, window: np.ndarray, margin: np.ndarray, shut: float) -> None:
+        """Make one soft lash line of what is squeezed between closed lids."""
+        width = max(2, round(0.022 * self._unit))
+        region, corner = region_around(window, margin, 2 * width)
+        if region.size == 0:
+            return
+        line = np.zeros(region.shape[:2], dtype=np.uint8)
+        fixed = np.round((margin - corner) * 16).astype(np.int32)
+        cv2.polylines(line, [fixed[:, None]], False, (255,), width, cv2.LINE_AA, shift=4)
+        mask = cv2.GaussianBlur(line, (0, 0), width / 3).astype(np.float32) / 255
+        blend(region, cv2.GaussianBlur(region, (0, 0), max(1.0, width / 2.5)), mask * shut)
+
     def _paint_eyeball(
         self,
         window: np.ndarray,
@@ -170,10 +196,10 @@ class Eyes:
         centre, radius = self._iris[eye]
         away = np.hypot(source_x - centre[0] - shift[0], source_y - centre[1] - shift[1])
         follow = 1 - smoothstep(away / radius, 1.15, 2.4)
-        eyeball = sample(
-            self._plate.image, source_x - shift[0] * follow, source_y - shift[1] * follow
-        )
-        blend(region, eyeball, mask * strength)
+        source_x, source_y = source_x - shift[0] * follow, source_y - shift[1] * follow
+        # An eye that opens wider than the photo's shows what the flow made of its rim.
+        mask *= sample(self._shown[eye], source_x, source_y)
+        blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
 
 
 def closing(shape: np.ndarray, eye: int) -> np.ndarray:
