@@ -25,23 +25,15 @@ from talking_face.paint import (
 from talking_face.plate import Plate
 
 SEAM = 0.82  # where closed lids meet, from the open upper lid (0) to the lower one (1)
-UPPER_REACH, LOWER_REACH = (
-    0.07,
-    0.06,
-)  # canonical units over which the skin follows a lid
+UPPER_REACH, LOWER_REACH = 0.07, 0.06  # canonical units over which the skin follows a lid
 RIM = 0.02  # canonical units: softness of the line between eyeball and lid
 MAX_GAZE = 14.0  # degrees; further out the photo has no iris to show
 WIDEST = -0.3  # closure of an eye opened wider than in the photo
-STRETCHED = (
-    0.4,
-    0.85,
-)  # closure from which, and at which, a lid's own pixels are stretched too far
+# Closure from which, and at which, a lid's own pixels are stretched too far.
+STRETCHED = (0.4, 0.85)
 # The crease above each eye and the skin below the brow, then the skin below the lower lashes, from
 # the eye's outer to its inner corner.
-CREASE = (
-    (33, 247, 30, 29, 27, 28, 56, 190, 133),
-    (263, 467, 260, 259, 257, 258, 286, 414, 362),
-)
+CREASE = ((33, 247, 30, 29, 27, 28, 56, 190, 133), (263, 467, 260, 259, 257, 258, 286, 414, 362))
 BROW_SKIN = (
     (226, 113, 225, 224, 223, 222, 221, 189, 244),
     (446, 342, 445, 444, 443, 442, 441, 413, 464),

@@ -22,7 +22,6 @@ SPAN = 0.66  # width of a strip in inter-ocular distances (outer eye corners); p
 INCISAL_ROW = 36.0  # lower edge of the central incisors
 MIDLINE_COLUMN = (WIDTH - 1) / 2  # between the central incisors
 LIP_ROW = 24.0  # upper inner lip of parted lips at rest: about half of the crown shows
-SMILING_LIP_ROW = 20.0  # the same in a smile, median of the training portraits
 
 LATENT = 48  # numbers that a strip is drawn from
 _CHANNELS = (128, 128, 96, 48, 24)  # of the five stages, coarse to fine
