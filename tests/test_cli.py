@@ -261,6 +261,7 @@ def test_interrupted_while_rendering(portrait, speech, tmp_path, sent, code):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    time.sleep(0.5)  # ffmpeg runs by now, and has the rest of the clip to go
     os.killpg(process.pid, sent)
     complaint = process.communicate(timeout=30)[1]
     assert process.returncode == code
