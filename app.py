@@ -1,22 +1,21 @@
-"""The web page: `python app.py`, or a Hugging Face Space. Layout first, wiring last."""
+"""The web page: `python app.py`, or a Hugging Face Space. Its layout; the rest is in `web/`."""
 
 import logging
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 
-from talking_face import web
-from talking_face.animator import Clip
-from talking_face.options import MAX_DIVERSITY, MAX_POSE_STRENGTH, MAX_SAMPLES, MAX_SEED
-from talking_face.web import Order
+from talking_face.web import endpoints
+from talking_face.web.material import Choices, Material
+from talking_face.web.models import start_loading
+from talking_face.web.page import Page
+from talking_face.web.panels import Comparing, Expression, Sharing, Stage
+from talking_face.web.visits import Visits
+from talking_face.web.wiring import connect
 
 ROOT = Path(__file__).resolve().parent
 ASSETS = ROOT / "assets"
@@ -40,69 +39,16 @@ NOTICE = f"""Use photos and voices only of people who agree. Every clip is synth
 its lower right corner. Uploads and results are deleted after {KEPT_HOURS} hours; nobody else
 sees them."""
 WELCOME = "The clips appear here, one by one."
-DICE = f"() => Math.floor(Math.random() * {MAX_SEED + 1})"
-
-PROGRESS = gr.Progress()
-SHOWN = gr.update(visible=True)
-HIDDEN = gr.update(visible=False)
-QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-# Uploads are read by talking_face alone, as they came: Gradio would decode and convert them.
-UPLOADED: dict[str, Any] = {
-    "preprocess": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}
-TO_RESULTS = """() => {
-  const status = document.getElementById("status");
-  if (status.getBoundingClientRect().bottom > window.innerHeight)
-    status.scrollIntoView({ behavior: "smooth" });
-}"""
-
-Updates = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class Card:
-    """The place of one sample on the page."""
-
-    box: gr.Column
-    video: gr.Video
-    motion: gr.DownloadButton
-    failure: gr.Markdown
-
-    @classmethod
-    def empty(cls) -> "Card":
-        with gr.Column(visible=False, elem_classes="card", min_width=0) as box:
-            video = gr.Video(interactive=False, buttons=["download"])
-            failure = gr.Markdown(visible=False)
-            motion = gr.DownloadButton("Download motion (.npz)", size="sm")
-        return cls(box, video, motion, failure)
-
-    def show(self, clip: Clip) -> Updates:
-        failed = clip.error is not None
-        return {
-            self.box: gr.update(visible=True),
-            self.video: gr.update(value=clip.path, label=clip.label, visible=not failed),
-            self.motion: gr.update(value=clip.motion_path, visible=not failed),
-            self.failure: gr.update(value=f"{clip.label}: {clip.error}", visible=failed),
-        }
-
-    def hide(self) -> Updates:
-        return {self.box: gr.update(visible=False), self.video: None, self.motion: None}
-
-    @property
-    def parts(self) -> list[Any]:
-        return [self.box, self.video, self.motion, self.failure]
 
 
 def create_demo() -> gr.Blocks:
     """Build the page; `demo.launch(**launch_options())` serves it."""
-    runs = web.Runs()
+    seconds = KEPT_HOURS * 3600
+    gr.set_static_paths([ASSETS])  # else a copy is made, and deleted with the visitors' files
     with gr.Blocks(
-        title="Talking Face",
-        analytics_enabled=False,
-        delete_cache=(600, KEPT_HOURS * 3600),
+        title="Talking Face", analytics_enabled=False, delete_cache=(600, seconds)
     ) as demo:
+        endpoints.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",
@@ -112,164 +58,62 @@ def create_demo() -> gr.Blocks:
             elem_id="examples",
         )
         with gr.Row(elem_id="columns"):
-            with gr.Column(scale=2, min_width=300):
-                photo = gr.Image(
-                    label="Photo",
-                    type="filepath",
-                    sources=["upload", "clipboard"],
-                    buttons=[],
-                    height=260,
-                    elem_id="photo",
-                )
-                face = gr.Dropdown(
-                    label="Which face", info="The photo has several.", visible=False, elem_id="face"
-                )
-                audio = gr.Audio(
-                    label="Recording",
-                    type="filepath",
-                    sources=["upload", "microphone"],
-                    buttons=[],
-                    elem_id="audio",
-                )
-                film = gr.UploadButton(
-                    "Take the sound of a video", file_types=["video"], size="sm", elem_id="film"
+            with gr.Column(scale=2, min_width=320):
+                material = Material.create()
+                consent = gr.Checkbox(
+                    label="I have the right to use this photo and voice",
+                    visible=False,
+                    elem_id="consent",
                 )
                 with gr.Row():
                     start = gr.Button("Generate", variant="primary", elem_id="generate")
                     cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
                 gr.Markdown(NOTICE, elem_id="notice")
-                with gr.Accordion("Settings"):
-                    samples = gr.Slider(
-                        1,
-                        MAX_SAMPLES,
-                        Order.samples,
-                        step=1,
-                        label="Samples",
-                        info="How many different clips.",
+                with gr.Accordion("Settings", open=False, elem_id="settings"):
+                    choices = Choices.create()
+                with gr.Accordion(
+                    "What was found in the photo", open=False, elem_id="found"
+                ) as mesh_box:
+                    mesh = gr.Image(
+                        label="The fitted mesh",
+                        interactive=False,
+                        buttons=["fullscreen"],
+                        placeholder="Add a photo first.",
+                        elem_id="mesh",
                     )
-                    diversity = gr.Slider(
-                        0,
-                        MAX_DIVERSITY,
-                        Order.diversity,
-                        step=0.1,
-                        label="Diversity",
-                        info="How much they differ. 1 is natural.",
-                    )
-                    pose = gr.Slider(
-                        0,
-                        MAX_POSE_STRENGTH,
-                        Order.pose_strength,
-                        step=0.1,
-                        label="Head movement",
-                        info="0 holds the head still, 1 is natural.",
-                    )
-                    with gr.Row(elem_id="seeds"):
-                        seed = gr.Number(
-                            Order.seed,
-                            precision=0,
-                            minimum=0,
-                            maximum=MAX_SEED,
-                            min_width=120,
-                            label="Seed",
-                            info="The same seed gives the same clips.",
-                        )
-                        dice = gr.Button("⚄ Roll", size="sm", scale=0, min_width=80)
-                    framing = gr.Radio(
-                        [("Head and shoulders", "crop"), ("Whole photo", "photo")],
-                        value=Order.framing,
-                        label="Framing",
-                    )
-            with gr.Column(scale=3, min_width=300):
-                status = gr.Markdown(WELCOME, min_height=64, elem_id="status")
-                with gr.Row(elem_id="cards"):
-                    cards = [Card.empty() for _ in range(MAX_SAMPLES)]
-                comparison = gr.Video(
-                    label="Side by side",
-                    interactive=False,
-                    buttons=["download"],
-                    visible=False,
-                    elem_id="comparison",
-                )
-
-        inputs = [photo, audio, samples, seed, diversity, pose, framing, face]
-        outputs = [status, start, cancel, comparison, *(p for card in cards for p in card.parts)]
-
-        def run(
-            photo: web.Upload,
-            audio: web.Upload,
-            samples: Any,
-            seed: Any,
-            diversity: Any,
-            pose: Any,
-            framing: Any,
-            face: Any,
-            request: gr.Request,
-            progress: gr.Progress = PROGRESS,
-        ) -> Iterator[Updates]:
-            with (
-                web.plain_sentences(),
-                suppress(web.Stopped),
-                runs.started(visitor(request)) as stop,
-            ):
-                order = web.read_order(photo, audio, samples, seed, diversity, pose, framing, face)
-                yield {part: update for card in cards for part, update in card.hide().items()} | {
-                    status: "",
-                    comparison: gr.update(visible=False, value=None),
-                }
-                began = time.monotonic()
-                for made in web.make_clips(order, web.reporter(progress, stop)):
-                    if isinstance(made, Clip):
-                        yield cards[made.index].show(made)
-                    else:
-                        yield {comparison: gr.update(visible=True, value=made)}
-                seconds = time.monotonic() - began
-                yield {status: f"Done in {seconds:.0f} s, with seed {order.seed}."}
-
-        def stop_run(request: gr.Request) -> Updates:
-            runs.stop(visitor(request))
-            return {status: "Cancelled.", start: SHOWN, cancel: HIDDEN}
-
-        def leave(request: gr.Request) -> None:
-            runs.stop(visitor(request))
-
-        def pick(index: int) -> tuple[str, str, Any]:
-            portrait, recording = EXAMPLES[index]
-            return (
-                str(ASSETS / "portraits" / portrait),
-                str(ASSETS / "recordings" / recording),
-                gr.update(visible=False, value=0),
-            )
-
-        photo.input(web.check_photo, photo, [photo, face], **UPLOADED)
-        audio.input(web.check_audio, audio, **UPLOADED)
-        film.upload(lambda file: file, film, audio, **QUIET)
-        dice.click(None, outputs=seed, js=DICE, **QUIET)
-        picked = examples.click(pick, examples, [photo, audio, face], **QUIET)
-        under_way = []
-        for begun in (start.click, picked.then):
-            busy = begun(lambda: (HIDDEN, SHOWN), outputs=[start, cancel], js=TO_RESULTS, **QUIET)
-            running = busy.then(
-                run,
-                inputs,
-                outputs,
-                preprocess=False,
-                show_progress_on=status,
-                concurrency_id="clips",
-                api_visibility="private",
-            )
-            for ended in (running.then, running.failure):  # Gradio 6.31 leaves `then` out on errors
-                ended(lambda: (SHOWN, HIDDEN), outputs=[start, cancel], **QUIET)
-            under_way.append(running)
-        cancel.click(stop_run, outputs=[status, start, cancel], cancels=under_way, **QUIET)
-        demo.unload(leave)
-        gr.api(web.generate, api_name="generate", concurrency_id="clips")
+            with gr.Column(scale=3, min_width=320):
+                status = gr.Markdown(WELCOME, min_height=40, elem_id="status")
+                stage = Stage.create()
+                with gr.Tabs(visible=False, elem_id="more") as more:
+                    with gr.Tab("Expression"):
+                        expression = Expression.create()
+                    with gr.Tab("Compare, mix"):
+                        comparing = Comparing.create()
+                    with gr.Tab("Share"):
+                        sharing = Sharing.create()
+        page = Page(
+            examples=examples,
+            pairs=[
+                (str(ASSETS / "portraits" / portrait), str(ASSETS / "recordings" / recording))
+                for portrait, recording in EXAMPLES
+            ],
+            material=material,
+            mesh_box=mesh_box,
+            mesh=mesh,
+            consent=consent,
+            choices=choices,
+            start=start,
+            cancel=cancel,
+            status=status,
+            stage=stage,
+            expression=expression,
+            comparing=comparing,
+            sharing=sharing,
+            later=[more],
+        )
+        connect(demo, page, Visits(seconds))
         demo.queue(max_size=WAITING, default_concurrency_limit=1)
     return demo
-
-
-def visitor(request: gr.Request) -> str:
-    """Tells one open page from another."""
-    return str(request.session_hash)
 
 
 def theme() -> gr.themes.Base:
@@ -297,10 +141,11 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": ROOT / "app.css",
+        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>",
         "run_history": False,  # photos of faces and voices are nobody's history
-        "allowed_paths": [str(ASSETS)],
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
+        "mcp_server": True,
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }
@@ -311,5 +156,5 @@ demo = create_demo()
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else it tells every request
-    web.start_loading()
+    start_loading()
     demo.launch(**launch_options())

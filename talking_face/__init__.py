@@ -1,8 +1,20 @@
 """Talking Face: one photo and one recording become several different talking clips."""
 
 from talking_face.animator import Animator, Clip, load_animator
+from talking_face.edit import PRESETS, Edit, mix
 from talking_face.errors import TalkingFaceError
 from talking_face.mark import Mark
 from talking_face.motion import FPS, Motion
 
-__all__ = ["FPS", "Animator", "Clip", "Mark", "Motion", "TalkingFaceError", "load_animator"]
+__all__ = [
+    "FPS",
+    "PRESETS",
+    "Animator",
+    "Clip",
+    "Edit",
+    "Mark",
+    "Motion",
+    "TalkingFaceError",
+    "load_animator",
+    "mix",
+]

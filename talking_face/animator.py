@@ -13,28 +13,32 @@ again) and what a face needs to be rendered.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from talking_face.audio import Recording, load_audio
-from talking_face.baseline import Baseline, load_baseline, predict
-from talking_face.cache import Cached
+from talking_face.backdrop import load_backdrop
+from talking_face.cache import Cached, digest_of
+from talking_face.clip import Clip as Clip
+from talking_face.clip import Progress as Progress
+from talking_face.clip import watched
+from talking_face.dirfa import Dirfa, load_dirfa
+from talking_face.edit import Edit, apply_edits, telling_moment
 from talking_face.encoder import SpeechEncoder, load_encoder
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face import Face, face_boxes, find_faces, fit_face
 from talking_face.face_model import FaceModel, load_face_model
 from talking_face.files import output_folder
-from talking_face.idle import IdleModel, load_idle, sample_idle
+from talking_face.idle import IdleModel, load_idle
 from talking_face.images import PhotoSource, load_photo
 from talking_face.insightface_pack import find_pack
-from talking_face.motion import Motion
+from talking_face.mapping import draw
+from talking_face.motion import FPS, Motion
 from talking_face.options import (
     MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
@@ -43,6 +47,7 @@ from talking_face.options import (
     check_range,
     sample_indices,
 )
+from talking_face.overlay import draw_faces, draw_mesh
 from talking_face.plate import Framing
 from talking_face.render import Renderer
 from talking_face.speech import Speech, listen
@@ -50,35 +55,7 @@ from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.video import Mark, write_clip, write_comparison
 from talking_face.weights import load_weights
 
-Progress = Callable[[float, str], None]
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One rendered sample.
-
-    Attributes:
-        index: which sample of its seed, from 0.
-        seed: (seed, index) and the speech decide the motion.
-        motion: as sampled, before the pose strength was applied.
-        path: the mp4; None where the sample failed.
-        motion_path: the motion beside it, npz; None where the sample failed.
-        error: what went wrong; None where nothing did.
-    """
-
-    index: int
-    seed: int
-    motion: Motion
-    path: Path | None = None
-    motion_path: Path | None = None
-    error: TalkingFaceError | None = None
-
-    @property
-    def label(self) -> str:
-        """What tells this sample from the others, for people."""
-        return f"sample {self.index + 1} · seed {self.seed}"
 
 
 class Animator:
@@ -88,14 +65,14 @@ class Animator:
         self,
         model: FaceModel,
         encoder: SpeechEncoder,
-        baseline: Baseline,
+        network: Dirfa,
         idle: IdleModel,
         teeth: TeethGenerator,
         insightface_pack: Path | None,
     ) -> None:
         self._model = model
         self._encoder = encoder
-        self._baseline = baseline
+        self._network = network
         self._idle = idle
         self._teeth = teeth
         self._insightface_pack = insightface_pack
@@ -106,7 +83,6 @@ class Animator:
         self._photos = Cached(8)
         self._faces = Cached(16)
         self._speeches = Cached(8)
-        self._lips = Cached(8)
         self._motions = Cached(64)
         self._renderers = Cached(4)
 
@@ -131,14 +107,24 @@ class Animator:
             PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
         """
         pixels = load_photo(photo)
-        key = (_digest(pixels), face_index or 0)
+        key = (digest_of(pixels), face_index or 0)
         return self._faces.get(
             key,
             lambda: fit_face(pixels, self._landmarks(pixels), self._model, face_index),
         )
 
+    def outline_faces(self, photo: PhotoSource) -> np.ndarray:
+        """The photo with its `faces` outlined and numbered from 1, (H, W, 3) uint8 RGB."""
+        return draw_faces(load_photo(photo), self.faces(photo))
+
+    def show_mesh(self, face: Face) -> np.ndarray:
+        """The photo with the fitted mesh over the face, (H, W, 3) uint8 RGB."""
+        return draw_mesh(face, self._model.triangles)
+
     def _landmarks(self, pixels: np.ndarray) -> list[np.ndarray]:
-        return self._photos.get(_digest(pixels), lambda: find_faces(pixels, self._insightface_pack))
+        return self._photos.get(
+            digest_of(pixels), lambda: find_faces(pixels, self._insightface_pack)
+        )
 
     # -- sound --------------------------------------------------------------------------------
 
@@ -159,7 +145,7 @@ class Animator:
         else:
             recording = load_audio(audio)
         # The path belongs to the key: the clip takes its sound from there.
-        key = (_digest(recording.waveform), recording.path)
+        key = (digest_of(recording.waveform), recording.path)
         return self._speeches.get(key, lambda: listen(recording, self._encoder))
 
     # -- motion -------------------------------------------------------------------------------
@@ -188,32 +174,32 @@ class Animator:
         indices = sample_indices(samples)
         check_range("The seed", seed, 0, MAX_SEED)
         check_range("Diversity", diversity, 0, MAX_DIVERSITY)
+
+        @cache
+        def drawn() -> list[Motion]:  # as one batch, if any of them has to be
+            return draw(self._network, self._idle, speech, indices, seed, diversity)
+
         return [
             self._motions.get(
                 (speech.digest, seed, index, float(diversity)),
-                partial(self._draw, speech, seed, index, diversity),
+                partial(lambda at: drawn()[at], place),
             )
-            for index in indices
+            for place, index in enumerate(indices)
         ]
 
-    def _draw(self, speech: Speech, seed: int, index: int, diversity: float) -> Motion:
-        lower, upper = self._lips.get(speech.digest, lambda: predict(self._baseline, speech))
-        generator = np.random.default_rng(np.random.SeedSequence([seed, index]))
-        idle = sample_idle(self._idle, speech, generator, diversity)
-        return Motion(
-            lower=lower,
-            upper=upper + idle["upper"],
-            lids=idle["lids"],
-            gaze=idle["gaze"],
-            rotation=idle["rotation"],
-            translation=idle["translation"],
-            rest=np.ones((len(lower), 1)),
-        )
+    def edit(self, motion: Motion, edits: Edit | Sequence[Edit]) -> Motion:
+        """The motion as the edits want it; see `talking_face.edit`."""
+        return apply_edits(motion, edits, self._model)
 
     # -- frames and clips ---------------------------------------------------------------------
 
     def render(
-        self, face: Face, motion: Motion, framing: Framing = "crop", size: int | None = None
+        self,
+        face: Face,
+        motion: Motion,
+        framing: Framing = "crop",
+        size: int | None = None,
+        background: PhotoSource | None = None,
     ) -> Iterator[np.ndarray]:
         """Frames of a motion on a face, (H, W, 3) uint8 RGB at 25 fps, unmarked.
 
@@ -221,13 +207,56 @@ class Animator:
             framing: "crop" gives head and shoulders, "photo" the whole photo.
             size: side of the crop (512 unless told) or longest side of the photo (1920 at most
                 unless told), pixels.
+            background: None keeps the photo's; "#rrggbb" or an image takes its place.
+
+        Raises:
+            OptionInvalid, PhotoUnreadable: of the background.
         """
         check_framing(framing, size)
+        backdrop = None if background is None else load_backdrop(background)
         renderer = self._renderers.get(
-            (face.digest, framing, size),
-            lambda: Renderer(face, self._model, self._draw_teeth(face), framing, size),
+            (face.digest, framing, size, None if backdrop is None else digest_of(backdrop)),
+            lambda: Renderer(face, self._model, self._draw_teeth(face), framing, size, backdrop),
         )
         return renderer.frames(motion)
+
+    def preview(
+        self,
+        face: Face,
+        motion: Motion,
+        edits: Edit | Sequence[Edit] = (),
+        seconds: float | None = None,
+        framing: Framing = "crop",
+        size: int = 256,
+        background: PhotoSource | None = None,
+    ) -> np.ndarray:
+        """One frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
+
+        Args:
+            seconds: of which moment; None takes one within the edits where the mouth is open.
+        """
+        frame = telling_moment(motion, edits, seconds, self._model)
+        moved = self.edit(motion, edits)[frame : frame + 1]
+        return next(self.render(face, moved, framing, size, background))
+
+    def preview_clip(
+        self,
+        face: Face,
+        motion: Motion,
+        path: str | Path,
+        edits: Edit | Sequence[Edit] = (),
+        seconds: float | None = None,
+        speech: Speech | None = None,
+        framing: Framing = "crop",
+        size: int = 256,
+        background: PhotoSource | None = None,
+    ) -> Path:
+        """The second around a moment of an edited motion as a small mp4; see `preview`."""
+        middle = telling_moment(motion, edits, seconds, self._model)
+        start = max(min(middle - FPS // 2, len(motion) - FPS), 0)
+        moved = self.edit(motion, edits)[start : start + FPS]
+        sound = speech.recording.part(start / FPS, len(moved) / FPS) if speech else None
+        return write_clip(self.render(face, moved, framing, size, background), path, sound)
 
     def _draw_teeth(self, face: Face) -> np.ndarray:
         return draw_teeth(self._teeth, int(face.digest[:8], 16))
@@ -246,6 +275,8 @@ class Animator:
         mark: Mark | None = Mark(),
         motions: Sequence[Motion] | None = None,
         progress: Progress | None = None,
+        edits: Edit | Sequence[Edit] = (),
+        background: PhotoSource | None = None,
     ) -> Iterator[Clip]:
         """Draw animations, render them, and yield each clip as it is finished.
 
@@ -253,24 +284,26 @@ class Animator:
             samples, seed, diversity: see `sample`.
             pose_strength: 0 holds the head still (it still speaks and blinks), 1 is natural, at
                 most 2.
-            framing, size: see `render`.
+            framing, size, background: see `render`.
             output: folder for the clips, made if it isn't there; None makes a temporary one.
             mark: the visible mark that says the clip is made by a machine.
             motions: what `sample` gave for the same arguments, where it ran elsewhere already.
             progress: called with a fraction 0..1 and a sentence, several times a second.
+            edits: what to change in every sample; the clips keep the motions as drawn.
 
         Yields:
             Clips in the order asked for. A sample that fails has its error set, and the others
             go on.
 
         Raises:
-            OptionInvalid, OutputUnwritable: before anything is drawn.
+            OptionInvalid, PhotoUnreadable, OutputUnwritable: before anything is drawn.
         """
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
         check_range("Diversity", diversity, 0, MAX_DIVERSITY)
         check_range("The seed", seed, 0, MAX_SEED)
         check_framing(framing, size)
         indices = sample_indices(samples)
+        backdrop = None if background is None else load_backdrop(background)
         folder = output_folder(output)
         if progress:
             progress(0.0, "Drawing the animations")
@@ -281,8 +314,8 @@ class Animator:
             stage = f"Rendering sample {done + 1} of {len(indices)}"
             share = (done / len(indices), 1 / len(indices))
             try:
-                moved = motion.with_pose_strength(pose_strength)
-                frames = self.render(face, moved, framing, size)
+                moved = self.edit(motion.with_pose_strength(pose_strength), edits)
+                frames = self.render(face, moved, framing, size, backdrop)
                 frames = watched(frames, len(moved), stage, progress, *share)
                 write_clip(frames, path, speech.recording, mark)
                 moved.save(path.with_suffix(".npz"))
@@ -302,19 +335,19 @@ class Animator:
         size: int | None = None,
         mark: Mark | None = Mark(),
         progress: Progress | None = None,
+        background: PhotoSource | None = None,
     ) -> Path:
         """Render one motion, drawn or edited or loaded, to an mp4; with the sound of a recording.
 
         Args:
-            progress: as in `animate`.
+            framing, size, background: see `render`. progress: as in `animate`.
 
         Raises:
-            OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
+            OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
         recording = speech.recording if speech else None
-        frames = watched(
-            self.render(face, motion, framing, size), len(motion), "Rendering", progress
-        )
+        frames = self.render(face, motion, framing, size, background)
+        frames = watched(frames, len(motion), "Rendering", progress)
         return write_clip(frames, path, recording, mark)
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
@@ -358,31 +391,8 @@ def _load(device: str, insightface_pack: Path | None) -> Animator:
     return Animator(
         load_face_model(),
         load_encoder(device),
-        load_baseline(device),
+        load_dirfa(device),
         load_idle(),
         TeethGenerator.from_weights(load_weights("teeth")),
         insightface_pack,
     )
-
-
-def watched(
-    frames: Iterator[np.ndarray],
-    count: int,
-    stage: str,
-    progress: Progress | None,
-    start: float = 0.0,
-    share: float = 1.0,
-) -> Iterator[np.ndarray]:
-    """The same frames, reporting progress from `start` to `start + share` on the way."""
-    for number, frame in enumerate(frames):
-        if progress and number % 5 == 0:
-            progress(start + share * number / count, stage)
-        yield frame
-    if progress:
-        progress(start + share, stage)
-
-
-def _digest(array: np.ndarray) -> str:
-    digest = hashlib.sha256(repr((array.shape, str(array.dtype))).encode())
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from cachetools import LRUCache
 
 
@@ -23,3 +25,10 @@ class Cached:
         value = make()  # outside the lock: another request need not wait for this one
         with self._lock:
             return self._values.setdefault(key, value)
+
+
+def digest_of(array: np.ndarray) -> str:
+    """sha256 of an array's shape, type and content."""
+    digest = hashlib.sha256(repr((array.shape, str(array.dtype))).encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

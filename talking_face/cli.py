@@ -7,7 +7,6 @@ of the results on standard output and turns errors into exit codes.
 from __future__ import annotations
 
 import argparse
-import inspect
 import logging
 import os
 import signal
@@ -15,47 +14,38 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from talking_face.animator import Animator, Clip, Progress, load_animator
+from talking_face.animator import load_animator
+from talking_face.arguments import build_parser as build_parser
+from talking_face.arguments import edits_of, parse
+from talking_face.audio import Recording
+from talking_face.clip import Clip, Progress
 from talking_face.errors import TalkingFaceError
+from talking_face.face_model import load_face_model
 from talking_face.files import output_folder
-from talking_face.mark import CORNERS, Mark
+from talking_face.mark import Mark
 from talking_face.motion import Motion
-from talking_face.options import MAX_DIVERSITY, MAX_POSE_STRENGTH, MAX_SAMPLES, MAX_SEED
+from talking_face.plots import plot_samples, write_plot
+from talking_face.share import write_gif, write_poster
+from talking_face.speech import Speech
+from talking_face.voice import read_text, speak, voices
 
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-
-EXAMPLES = """\
-examples:
-  four clips of one photo, and a comparison of them side by side, in the folder outputs/
-      python -m talking_face photo.jpg speech.wav
-  two calmer clips in the whole photo, from other dice
-      python -m talking_face photo.jpg speech.wav --samples 2 --seed 7 --pose-strength 0.5 \\
-          --framing photo
-  draw the animations now, render one of them on another face later
-      python -m talking_face speech.wav --motion-only
-      python -m talking_face friend.png speech.wav --motion outputs/sample-1_seed-0.npz
-
-The same seed gives the same clips. Exit code: 0 done, 1 some samples failed, 2 nothing could be
-done, with one sentence that says why, 130 interrupted.
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    options = parse(arguments)
     try:
         with _terminated_politely(), _chatter_hidden(options.verbose):
+            if options.list_voices:
+                return _list_voices()
             if options.motion is not None:
                 return _render_motion(options)
             if options.motion_only:
                 return _write_motions(options)
-            if options.audio is None:
-                parser.error("AUDIO is missing: the recording that the photo is to speak")
             return _animate(options)
     except TalkingFaceError as error:
         print(f"talking_face: {error}", file=sys.stderr)
@@ -65,157 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The options, with the ranges and defaults of `Animator.animate` and `Mark`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m talking_face",
-        usage="%(prog)s PHOTO AUDIO [-o FOLDER] [--samples N] [--seed S] [options]",
-        description="Makes a photo speak a recording: several different, equally fitting clips.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "photo",
-        metavar="PHOTO",
-        type=Path,
-        help="an image with a face that looks towards the camera: JPEG, PNG, WebP, HEIC, …",
-    )
-    parser.add_argument(
-        "audio",
-        metavar="AUDIO",
-        type=Path,
-        nargs="?",
-        help="the speech: any sound or video file, 0.3 s to 10 minutes",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        default=Path("outputs"),
-        help="where the results go; made if it isn't there (default: %(default)s)",
-    )
-
-    animate = _defaults(Animator.animate)
-    samples = parser.add_argument_group("what is drawn")
-    samples.add_argument(
-        "--samples",
-        metavar="N",
-        type=int,
-        default=animate["samples"],
-        help=f"how many different clips, 1 to {MAX_SAMPLES} (default: %(default)s)",
-    )
-    samples.add_argument(
-        "--seed",
-        metavar="S",
-        type=int,
-        default=animate["seed"],
-        help=f"the dice, 0 to {MAX_SEED}: another seed, other clips (default: %(default)s)",
-    )
-    samples.add_argument(
-        "--diversity",
-        metavar="D",
-        type=float,
-        default=animate["diversity"],
-        help="how much the clips differ: 0 not at all, 1 as people do, at most "
-        f"{MAX_DIVERSITY:g} (default: %(default)s)",
-    )
-    samples.add_argument(
-        "--pose-strength",
-        metavar="P",
-        type=float,
-        default=animate["pose_strength"],
-        help="how much the head moves: 0 still, 1 natural, at most "
-        f"{MAX_POSE_STRENGTH:g} (default: %(default)s)",
-    )
-
-    picture = parser.add_argument_group("the picture")
-    picture.add_argument(
-        "--framing",
-        choices=("crop", "photo"),
-        default=animate["framing"],
-        help="head and shoulders, or the whole photo (default: %(default)s)",
-    )
-    picture.add_argument(
-        "--size",
-        metavar="PIXELS",
-        type=int,
-        default=animate["size"],
-        help="side of the crop (default: 512) or longest side of the photo (default: its own, "
-        "1920 at most)",
-    )
-    picture.add_argument(
-        "--face-index",
-        metavar="I",
-        type=int,
-        help="which face of a photo with several, the largest is 0 (default: 0)",
-    )
-
-    mark = parser.add_argument_group("the mark", "Every clip says in a corner what it is.")
-    mark.add_argument(
-        "--mark-text", metavar="TEXT", default=Mark.text, help="(default: %(default)s)"
-    )
-    mark.add_argument(
-        "--mark-corner", choices=CORNERS, default=Mark.corner, help="(default: %(default)s)"
-    )
-    mark.add_argument(
-        "--mark-opacity",
-        metavar="O",
-        type=float,
-        default=Mark.opacity,
-        help="0 to 1 (default: %(default)s)",
-    )
-
-    motions = parser.add_argument_group("animations as files")
-    either = motions.add_mutually_exclusive_group()
-    either.add_argument(
-        "--motion-only",
-        action="store_true",
-        help="write the animations, render nothing; PHOTO isn't looked at and may be left out",
-    )
-    either.add_argument(
-        "--motion",
-        metavar="FILE",
-        type=Path,
-        help="render this animation (.npz or .csv) on PHOTO; AUDIO, if given, is its sound",
-    )
-    motions.add_argument(
-        "--motion-format",
-        choices=("npz", "csv"),
-        default="npz",
-        help="for --motion-only: exact, or a table to edit (default: %(default)s)",
-    )
-
-    machine = parser.add_argument_group("the machine")
-    machine.add_argument(
-        "--device", metavar="NAME", help="cpu or cuda (default: a GPU where there is one)"
-    )
-    machine.add_argument(
-        "--insightface-pack",
-        metavar="FOLDER",
-        type=Path,
-        help="find faces with this insightface model pack; mind its non-commercial licence",
-    )
-    machine.add_argument(
-        "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
-    )
-    return parser
-
-
-def _defaults(function: Any) -> dict[str, Any]:
-    return {name: entry.default for name, entry in inspect.signature(function).parameters.items()}
-
-
 def _animate(options: argparse.Namespace) -> int:
-    mark = _mark(options)
+    mark, edits = _mark(options), edits_of(options)
     with _progress("Loading the models") as bar:
         show = _shown_by(bar)
         animator = load_animator(options.device, options.insightface_pack)
         show(0.0, "Looking at the photo")
         face = animator.fit(options.photo, options.face_index)
         show(0.0, "Listening to the recording")
-        speech = animator.listen(options.audio)
+        speech = animator.listen(_sound(options) or options.audio)
         clips: list[Clip] = []
         for clip in animator.animate(
             face,
@@ -229,10 +77,13 @@ def _animate(options: argparse.Namespace) -> int:
             output=options.output,
             mark=mark,
             progress=show,
+            edits=edits,
+            background=options.background,
         ):
             clips.append(clip)
-            if clip.error is None:
+            if clip.path and clip.motion_path:
                 tqdm.write(str(clip.path))
+                _write_pictures(clip.path, Motion.load(clip.motion_path), options)
             else:
                 tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
         finished = [clip for clip in clips if clip.error is None]
@@ -242,39 +93,87 @@ def _animate(options: argparse.Namespace) -> int:
             bar.set_description_str("Putting them side by side")
             path = options.output / f"comparison_seed-{options.seed}.mp4"
             tqdm.write(str(animator.compare(finished, path)))
+        if options.plot:
+            moved = [Motion.load(clip.motion_path) for clip in finished if clip.motion_path]
+            path = options.output / f"plot_seed-{options.seed}.png"
+            _write_plot(path, moved, [clip.label for clip in finished], speech)
         bar.set_description_str("Done")
     return OK if len(finished) == len(clips) else PARTLY
 
 
 def _write_motions(options: argparse.Namespace) -> int:
+    edits = edits_of(options)
     folder = output_folder(options.output)
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Listening to the recording")
-        speech = animator.listen(options.audio or options.photo)
+        speech = animator.listen(_sound(options) or options.audio or options.photo)
         bar.set_description_str("Drawing the animations")
         motions = animator.sample(speech, options.samples, options.seed, options.diversity)
+        motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
+        motions = [animator.edit(motion, edits) for motion in motions]
         for index, motion in enumerate(motions):
             name = f"sample-{index + 1}_seed-{options.seed}.{options.motion_format}"
-            motion.with_pose_strength(options.pose_strength).save(folder / name)
+            motion.save(folder / name)
             tqdm.write(str(folder / name))
+        if options.plot:
+            labels = [f"sample {index + 1} · seed {options.seed}" for index in range(len(motions))]
+            _write_plot(folder / f"plot_seed-{options.seed}.png", motions, labels, speech)
     return OK
 
 
 def _render_motion(options: argparse.Namespace) -> int:
     motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
-    mark = _mark(options)
+    mark, edits = _mark(options), edits_of(options)
     path = output_folder(options.output) / f"{options.photo.stem}_{options.motion.stem}.mp4"
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Looking at the photo")
         face = animator.fit(options.photo, options.face_index)
-        speech = animator.listen(options.audio) if options.audio else None
+        sound = _sound(options) or options.audio
+        speech = animator.listen(sound) if sound else None
         show = _shown_by(bar)
-        framing, size = options.framing, options.size
-        animator.render_motion(face, motion, path, speech, framing, size, mark, show)
+        motion = animator.edit(motion, edits)
+        framing, size, behind = options.framing, options.size, options.background
+        animator.render_motion(face, motion, path, speech, framing, size, mark, show, behind)
         tqdm.write(str(path))
+        _write_pictures(path, motion, options)
+        if options.plot and speech:
+            _write_plot(path.with_name(f"{path.stem}_plot.png"), [motion], [path.stem], speech)
     return OK
+
+
+def _list_voices() -> int:
+    for voice in voices():
+        print(f"{voice.id:24} {voice.label}")
+    return OK
+
+
+def _sound(options: argparse.Namespace) -> Recording | None:
+    """The text, spoken and kept as speech.wav; None where no text is given."""
+    text = read_text(options.text_file) if options.text_file else options.text
+    if text is None:
+        return None
+    spoken = speak(text, options.voice, options.voice_speed)
+    path = output_folder(options.output) / "speech.wav"
+    recording = spoken.save(path)
+    tqdm.write(str(path))
+    return recording
+
+
+def _write_pictures(clip: Path, motion: Motion, options: argparse.Namespace) -> None:
+    """What `--poster` and `--gif` ask for, beside the clip."""
+    if options.poster:
+        tqdm.write(str(write_poster(clip, clip.with_suffix(".png"), motion)))
+    if options.gif:
+        tqdm.write(str(write_gif(clip, clip.with_suffix(".gif"), motion, _mark(options))))
+
+
+def _write_plot(
+    path: Path, motions: Sequence[Motion], labels: Sequence[str], speech: Speech
+) -> None:
+    write_plot(path, plot_samples(motions, labels, speech.recording, load_face_model()))
+    tqdm.write(str(path))
 
 
 def _mark(options: argparse.Namespace) -> Mark:

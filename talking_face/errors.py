@@ -37,6 +37,14 @@ class AudioTooLong(TalkingFaceError):
     """The recording is longer than the longest one that can be animated."""
 
 
+class TextUnspeakable(TalkingFaceError):
+    """The text is empty, too long, or not in letters that the voice knows."""
+
+
+class VoiceMissing(TalkingFaceError):
+    """No speech synthesiser is installed, or the one chosen doesn't work."""
+
+
 class VideoUnreadable(TalkingFaceError):
     """The video is missing, damaged, or has no pictures in it."""
 
@@ -67,3 +75,7 @@ class MotionUnreadable(TalkingFaceError):
 
 class OptionInvalid(TalkingFaceError):
     """An option is outside its range."""
+
+
+class ConsentMissing(TalkingFaceError):
+    """Nobody has said that an uploaded photo may be used."""

@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from talking_face.errors import OutputUnwritable
 
+ATTEMPTS = 3  # at removing a folder
+
 
 @contextmanager
 def scratch(path: Path) -> Iterator[Path]:
-    """An empty hidden file beside `path`, of the same suffix, gone when the block ends.
+    """A name of the same suffix as `path`, in a hidden folder beside it that is gone at the end.
+
+    The folder is this name's own, so that a program that is only just starting when the block is
+    interrupted finds nowhere to put its file.
 
     Raises:
         OutputUnwritable: the folder can't be written.
     """
-    hidden = path.parent.absolute() / f".{uuid.uuid4().hex}{path.suffix}"
-    try:  # before the file is there, so that an interrupt finds the way out
+    folder = path.parent.absolute() / f".{uuid.uuid4().hex}"
+    try:  # before the folder is there, so that an interrupt finds the way out
         try:
-            hidden.open("xb").close()
+            folder.mkdir()
         except OSError as error:
             raise OutputUnwritable(
                 f"Nothing can be written to {path.parent} ({error.strerror}). "
                 "Choose another output folder."
             ) from error
-        yield hidden
+        yield folder / f"unfinished{path.suffix}"
     finally:
-        with suppress(OSError):  # there is nothing to remove where nothing could be written
-            hidden.unlink()
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, also one that another program makes a file in at this very moment."""
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A scratch file that becomes `path` in one step if the block ends well.
+    """A scratch name; the file under it becomes `path` in one step if the block ends well.
 
     Raises:
         OutputUnwritable: the folder can't be written, or the name can't be replaced.
@@ -49,6 +62,23 @@ def appearing(path: Path) -> Iterator[Path]:
             raise OutputUnwritable(
                 f"{path} can't be replaced ({error.strerror}). Choose another name."
             ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """As `appearing`, for blocks that only write: a disk that fails is told in a sentence.
+
+    Raises:
+        OutputUnwritable: also where the disk is full.
+    """
+    try:
+        with appearing(path) as hidden:
+            yield hidden
+    except OSError as error:
+        raise OutputUnwritable(
+            f"{path} can't be written ({error.strerror}). Make room on the disk or choose another "
+            "folder."
+        ) from error
 
 
 def output_folder(output: str | Path | None) -> Path:

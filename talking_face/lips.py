@@ -35,6 +35,11 @@ def contact(gap: np.ndarray) -> np.ndarray:
     return np.where(gap >= PARTED, gap, np.where(gap <= TOUCHING, 0.0, eased))
 
 
+def mean_opening(shape: np.ndarray) -> np.ndarray:
+    """How far the middle of the lips is apart in shapes (..., 478, 3), canonical units, (...)."""
+    return contact(lip_gaps(shape))[..., 3:6].mean(axis=-1)
+
+
 class LipContact:
     """Sets lip gaps on shapes of one person.
 

@@ -70,9 +70,14 @@ def draw_label(text: str, width: int, height: int) -> Image.Image:
     return band
 
 
+def text_size(height: int, width: int) -> float:
+    """Size of the mark's letters in such a frame, pixels, where the text fits."""
+    return max(10.0, 0.027 * min(height, width))
+
+
 def _pill(text: str, height: int, width: int) -> np.ndarray:
     """White text on a dark rounded pill, (h, w, 4) uint8 RGBA, small enough for such a frame."""
-    size = max(10.0, 0.027 * min(height, width))
+    size = text_size(height, width)
     room = 0.9 * width
     needed = ImageFont.load_default(size).getlength(text) + 1.2 * size
     size *= min(1.0, room / needed, 0.5 * height / size)

@@ -25,10 +25,7 @@ def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.n
         (h, w) float32 0..1, how far each pixel belongs to the person; and (h, w, 3) uint8, the
         background. All 1 and the image itself where there is one layer only.
     """
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
-    with SelfieSegmentation(model_selection=0) as network:
-        seen = network.process(np.ascontiguousarray(image)).segmentation_mask
+    seen = see_person(image)
     unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
     height, width = image.shape[:2]
     face = polygon_mask(landmarks[list(FACE_OVAL), :2], height, width, 1.0)
@@ -44,6 +41,14 @@ def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.n
     person[person < 0.004] = 0
     background = spread(image.astype(np.float32), person == 0)
     return person, np.clip(np.rint(background), 0, 255).astype(np.uint8)
+
+
+def see_person(image: np.ndarray) -> np.ndarray:
+    """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8."""
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+    with SelfieSegmentation(model_selection=0) as network:
+        return np.asarray(network.process(np.ascontiguousarray(image)).segmentation_mask)
 
 
 def guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:

@@ -10,6 +10,8 @@ MAX_SAMPLES = 6
 MAX_DIVERSITY = 1.5
 MAX_POSE_STRENGTH = 2.0
 MAX_SEED = 2**31 - 1
+MAX_TEXT = 8000  # characters; ten minutes of speech, about
+VOICE_SPEEDS = (0.5, 2.0)
 SIZES = (64, 4096)  # pixels, smallest and largest output
 
 

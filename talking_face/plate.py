@@ -43,6 +43,7 @@ class Plate:
         person: of the same size, float32 0..1, how far each pixel belongs to the person.
         background: (h, w, 3) uint8 RGB, the window with the person painted over from around; None
             where the person could not be told from the background.
+        replaced: the background is another one than the photo's; see `talking_face.backdrop`.
     """
 
     image: np.ndarray
@@ -54,6 +55,7 @@ class Plate:
     wide: np.ndarray
     person: np.ndarray
     background: np.ndarray | None
+    replaced: bool = False
 
     def place(self, window: np.ndarray) -> np.ndarray:
         """Put an animated window (h, w, 3) back into the canvas."""

@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import Delaunay, cKDTree
 
+from talking_face.backdrop import replace_background
 from talking_face.eyes import Eyes
 from talking_face.face import Face
 from talking_face.face_model import PIVOT, FaceModel, Pose, rotation_matrix
@@ -83,6 +84,10 @@ class Renderer:
         teeth: (48, 128, 4) float32 RGBA row of teeth for a photo that shows none.
         framing: "crop" or "photo"; see `talking_face.plate`.
         size: output size, see `cut_plate`.
+        backdrop: (h, w, 3) uint8 RGB to put behind the person; None keeps the photo's background.
+
+    Raises:
+        OptionInvalid: the person can't be told from the background that is to be replaced.
     """
 
     def __init__(
@@ -92,12 +97,16 @@ class Renderer:
         teeth: np.ndarray,
         framing: Framing = "crop",
         size: int | None = None,
+        backdrop: np.ndarray | None = None,
     ) -> None:
         self.face = face
         self.model = model
         self._shape = part_lips(face.shape)
         self._rim = self._shape - face.shape
         self.plate: Plate = cut_plate(face, framing, size)
+        if backdrop is not None:
+            here = self.plate.pose.project(face.shape)
+            self.plate = replace_background(self.plate, here, backdrop)
         self.mesh = face_mesh(np.ascontiguousarray(model.triangles, dtype=np.int32).tobytes())
         height, width = self.plate.image.shape[:2]
         grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
@@ -131,7 +140,8 @@ class Renderer:
         margin = np.float32(self.plate.margin)
         window = sample(self.plate.wide, map_x + margin, map_y + margin)
         background = self.plate.background
-        if background is not None and (motion.rotation[index].any() or shifted.any()):
+        moving = motion.rotation[index].any() or shifted.any()
+        if background is not None and (moving or self.plate.replaced):
             window = self._over(background, window, map_x, map_y)
         self.eyes.paint(window, points, dense, rigid, pose, motion.lids[index], motion.gaze[index])
         self.mouth.paint(window, shape, dense, rigid, pose)
@@ -144,7 +154,8 @@ class Renderer:
         margin = np.float32(self.plate.margin)
         person = sample(self.plate.person, map_x + margin, map_y + margin)
         away = cv2.magnitude(map_x - self._grid[0], map_y - self._grid[1])
-        behind = (1 - person) * smoothstep(away, 0.0, PARTED)
+        parted = 1.0 if self.plate.replaced else smoothstep(away, 0.0, PARTED)
+        behind = (1 - person) * parted
         return cv2.blendLinear(window, background, 1 - behind, behind)
 
     # -- geometry -----------------------------------------------------------------------------

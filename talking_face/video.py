@@ -7,27 +7,19 @@ its name only when it is complete.
 
 from __future__ import annotations
 
-import logging
-import signal
 import subprocess
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from talking_face.audio import SAMPLE_RATE, Recording, find_ffmpeg
-from talking_face.errors import (
-    EncodingFailed,
-    FfmpegMissing,
-    OptionInvalid,
-    OutputUnwritable,
-    TalkingFaceError,
-    VideoUnreadable,
-)
+from talking_face import ffmpeg
+from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, scratch
 from talking_face.mark import Mark as Mark
 from talking_face.mark import draw_label
@@ -53,9 +45,6 @@ _H264 = (
 ).split()
 _AAC = "-c:a aac -b:a 160k -ar 48000 -ac 2".split()
 _CONTAINER = ["-map_metadata", "-1", "-metadata", f"comment={COMMENT}", "-movflags", "+faststart"]
-_DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
-
-logger = logging.getLogger(__name__)
 
 
 def write_clip(
@@ -142,14 +131,14 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         chains.append(f"{inputs}xstack=inputs={len(clips)}:layout={layout}{grid}")
     chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{_TAGS}[out]")
 
-    command = _ffmpeg()
+    command = ffmpeg.command()
     for clip in clips:
         command += ["-i", f"file:{Path(clip).resolve()}"]
-    command += _raw_input("rgba", canvas.width, canvas.height)
+    command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
     command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
     command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
     with appearing(path) as comparison:
-        _run([*command, "-f", "mp4", f"file:{comparison}"], canvas.tobytes(), path)
+        ffmpeg.run([*command, "-f", "mp4", f"file:{comparison}"], canvas.tobytes(), path)
     return path
 
 
@@ -177,12 +166,12 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.n
             ":force_original_aspect_ratio=decrease:flags=area"
         )
     # A file may be a playlist: let it name no address. PPM pictures carry their own size.
-    command = [*_ffmpeg(), "-protocol_whitelist", "file", "-i", f"file:{path.resolve()}"]
+    command = [*ffmpeg.command(), "-protocol_whitelist", "file", "-i", f"file:{path.resolve()}"]
     command += ["-map", "0:v:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-"]
     count = 0
     with (
         ThreadPoolExecutor(1) as listener,
-        _started(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process,
+        ffmpeg.started(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdout is not None
         assert process.stderr is not None
@@ -199,8 +188,9 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.n
         complaint = complaints.result().decode(errors="replace")
         failed = process.wait() != 0
     if failed or count == 0:
+        reason = ffmpeg.first_line(complaint) or "no pictures"
         raise VideoUnreadable(
-            f"{path.name} can't be read as a video ({_first_line(complaint) or 'no pictures'}). "
+            f"{path.name} can't be read as a video ({reason}). "
             "Use one that a media player can play."
         )
 
@@ -214,10 +204,10 @@ def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: P
     height, width = first.shape[:2]
     paint = mark.painter(height, width) if mark else np.asarray
     padding = ((0, height % 2), (0, width % 2), (0, 0))
-    command = _ffmpeg() + _raw_input("rgb24", width + width % 2, height + height % 2)
+    command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
     command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
-    with _started(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with ffmpeg.started(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         for frame in chain([first], frames):
             if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
@@ -232,13 +222,13 @@ def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: P
             count += 1
         complaint = process.communicate()[1].decode(errors="replace")
     if process.returncode != 0:
-        raise _failure(complaint, process.returncode, path)
+        raise ffmpeg.failure(complaint, process.returncode, path)
     return count
 
 
 def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path: Path) -> None:
     """Copy the pictures of `silent` into `clip`, with exactly as much sound as `count` frames."""
-    command = [*_ffmpeg(), "-i", f"file:{silent}"]
+    command = [*ffmpeg.command(), "-i", f"file:{silent}"]
     samples = None
     if recording.path is not None and recording.path.is_file():
         command += ["-protocol_whitelist", "file", "-i", f"file:{recording.path.resolve()}"]
@@ -248,65 +238,7 @@ def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path:
     # Sound that starts later than its file keeps its time, as in `load_audio`.
     command += ["-map", "0:v", "-map", "1:a:0", "-af", "aresample=async=1:first_pts=0,apad"]
     command += ["-c:v", "copy", *_AAC, "-t", f"{count / FPS:.3f}", *_CONTAINER]
-    _run([*command, "-f", "mp4", f"file:{clip}"], samples, path)
-
-
-def _ffmpeg() -> list[str]:
-    return [find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y"]
-
-
-def _raw_input(pixel_format: str, width: int, height: int) -> list[str]:
-    shape = f"-pixel_format {pixel_format} -video_size {width}x{height} -framerate {FPS}"
-    return f"-f rawvideo {shape} -i pipe:0".split()
-
-
-@contextmanager
-def _started(command: list[str], stdin: int, stdout: int) -> Iterator[subprocess.Popen[bytes]]:
-    """ffmpeg running with these ends connected; never left running when the block ends.
-
-    In a session of its own, so that Ctrl-C reaches this process alone, which then cleans up.
-    """
-    try:
-        process = subprocess.Popen(
-            command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True
-        )
-    except OSError as error:
-        raise FfmpegMissing(
-            f"ffmpeg at {command[0]} can't be run ({error}). Install ffmpeg again."
-        ) from error
-    try:
-        yield process
-    finally:
-        process.kill()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        process.wait()
-
-
-def _run(command: list[str], stdin: bytes | None, path: Path) -> None:
-    """Run ffmpeg to its end, `stdin` as its input; `path` is for messages."""
-    ends = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-    with _started(command, stdin=ends, stdout=subprocess.DEVNULL) as process:
-        complaint = process.communicate(stdin)[1].decode(errors="replace")
-    if process.returncode != 0:
-        raise _failure(complaint, process.returncode, path)
-
-
-def _failure(complaint: str, status: int, path: Path) -> TalkingFaceError:
-    logger.debug("ffmpeg ended with %d: %s", status, complaint)
-    if status == -signal.SIGXFSZ or any(words in complaint for words in _DISK_FULL):
-        return OutputUnwritable(
-            f"The disk that holds {path.parent} is full. Make room or choose another folder."
-        )
-    reason = _first_line(complaint) or f"exit status {status}"
-    return EncodingFailed(f"ffmpeg could not write {path.name} ({reason}). Try again.")
-
-
-def _first_line(complaint: str) -> str:
-    """ffmpeg names the cause first; what follows from it comes after."""
-    return next((line.strip() for line in complaint.splitlines() if line.strip()), "")
+    ffmpeg.run([*command, "-f", "mp4", f"file:{clip}"], samples, path)
 
 
 def _first_frame(clip: str | Path) -> np.ndarray:

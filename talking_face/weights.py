@@ -51,6 +51,13 @@ WEIGHTS: dict[str, WeightSpec] = {
             "teeth.safetensors": "a135ea5517080a68c7035f98a85464e0964e15be6def88919024256d61fdda2b",
         },
     ),
+    "dirfa": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.dirfa --cache CACHE",
+        files={
+            "dirfa.safetensors": "113e3973870e825e4824fd447758e36b1990d962e901de85e27b5eab6bd0ad93",
+        },
+    ),
     "idle": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.idle --cache CACHE",

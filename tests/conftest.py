@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
@@ -35,6 +36,19 @@ def recordings() -> list[Path]:
 def speech() -> Path:
     """The recording that tests use when one will do: one synthesised sentence."""
     return ASSETS / "recordings" / "boat.wav"
+
+
+@pytest.fixture(scope="session")
+def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second out of a recording of assets/, for tests that render."""
+    words = load_audio(ASSETS / "recordings" / "grid.wav").waveform[SAMPLE_RATE // 2 :][
+        :SAMPLE_RATE
+    ]
+    path = tmp_path_factory.mktemp("speech") / "short.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes((words * 32767).astype("<i2").tobytes())
+    return path
 
 
 @pytest.fixture

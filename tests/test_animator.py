@@ -65,7 +65,8 @@ def test_samples_differ_in_head_and_agree_in_lips(animator: Animator, heard: Spe
         for j in range(i):
             apart = np.abs(samples[i].rotation - samples[j].rotation).mean()
             assert apart > 0.3  # degrees
-            assert np.array_equal(samples[i].lower, samples[j].lower)
+            lips = samples[i].lower.ravel(), samples[j].lower.ravel()
+            assert 0.9 < np.corrcoef(*lips)[0, 1] < 1
     other = animator.sample(heard, 1, seed=2)[0]
     assert np.abs(other.rotation - samples[0].rotation).mean() > 0.3
 

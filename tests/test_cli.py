@@ -130,6 +130,65 @@ def test_motion_without_sound(run, portrait, tmp_path):
     assert len(list(read_frames(lines[0]))) == 5
 
 
+def test_a_text_instead_of_a_recording(run, portrait, tmp_path):
+    """Spoken, kept, and heard in the clip; faster on request."""
+    durations = []
+    for speed, source in ((1, ["--text", "Good morning."]), (2, ["--text-file", "text.txt"])):
+        folder = tmp_path / str(speed)
+        (tmp_path / "text.txt").write_text("Good morning.\n")
+        source = [source[0], tmp_path / source[1] if source[0] == "--text-file" else source[1]]
+        code, lines, complaints = run(
+            portrait, *source, "--voice-speed", speed, "-o", folder, "--samples", 1, *QUICK
+        )
+        assert (code, complaints) == (0, "")
+        assert [Path(line).name for line in lines] == ["speech.wav", "sample-1_seed-0.mp4"]
+        speech, clip = map(load_audio, lines)
+        assert clip.duration == pytest.approx(speech.duration, abs=0.05)
+        assert np.abs(clip.waveform).max() > 0.3
+        durations.append(speech.duration)
+    assert durations[1] < 0.7 * durations[0]
+
+
+def test_pictures_beside_the_clips(run, portrait, short_speech, tmp_path):
+    options = ["--poster", "--gif", "--plot", "--samples", 2, *QUICK]
+    code, lines, _ = run(portrait, short_speech, "-o", tmp_path, *options)
+    assert code == 0
+    assert [Path(line).name for line in lines] == [
+        "sample-1_seed-0.mp4",
+        "sample-1_seed-0.png",
+        "sample-1_seed-0.gif",
+        "sample-2_seed-0.mp4",
+        "sample-2_seed-0.png",
+        "sample-2_seed-0.gif",
+        "comparison_seed-0.mp4",
+        "plot_seed-0.png",
+    ]
+    for name, size in (("sample-1_seed-0.png", 128), ("sample-2_seed-0.gif", 128)):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size == (size, size)
+    with Image.open(tmp_path / "plot_seed-0.png") as plot:
+        assert plot.width == 960
+
+
+def test_motions_of_a_text_and_their_plot(run, portrait, tmp_path):
+    text = ["--text", "Hello.", "-o", tmp_path]
+    code, lines, _ = run("--motion-only", "--plot", "--samples", 2, *text)
+    assert code == 0
+    names = ["speech.wav", "sample-1_seed-0.npz", "sample-2_seed-0.npz", "plot_seed-0.png"]
+    assert [Path(line).name for line in lines] == names
+    code, lines, _ = run(portrait, "--motion", lines[1], "--plot", "--poster", *text, *QUICK)
+    assert code == 0
+    stem = f"{portrait.stem}_sample-1_seed-0"
+    names = ["speech.wav", f"{stem}.mp4", f"{stem}.png", f"{stem}_plot.png"]
+    assert [Path(line).name for line in lines] == names
+
+
+def test_voices_are_listed(run):
+    code, lines, _ = run("--list-voices")
+    assert code == 0
+    assert lines[0].split()[0] == "hibari/heart"
+
+
 # --- how it ends -----------------------------------------------------------------------------
 
 
@@ -159,6 +218,11 @@ def bad_files(folder: Path) -> None:
         (["{portrait}", "{speech}", "--mark-opacity", "2"], "opacity"),
         (["{portrait}", "{speech}", "--mark-text", " "], "mark"),
         (["{portrait}", "{speech}", "-o", "file/inside"], "file"),
+        (["{portrait}", "--text", " "], "no text yet"),
+        (["{portrait}", "--text", "Привет"], "English only"),
+        (["{portrait}", "--text", "Hi", "--voice", "nobody"], "no voice"),
+        (["{portrait}", "--text", "Hi", "--voice-speed", "3"], "0.5 and 2"),
+        (["{portrait}", "--text-file", "nothing.txt"], "nothing.txt"),
         (["{portrait}", "--motion", "nothing.npz"], "nothing.npz"),
         (["{portrait}", "--motion", "text.npz"], "text.npz"),
         (["{speech}", "--motion-only", "-o", "file"], "file"),
@@ -191,6 +255,12 @@ def test_one_plain_sentence_and_code_2(
         ["a", "b", "--framing", "round"],
         ["a", "b", "--motion", "x", "--motion-only"],
         ["a", "b", "--mark-corner", "middle"],
+        ["a", "b", "--text", "Hello."],
+        ["a", "--text", "Hello.", "--text-file", "c"],
+        ["--text", "Hello."],
+        ["--motion-only"],
+        ["a", "--motion-only", "--gif"],
+        ["a", "--motion", "x", "--plot"],
     ],
 )
 def test_misused_options_end_with_code_2_and_the_usage(arguments, capsys):
@@ -257,11 +327,10 @@ def test_interrupted_while_rendering(portrait, speech, tmp_path, sent, code):
         cwd=Path(cli.__file__).parents[1],
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob(".*.mp4")):  # the first clip is being written
+    while not list(tmp_path.glob(".*")):  # the first clip is about to be written
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.5)  # ffmpeg runs by now, and has the rest of the clip to go
     os.killpg(process.pid, sent)
     complaint = process.communicate(timeout=30)[1]
     assert process.returncode == code

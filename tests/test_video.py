@@ -314,14 +314,14 @@ def test_what_ffmpeg_says_is_in_the_message(moving_frames, tmp_path):
 
 
 def test_ffmpeg_that_dies(moving_frames, tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "find_ffmpeg", lambda: "/bin/false")
+    monkeypatch.setattr(video.ffmpeg, "find_ffmpeg", lambda: "/bin/false")
     with pytest.raises(EncodingFailed, match="exit status 1"):
         write_clip(moving_frames * 40, tmp_path / "clip.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ffmpeg_that_is_not_there(moving_frames, tmp_path, monkeypatch):
-    monkeypatch.setattr(video, "find_ffmpeg", lambda: str(tmp_path / "ffmpeg"))
+    monkeypatch.setattr(video.ffmpeg, "find_ffmpeg", lambda: str(tmp_path / "ffmpeg"))
     with pytest.raises(FfmpegMissing):
         write_clip(moving_frames, tmp_path / "clip.mp4")
     assert list(tmp_path.iterdir()) == []

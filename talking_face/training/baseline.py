@@ -28,11 +28,10 @@ from torch import Tensor
 from talking_face.baseline import REACH, Baseline, run
 from talking_face.face_model import FaceModel, load_face_model
 from talking_face.landmarks import FACE_OVAL
-from talking_face.training.examples import Example, load_examples, mouth_readout
+from talking_face.training.examples import SOURCES, Example, load_examples, mouth_readout
 from talking_face.training.lip_figures import format_table, lip_figures, means
 from talking_face.training.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
 
-SOURCES = ("grid", "lrwar", "styletalk", "talkvid")
 TRUSTED = 25  # frames of a clip whose own offset counts as much as its speaker's
 LEAST_POWER = 1e-6  # of a channel that is divided by its deviation
 NEARLY_CLOSED = 0.02  # lip opening, inter-ocular distances

@@ -1,112 +1,72 @@
-"""Measure how well predicted lips follow real ones, on speakers that were never trained on.
+"""Measure mappers on clips of speakers that were never trained on, side by side.
 
-    python -m talking_face.training.evaluate --cache CACHE --split val --output FOLDER
+    python -m talking_face.training.evaluate --cache CACHE --output FOLDER --mapper baseline dirfa
 
-CACHE is the folder that `talking_face.training.prepare` wrote. Prints a table by source and writes
-`figures.json` with the figures of every clip. With `--video N --clips CLIPS`, N clips of each
-source (0: all) are also rendered, each on a portrait of `assets/`, and the rendered frames tracked
-again, as the clips themselves were: those are the figures of the finished video.
+CACHE is the folder that `talking_face.training.prepare` wrote. For each source of clips a table
+says how well the lips follow, how lifelike the motion is, and how far samples lie apart, with the
+mappers as rows. A mapping network has three rows: its samples at diversity 1, its "mean" at
+diversity 0, and "other sound", the lips (at diversity 0) while it hears another clip. "continuous"
+is StyleTalk and TalkVid together, whose clips are long enough to tell something about heads.
+
+FOLDER gets `figures.json` with all figures, those of every clip's lips included, and plots: the
+curves of a clip of each source, and head and lids over three minutes. With `--video N`, N clips of
+each source (0: all) are also rendered, each on a portrait of `assets/`, and the rendered frames
+tracked again, as the clips themselves were: those are the figures of the finished video.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from talking_face.animator import Animator, load_animator
-from talking_face.baseline import load_baseline, rest_gate, run
-from talking_face.face import Face
+from talking_face.animator import load_animator
+from talking_face.errors import TalkingFaceError
 from talking_face.face_model import FaceModel, load_face_model
-from talking_face.landmarks import mouth_opening, mouth_width, track_face
-from talking_face.lips import contact, lip_gaps
-from talking_face.training.baseline import SOURCES
-from talking_face.training.examples import Example, load_examples
-from talking_face.training.lip_figures import LipFigures, format_table, lip_figures, means
+from talking_face.motion import FPS, Motion
+from talking_face.training.evaluation_plot import plot_drift, plot_samples
+from talking_face.training.examples import SOURCES, Example, load_examples
+from talking_face.training.lip_figures import format_table, lip_distance, lip_figures
+from talking_face.training.mappers import NAMES, find_mapper
+from talking_face.training.measure import (
+    CONTINUOUS_SOURCES,
+    Drawn,
+    People,
+    Row,
+    Table,
+    by_source,
+    draw_row,
+    lip_tables,
+    real_figures,
+    realism,
+    rows_of,
+    spreads,
+)
+from talking_face.training.motion_figures import drift
+from talking_face.training.videos import Studio
 
 PORTRAITS = Path(__file__).resolve().parents[2] / "assets" / "portraits"
-PORTRAIT_SUFFIXES = (".jpg", ".jpeg", ".png")
+DRIFT_SECONDS = 180
+HEARD = ("features", "energy", "activity", "pitch", "voicing", "ok", "opening", "width")
 
-Mapper = Callable[[Example], np.ndarray]  # a clip's sound to coefficients (frames, 22)
+# What is printed of the figures; the file has all.
+REALISM = (
+    "clips", "blinks", "likelihood", "Fréchet head", "Fréchet upper", "Fréchet lower",
+    "Fréchet all", "people head", "people upper", "people lower", "people all",
+)  # fmt: skip
+MOVEMENT = (
+    "std head", "speed head", "raw speed head", "std yaw", "std pitch", "std roll", "std brows",
+    "speed brows", "std lids", "speed lids", "std lower", "speed lower",
+)  # fmt: skip
 
 logger = logging.getLogger(__name__)
-
-
-def baseline_mapper() -> Mapper:
-    """The shipped baseline, as `talking_face.baseline.predict` uses it."""
-    network = load_baseline()
-
-    def map_(example: Example) -> np.ndarray:
-        answer = run(network, example.features, example.prosody)
-        return answer * rest_gate(example.activity)[:, None]
-
-    return map_
-
-
-def mouth_curves(coefficients: np.ndarray, model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
-    """Lip opening and mouth width, each (frames,), of coefficients (frames, 22) on the mean face.
-
-    Nearly closed lips meet, as they do when they are rendered.
-    """
-    n_lower = model.lower.shape[-1]
-    shape = model.mean + model.displacement(coefficients[:, :n_lower], coefficients[:, n_lower:])
-    return contact(lip_gaps(shape))[:, 3:6].mean(1), mouth_width(shape)
-
-
-def compare_motion(
-    example: Example, mapper: Mapper, model: FaceModel, heard: Example | None = None
-) -> LipFigures | None:
-    """Figures of a mapper on one clip, before rendering.
-
-    Args:
-        heard: the clip whose sound is heard instead, repeated or cut to length: a control.
-    """
-    opening, width = (
-        np.resize(curve, len(example)) for curve in mouth_curves(mapper(heard or example), model)
-    )
-    return lip_figures(opening, width, example.opening, example.width, example.ok)
-
-
-def shuffled(examples: Sequence[Example]) -> list[Example]:
-    """For each clip another one of its source, half the source away."""
-    others = []
-    for example in examples:
-        of_source = [other for other in examples if other.source == example.source]
-        place = next(i for i, other in enumerate(of_source) if other is example)
-        others.append(of_source[(place + len(of_source) // 2) % len(of_source)])
-    return others
-
-
-def compare_video(
-    example: Example, sound: Path, animator: Animator, face: Face, seed: int
-) -> LipFigures | None:
-    """Figures of the finished video of one clip's sound, tracked again.
-
-    Args:
-        sound: the clip.
-        seed: of the sample that is rendered.
-    """
-    motion = animator.sample(animator.listen(sound), 1, seed)[0]
-    marks = np.stack(list(track_face(animator.render(face, motion))))
-    frames = min(len(example), len(marks))
-    marks = marks[:frames]
-    found = np.isfinite(marks[:, 0, 0])
-    marks = np.where(found[:, None, None], marks, np.nan_to_num(np.nanmean(marks, axis=0)))
-    return lip_figures(
-        mouth_opening(marks),
-        mouth_width(marks),
-        example.opening[:frames],
-        example.width[:frames],
-        example.ok[:frames] & found,
-    )
 
 
 def choose(examples: Sequence[Example], each: int) -> list[Example]:
@@ -120,29 +80,130 @@ def choose(examples: Sequence[Example], each: int) -> list[Example]:
     return chosen
 
 
-def clip_paths(cache: Path, clips: Path) -> dict[str, Path]:
-    """key -> video, from the cache's index."""
-    with (cache / "index.csv").open(newline="") as file:
-        return {row["key"]: clips / row["path"] for row in csv.DictReader(file)}
-
-
-def report(
-    title: str, examples: Sequence[Example], figures: Sequence[LipFigures | None]
-) -> dict[str, object]:
-    """Print the table, and return all of it for the JSON file."""
-    table = means([(e.source, row) for e, row in zip(examples, figures, strict=True)])
-    still = Counter(e.source for e, row in zip(examples, figures, strict=True) if row is None)
-    print(f"\n{title}\n{format_table(table)}")
-    for source, count in still.items():
-        print(f"{source}: {count} more clips hardly move the mouth and don't count")
-    return {
-        "sources": table,
-        "clips": {
-            e.key: dataclasses.asdict(row)
-            for e, row in zip(examples, figures, strict=True)
-            if row is not None
-        },
+def long_example(examples: Sequence[Example], seconds: float) -> Example:
+    """Clips one after the other, and again from the first, as a single one to be heard."""
+    frames = round(seconds * FPS)
+    parts: list[Example] = []
+    while sum(len(part) for part in parts) < frames:
+        parts += examples
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])[:frames] for name in HEARD
     }
+    motion = np.concatenate([part.motion.as_array() for part in parts])[:frames]
+    return dataclasses.replace(examples[0], key="long", motion=Motion.from_array(motion), **joined)
+
+
+def motion_tables(
+    examples: Sequence[Example],
+    many: Sequence[Example],
+    rows: Sequence[Row],
+    drawn: Mapping[str, Drawn],
+    model: FaceModel,
+    others: Sequence[Example],
+) -> dict[str, dict[str, Table]]:
+    """All figures before rendering: "lips", "realism" and "diversity" -> source -> row -> figures.
+
+    Args:
+        many: the clips of which there are several samples; realism and diversity are of these.
+        others: clips of other speakers.
+    """
+    shown: dict[str, Table] = {}
+    apart: dict[str, Table] = {}
+    for source, clips in by_source(many).items():
+        people = People.of(clips, others)
+        shown[source] = {"real clips": real_figures(clips, people)}
+        apart[source] = {}
+        for row in rows:
+            if row.lips_only:
+                continue
+            shown[source][row.name] = realism(clips, drawn[row.name], model, people)
+            spread = spreads(clips, drawn[row.name], model)
+            if spread:
+                apart[source][row.name] = spread
+    return {"lips": lip_tables(examples, drawn), "realism": shown, "diversity": apart}
+
+
+def print_tables(tables: Mapping[str, Mapping[str, Table]]) -> None:
+    """The main figures as plain text, source by source."""
+    for source in dict.fromkeys(source for table in tables.values() for source in table):
+        lips, lifelike, apart = (
+            tables[kind].get(source, {}) for kind in ("lips", "realism", "diversity")
+        )
+        bands = [name for row in lifelike.values() for name in row if name.endswith("Hz")]
+        print_table(f"{source}: lips", lips)
+        print_table(f"{source}: realism", _columns(lifelike, REALISM))
+        print_table(f"{source}: sampled / real", _columns(lifelike, MOVEMENT))
+        print_table(f"{source}: speed by frequency", _columns(lifelike, bands))
+        print_table(f"{source}: diversity", apart)
+
+
+def print_table(title: str, table: Table) -> None:
+    """Nothing where there is nothing to tell."""
+    if any(table.values()):
+        print(f"\n{format_table(table, title)}")
+
+
+def _columns(table: Table, names: Sequence[str]) -> Table:
+    """The same rows with only these columns; rows without any of them are left out."""
+    kept = {
+        row: {name: figures[name] for name in names if name in figures}
+        for row, figures in table.items()
+    }
+    return {row: figures for row, figures in kept.items() if figures}
+
+
+def film(
+    row: Row, drawn: Drawn, examples: Sequence[Example], studio: Studio, model: FaceModel
+) -> tuple[list[Example], Drawn]:
+    """What is seen of a row's first samples when they are rendered.
+
+    Returns:
+        The clips in whose videos a face was found, and what was seen there as a row like others.
+    """
+    kept: list[Example] = []
+    seen = Drawn({}, {})
+    for turn, example in enumerate(tqdm(examples, desc=f"rendering {row.name}")):
+        shown = studio.film(example, drawn.samples[example.key][0], turn)
+        if shown is None:
+            logger.warning("The face in the video of %s was lost; it doesn't count.", example.key)
+            continue
+        kept.append(example)
+        ok = example.ok & shown.ok
+        seen.samples[example.key] = [shown.motion]
+        figures = lip_figures(shown.opening, shown.width, example.opening, example.width, ok)
+        if figures is not None:
+            distance = lip_distance(shown.motion, example.motion, ok, model)
+            figures = dataclasses.replace(figures, landmarks=distance)
+        seen.lips[example.key] = figures
+    return kept, seen
+
+
+def save_plots(
+    folder: Path,
+    many: Sequence[Example],
+    rows: Sequence[Row],
+    drawn: Mapping[str, Drawn],
+    model: FaceModel,
+) -> None:
+    """A picture of the first clip of each source; rows of the lips alone are left out."""
+    for source in dict.fromkeys(example.source for example in many):
+        clip = next(example for example in many if example.source == source)
+        samples = {row.name: drawn[row.name].samples[clip.key] for row in rows if not row.lips_only}
+        title = f"{source}, {clip.key}: the real clip in black, samples in colour"
+        plot_samples(folder / f"{source}.png", title, clip.motion, clip.opening, samples, model)
+
+
+def measure_drift(rows: Sequence[Row], examples: Sequence[Example], folder: Path) -> Table:
+    """Three minutes of speech through every row that hears; plots them as `drift.png`."""
+    speech = long_example(examples, DRIFT_SECONDS)
+    motions = {
+        row.name: row.mapper.draw(speech, [0], 0, row.diversity)[0]
+        for row in rows
+        if row.mapper.hears and not row.lips_only
+    }
+    if motions:
+        plot_drift(folder / "drift.png", motions)
+    return {name: dataclasses.asdict(drift(motion)) for name, motion in motions.items()}
 
 
 def main() -> None:
@@ -151,50 +212,74 @@ def main() -> None:
     )
     parser.add_argument("--cache", type=Path, required=True, help="folder that `prepare` wrote")
     parser.add_argument("--split", default="val", choices=("train", "val"))
-    parser.add_argument("--output", type=Path, required=True, help="folder for figures.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder for figures and plots")
     parser.add_argument("--sources", nargs="+", default=SOURCES)
+    parser.add_argument("--mapper", nargs="+", default=["baseline"], metavar="NAME", help=NAMES)
+    parser.add_argument(
+        "--each", type=int, default=0, metavar="N", help="clips of each source; 0, the default: all"
+    )
+    parser.add_argument("--samples", type=int, default=8, help="of a clip, where there are several")
+    parser.add_argument(
+        "--sampled", type=int, default=12, metavar="N",
+        help="clips of each source that are sampled several times; 0: all",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--video", type=int, metavar="N", help="also render N clips of each source; 0: all"
-    )
-    parser.add_argument(
-        "--clips", type=Path, default=Path(), help="folder that paths in the index start from"
     )
     parser.add_argument("--portraits", type=Path, default=PORTRAITS)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        evaluate(options)
+    except TalkingFaceError as error:
+        sys.exit(str(error))
 
+
+def evaluate(options: argparse.Namespace) -> None:
+    """The whole command."""
     model = load_face_model()
     examples = load_examples(options.cache, model, options.split, options.sources)
-    mapper = baseline_mapper()
-    results = {
-        "motion": report(
-            "Motion of the baseline",
-            examples,
-            [compare_motion(example, mapper, model) for example in examples],
-        ),
-        "control": report(
-            "Control: the sound of another clip",
-            examples,
-            [
-                compare_motion(example, mapper, model, other)
-                for example, other in zip(examples, shuffled(examples), strict=True)
-            ],
-        ),
+    examples = choose(examples, options.each)
+    many = choose(examples, options.sampled)
+    rows = [
+        row
+        for name in options.mapper
+        for row in rows_of(name, find_mapper(name, options.cache, model), examples)
+    ]
+    drawn = {
+        row.name: draw_row(row, examples, many, options.samples, options.seed, model)
+        for row in rows
     }
-    if options.video is not None:
-        paths = clip_paths(options.cache, options.clips)
-        animator = load_animator()
-        photos = sorted(
-            path for path in options.portraits.iterdir() if path.suffix in PORTRAIT_SUFFIXES
-        )
-        faces = [animator.fit(photo) for photo in photos]
-        chosen = choose(examples, options.video)
-        figures = [
-            compare_video(example, paths[example.key], animator, faces[i % len(faces)], seed=i)
-            for i, example in enumerate(tqdm(chosen, desc="rendering"))
-        ]
-        results["video"] = report("Rendered video, tracked again", chosen, figures)
     options.output.mkdir(parents=True, exist_ok=True)
+    results: dict[str, object] = {
+        "clips": {
+            name: {key: dataclasses.asdict(f) for key, f in row.lips.items() if f is not None}
+            for name, row in drawn.items()
+        }
+    }
+    others: list[Example] = []
+    if options.split != "train":
+        others = load_examples(options.cache, model, "train", options.sources)
+    results["motion"] = tables = motion_tables(examples, many, rows, drawn, model, others)
+    print_tables(tables)
+    save_plots(options.output, many, rows, drawn, model)
+    continuous = [example for example in examples if example.source in CONTINUOUS_SOURCES]
+    if continuous:
+        results["drift"] = lasting = measure_drift(rows, continuous, options.output)
+        print_table("three minutes", lasting)
+    if options.video is not None:
+        studio = Studio(load_animator(), model, options.portraits)
+        results["video"] = filmed = {}
+        for row in rows:
+            if row.lips_only or row.diversity == 0:
+                continue
+            chosen = choose(examples, options.video)
+            kept, seen = film(row, drawn[row.name], chosen, studio, model)
+            tables = motion_tables(kept, kept, [row], {row.name: seen}, model, others)
+            filmed[row.name] = tables
+            print("\nRendered video, tracked again:")
+            print_tables(tables)
     (options.output / "figures.json").write_text(json.dumps(results, indent=1))
 
 

@@ -6,17 +6,25 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from talking_face.audio import Recording
 from talking_face.baseline import prosody_inputs
+from talking_face.encoder import N_MELS
 from talking_face.face_model import FaceModel
 from talking_face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
-from talking_face.training.motions import track_motions
+from talking_face.motion import CHANNELS, Motion
+from talking_face.prosody import FRAME
+from talking_face.speech import Speech
+from talking_face.training.motions import TrackedMotion, track_motions
 from talking_face.training.tracks import load_tracks
 
+SOURCES = ("grid", "lrwar", "styletalk", "talkvid")  # whose sound belongs to the face
 MIN_FRAMES = 12
+HEARD = ("features", "energy", "activity", "pitch", "voicing")  # arrays of KEY.speech.npz
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +35,10 @@ class Example:
 
     Attributes:
         key, source, speaker, split: of the cache's index.
-        features: (frames, 4, 384) float16 and
-        prosody: (frames, 4) float32, the network's inputs.
-        activity: (frames,) float32, where somebody speaks.
-        coefficients: (frames, 22) float32, lower face then upper face.
+        features: (frames, 4, 384) float16, as in `Speech`.
+        energy, activity, pitch, voicing: (frames,) float32, as in `Speech`.
+        motion: what the face does, of as many frames; relative to the speaker's neutral face and
+            the clip's median pose.
         ok: (frames,) bool, where the face was tracked.
         opening, width: (frames,) float32, of the inner lips and of the mouth, as seen, in
             inter-ocular distances.
@@ -41,15 +49,44 @@ class Example:
     speaker: str
     split: str
     features: np.ndarray
-    prosody: np.ndarray
+    energy: np.ndarray
     activity: np.ndarray
-    coefficients: np.ndarray
+    pitch: np.ndarray
+    voicing: np.ndarray
+    motion: Motion
     ok: np.ndarray
     opening: np.ndarray
     width: np.ndarray
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @cached_property
+    def prosody(self) -> np.ndarray:
+        """(frames, 4) float32, what the baseline is told of the voice."""
+        return prosody_inputs(self.energy, self.activity, self.voicing)
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """(frames, 22) float32, lower face then upper face."""
+        return np.concatenate([self.motion.lower, self.motion.upper], axis=1)
+
+    @property
+    def speech(self) -> Speech:
+        """What a mapping network is given.
+
+        The cache keeps no waveform: silence of the right length stands for it, and the spectrogram
+        is empty. So the digest tells only the length; don't remember anything by it.
+        """
+        return Speech(
+            recording=Recording(np.zeros(len(self) * FRAME, dtype=np.float32)),
+            log_mel=np.zeros((N_MELS, 0), dtype=np.float32),
+            features=self.features.astype(np.float32),
+            energy=self.energy,
+            activity=self.activity,
+            pitch=self.pitch,
+            voicing=self.voicing,
+        )
 
 
 def load_examples(
@@ -67,15 +104,7 @@ def load_examples(
     if not all(_is_current(file, digest) for file in files):
         logger.info("computing the motions of %d clips", len(tracks))
         for file, seen in zip(files, track_motions(tracks, model), strict=True):
-            motion = seen.motion
-            np.savez(
-                file,
-                model=digest,
-                coefficients=np.concatenate([motion.lower, motion.upper], axis=1),
-                ok=seen.ok,
-                opening=seen.opening.astype(np.float32),
-                width=seen.width.astype(np.float32),
-            )
+            _store(file, seen, digest)
     examples = []
     for track, file in zip(tracks, files, strict=True):
         sound = cache / f"{track.key}.speech.npz"
@@ -85,27 +114,40 @@ def load_examples(
             frames = min(len(seen["ok"]), len(heard["features"]))
             if frames < MIN_FRAMES:
                 continue
-            prosody = prosody_inputs(heard["energy"], heard["activity"], heard["voicing"])
             examples.append(
                 Example(
-                    *(track.key, track.source, track.speaker, track.split),
-                    features=heard["features"][:frames],
-                    prosody=prosody[:frames],
-                    activity=heard["activity"][:frames],
-                    **{
-                        name: seen[name][:frames]
-                        for name in ("coefficients", "ok", "opening", "width")
-                    },
+                    key=track.key,
+                    source=track.source,
+                    speaker=track.speaker,
+                    split=track.split,
+                    motion=Motion(**{name: seen[name][:frames] for name in CHANNELS}),
+                    **{name: heard[name][:frames] for name in HEARD},
+                    **{name: seen[name][:frames] for name in ("ok", "opening", "width")},
                 )
             )
     return examples
+
+
+def _store(file: Path, seen: TrackedMotion, digest: str) -> None:
+    """Write what was seen, so that the file is never there in part."""
+    unfinished = file.with_suffix(".part")
+    with unfinished.open("wb") as stream:
+        np.savez(
+            stream,
+            model=digest,
+            ok=seen.ok,
+            opening=seen.opening.astype(np.float32),
+            width=seen.width.astype(np.float32),
+            **{name: getattr(seen.motion, name) for name in CHANNELS},
+        )
+    unfinished.replace(file)
 
 
 def _is_current(file: Path, digest: str) -> bool:
     if not file.is_file():
         return False
     with np.load(file) as stored:
-        return str(stored["model"]) == digest
+        return str(stored["model"]) == digest and set(CHANNELS) <= set(stored)
 
 
 def mouth_readout(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.face_model import FaceModel
+from talking_face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER, mouth_width
+from talking_face.lips import contact, lip_gaps
+from talking_face.motion import Motion
 from talking_face.training.offsets import MAX_LAG, lagged_correlations, peak_lag
 
+OUTER_LIPS = (
+    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
+)  # fmt: skip
+LIPS = (*OUTER_LIPS, *INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS)
 LEAST_MOTION = 0.015  # deviation of the real opening, inter-ocular distances; less is no speech
 CLOSED = 0.02  # opening, inter-ocular distances, below which lips count as met
 TOLERANCE = 1  # frames by which a closure may come early or late
@@ -28,6 +36,9 @@ class LipFigures:
         recall: of the frames where the real lips meet, the part where these meet within a frame.
         precision: of the frames where these meet, the part where the real ones do within a frame.
         amplitude: deviation of the opening over that of the real one.
+        landmarks: mean distance of the 40 lip points from the real ones (LMD), both expressions on
+            the mean face seen from the front, in inter-ocular distances; NaN where the real
+            expression isn't known.
     """
 
     opening: float
@@ -38,6 +49,30 @@ class LipFigures:
     recall: float
     precision: float
     amplitude: float
+    landmarks: float = float("nan")
+
+
+def mouth_curves(motion: Motion, model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+    """Lip opening and mouth width, each (frames,), of an expression on the mean face.
+
+    Nearly closed lips meet, as they do when they are rendered.
+    """
+    shape = model.mean + model.displacement(motion.lower, motion.upper)
+    return contact(lip_gaps(shape))[:, 3:6].mean(1), mouth_width(shape)
+
+
+def lip_points(motion: Motion, model: FaceModel) -> np.ndarray:
+    """The 40 lip points of an expression on the mean face, (frames, 40, 2), x and y."""
+    points = list(LIPS)
+    basis = np.concatenate([model.lower, model.upper], axis=-1)[points, :2]  # (40, 2, 22)
+    coefficients = np.concatenate([motion.lower, motion.upper], axis=1)
+    return model.mean[points, :2] + np.einsum("pak,tk->tpa", basis, coefficients)
+
+
+def lip_distance(motion: Motion, real: Motion, ok: np.ndarray, model: FaceModel) -> float:
+    """LMD of an expression from the real one; ok: (frames,) bool, the frames that count."""
+    error = lip_points(motion, model)[ok] - lip_points(real, model)[ok]
+    return float(np.linalg.norm(error, axis=-1).mean())
 
 
 def lip_figures(
@@ -98,16 +133,37 @@ def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str,
     return table
 
 
-def format_table(table: dict[str, dict[str, float]]) -> str:
-    """Plain text, one line a source."""
-    columns = ["clips", *(field.name for field in dataclasses.fields(LipFigures))]
-    lines = [f"{'source':12}" + "".join(f"{name:>17}" for name in columns)]
-    for source, row in table.items():
+def format_table(table: Mapping[str, Mapping[str, float]], title: str = "source") -> str:
+    """Plain text, one line a row of the table; a dash where there is no figure.
+
+    Columns are those of any row, in the order in which they first come; `clips` is a whole number.
+    """
+    columns = list(dict.fromkeys(name for row in table.values() for name in row))
+    first = max(12, *(len(name) for name in (title, *table)))
+    widths = [max(7, len(name)) for name in columns]
+
+    def cell(value: float, name: str, width: int) -> str:
+        if not np.isfinite(value):
+            return f"{'–':>{width}}"
+        return f"{value:{width}.0f}" if name == "clips" else f"{value:{width}.{_digits(name)}f}"
+
+    lines = [
+        "  ".join(
+            [f"{title:{first}}", *(f"{n:>{w}}" for n, w in zip(columns, widths, strict=True))]
+        )
+    ]
+    for label, row in table.items():
         cells = [
-            f"{row[name]:17.0f}" if name == "clips" else f"{row[name]:17.2f}" for name in columns
+            cell(row.get(name, float("nan")), name, width)
+            for name, width in zip(columns, widths, strict=True)
         ]
-        lines.append(f"{source:12}" + "".join(cells))
+        lines.append("  ".join([f"{label:{first}}", *cells]))
     return "\n".join(lines)
+
+
+def _digits(name: str) -> int:
+    """Decimals of a column; lengths in inter-ocular distances are small."""
+    return 3 if name == "landmarks" else 2
 
 
 def _widen(flags: np.ndarray) -> np.ndarray:

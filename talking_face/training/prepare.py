@@ -34,7 +34,7 @@ from talking_face.encoder import SpeechEncoder, load_encoder
 from talking_face.errors import TalkingFaceError
 from talking_face.images import load_photo
 from talking_face.landmarks import N_LANDMARKS, detect_faces, track_face
-from talking_face.speech import listen
+from talking_face.speech import Speech, listen
 from talking_face.training.clips import ClipFile, read_clips
 from talking_face.training.tracks import MIN_TRACKED
 from talking_face.video import read_frames
@@ -112,7 +112,11 @@ def store_speech(video: Path, destination: Path, encoder: SpeechEncoder) -> None
     """
     if destination.is_file():
         return
-    speech = listen(load_audio(video), encoder)
+    save_speech(destination, listen(load_audio(video), encoder))
+
+
+def save_speech(destination: Path, speech: Speech) -> None:
+    """Write what was heard to the .npz file `destination`, whole or not at all."""
     unfinished = destination.with_suffix(".part")
     with unfinished.open("wb") as file:
         np.savez(

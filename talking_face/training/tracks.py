@@ -50,7 +50,7 @@ def load_tracks(
                 continue
             path = cache / f"{row['key']}.landmarks.npy"
             if int(row["tracked"]) >= MIN_TRACKED and path.is_file():
-                marks = np.load(path)
+                marks = np.load(path, mmap_mode="r")  # read from the disk when looked at
                 tracks.append(Track(row["key"], row["source"], row["speaker"], row["split"], marks))
     return tracks
 

@@ -1,0 +1,205 @@
+/* Plays all cards in step, and keeps the settings in the page's address. No more than that. */
+"use strict";
+
+const talkingFace = (() => {
+  const STORAGE = "talking-face-settings";
+  const DRIFT = 0.1; // seconds by which a clip may be off before it is put right
+  const BEAT = 150; // milliseconds between looks at the clips
+
+  let playing = "nothing"; // or "all", or the number of the one card that plays alone
+  let seeking = false;
+
+  // -- cards ------------------------------------------------------------------------------------
+
+  const clips = () =>
+    [...document.querySelectorAll("#cards .card video")].map((video) => ({
+      video,
+      slot: Number(video.closest(".card").id.slice("card-".length)),
+    }));
+
+  const chosenSlot = () => {
+    const radios = [...document.querySelectorAll("#chosen input[type=radio]")];
+    const label = radios.find((radio) => radio.checked)?.closest("label");
+    return label ? Number(label.textContent.trim()) - 1 : -1;
+  };
+
+  const leader = (all) => {
+    const slot = typeof playing === "number" ? playing : chosenSlot();
+    return all.find((clip) => clip.slot === slot) ?? all[0];
+  };
+
+  const choose = (slot) => {
+    for (const label of document.querySelectorAll("#chosen label"))
+      if (Number(label.textContent.trim()) === slot + 1) label.click();
+  };
+
+  // -- playing ----------------------------------------------------------------------------------
+
+  const start = (video) => video.play().catch(() => {}); // a clip may be replaced as it starts
+
+  const stop = () => {
+    playing = "nothing";
+    for (const { video } of clips()) video.pause();
+    show();
+  };
+
+  const playAll = () => {
+    if (playing === "all") return stop();
+    const all = clips();
+    const first = leader(all)?.video;
+    if (!first) return;
+    playing = "all";
+    if (first.ended || first.currentTime >= first.duration - 0.05) first.currentTime = 0;
+    for (const { video } of all) video.currentTime = first.currentTime;
+    keepStep();
+  };
+
+  const alone = (slot) => {
+    const clip = clips().find((one) => one.slot === slot);
+    if (!clip) return;
+    const again = playing === slot && !clip.video.paused;
+    stop();
+    if (again) return;
+    choose(slot);
+    playing = slot;
+    if (clip.video.ended) clip.video.currentTime = 0;
+    keepStep();
+  };
+
+  const seek = (seconds) => {
+    for (const { video } of clips()) video.currentTime = Math.min(seconds, video.duration || 0);
+    show();
+  };
+
+  // Also takes care of clips that arrive or are replaced while others play.
+  const keepStep = () => {
+    const all = clips();
+    const first = leader(all);
+    for (const clip of all) clip.video.muted = clip !== first;
+    if (first && playing !== "nothing" && !seeking) {
+      if (first.video.ended) return stop();
+      if (first.video.paused) start(first.video);
+      for (const { video, slot } of all) {
+        if (video === first.video) continue;
+        const silent = typeof playing === "number" && slot !== playing;
+        const over = first.video.currentTime >= video.duration;
+        if (silent || over) {
+          if (!video.paused) video.pause();
+          continue;
+        }
+        const off = Math.abs(video.currentTime - first.video.currentTime);
+        if (off > DRIFT && video.readyState >= 1) video.currentTime = first.video.currentTime;
+        if (video.paused) start(video);
+      }
+    }
+    show();
+  };
+
+  const clock = (seconds) => {
+    const whole = Math.floor(seconds || 0);
+    return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  };
+
+  const show = () => {
+    const button = document.getElementById("play-all");
+    if (!button) return;
+    const all = clips();
+    const first = leader(all)?.video;
+    button.textContent = playing === "all" ? "⏸ Pause" : "▶ Play all";
+    const bar = document.getElementById("seek");
+    if (first && !seeking) {
+      bar.max = first.duration || 1;
+      bar.value = first.currentTime;
+    }
+    const told = `${clock(first?.currentTime)} / ${clock(first?.duration)}`;
+    document.getElementById("clock").textContent = told;
+    bar.setAttribute("aria-valuetext", told);
+    for (const { video, slot } of all) {
+      const card = video.closest(".card");
+      card.classList.toggle("chosen", all.length > 1 && video === first);
+      card.setAttribute("role", "group");
+      card.setAttribute("aria-label", `Sample ${slot + 1}`);
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#play-all")) playAll();
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.id !== "seek") return;
+    seeking = true;
+    seek(Number(event.target.value));
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "seek") seeking = false;
+  });
+  // The player inside a card has buttons of its own: who starts one hears that one.
+  document.addEventListener(
+    "play",
+    (event) => {
+      const card = event.target.closest?.("#cards .card");
+      if (card && playing === "nothing") alone(Number(card.id.slice("card-".length)));
+    },
+    true,
+  );
+  document.addEventListener(
+    "pause",
+    (event) => {
+      const video = event.target;
+      const mine = video.closest?.("#cards .card") && video === leader(clips())?.video;
+      if (mine && playing !== "nothing" && !video.ended && !video.seeking) stop();
+    },
+    true,
+  );
+  setInterval(keepStep, BEAT);
+
+  // -- settings ---------------------------------------------------------------------------------
+
+  const opened = { address: location.search, stored: read() };
+
+  function read() {
+    try {
+      return JSON.parse(localStorage.getItem(STORAGE)) ?? {};
+    } catch {
+      return {};
+    }
+  }
+
+  // A link says everything; without one, the browser remembers.
+  const recall = () => {
+    const query = new URLSearchParams(opened.address);
+    query.delete("__theme");
+    return JSON.stringify(query.size ? Object.fromEntries(query) : opened.stored);
+  };
+
+  const remember = (defaults, values) => {
+    const names = Object.keys(defaults);
+    const changed = Object.fromEntries(
+      names
+        .map((name, place) => [name, values[place]])
+        .filter(([name, value]) => String(value ?? "") !== String(defaults[name])),
+    );
+    try {
+      localStorage.setItem(STORAGE, JSON.stringify(changed));
+    } catch {
+      // Private windows may refuse; the link still works.
+    }
+    const here = new URL(location.href);
+    for (const name of names) here.searchParams.delete(name);
+    for (const [name, value] of Object.entries(changed)) here.searchParams.set(name, value);
+    history.replaceState(history.state, "", here);
+    return here.href;
+  };
+
+  const toResults = () => {
+    const status = document.getElementById("status");
+    if (status.getBoundingClientRect().bottom > window.innerHeight)
+      status.scrollIntoView({ behavior: "smooth" });
+  };
+
+  const moment = () => leader(clips())?.video.currentTime ?? 0;
+
+  const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
+
+  return { alone, moment, recall, remember, theme, toResults };
+})();

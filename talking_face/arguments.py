@@ -1,0 +1,301 @@
+"""What can be written behind `python -m talking_face`: names, defaults, help."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from talking_face.animator import Animator
+from talking_face.edit import PRESETS, RANGES, Edit
+from talking_face.mark import CORNERS, Mark
+from talking_face.options import (
+    MAX_DIVERSITY,
+    MAX_POSE_STRENGTH,
+    MAX_SAMPLES,
+    MAX_SEED,
+    VOICE_SPEEDS,
+)
+from talking_face.voice import speak
+
+# The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
+SLIDERS = {
+    "expression": "strength of brows and of what the mouth does besides speaking",
+    "mouth_opening": "how far the lips part, as a factor",
+    "smile": "frown or smile",
+    "brows": "lowered or raised",
+    "inner_brows": "the brows' inner ends: drawn together or worried",
+    "eyes": "narrow or wide",
+    "gaze": "degrees to the picture's right, and down",
+    "blinks": "how many, as a factor",
+}
+
+EXAMPLES = """\
+examples:
+  four clips of one photo, and a comparison of them side by side, in the folder outputs/
+      python -m talking_face photo.jpg speech.wav
+  two calmer clips in the whole photo, from other dice
+      python -m talking_face photo.jpg speech.wav --samples 2 --seed 7 --pose-strength 0.5 \\
+          --framing photo
+  a text instead of a recording, spoken by a synthesiser; a picture and a loop of each clip
+      python -m talking_face photo.jpg --text "Good morning, everyone." --poster --gif
+  draw the animations now, render one of them on another face later
+      python -m talking_face speech.wav --motion-only
+      python -m talking_face friend.png speech.wav --motion outputs/sample-1_seed-0.npz
+
+The same seed gives the same clips. Exit code: 0 done, 1 some samples failed, 2 nothing could be
+done, with one sentence that says why, 130 interrupted.
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options given; ends the program with a usage message where they don't fit together."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    spoken = options.text is not None or options.text_file is not None
+    if options.list_voices:
+        return options
+    if options.motion_only:
+        if options.photo is None and not spoken:
+            parser.error("AUDIO is missing: the recording to draw animations for")
+        if options.gif or options.poster:
+            parser.error("--motion-only renders nothing that --gif or --poster could be made of")
+    elif options.photo is None:
+        parser.error("PHOTO is missing: an image with a face")
+    if spoken and options.audio is not None:
+        parser.error("AUDIO and a text exclude each other: leave one of them out")
+    if options.audio is None and not spoken and not options.motion_only:
+        if options.motion is None:
+            parser.error("AUDIO is missing: the recording that the photo is to speak, or --text")
+        if options.plot:
+            parser.error("--plot needs AUDIO or --text, whose waveform it shows")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options, with the ranges and defaults of `Animator.animate` and `Mark`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m talking_face",
+        usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
+        description="Makes a photo speak a recording: several different, equally fitting clips.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "photo",
+        metavar="PHOTO",
+        type=Path,
+        nargs="?",
+        help="an image with a face that looks towards the camera: JPEG, PNG, WebP, HEIC, …",
+    )
+    parser.add_argument(
+        "audio",
+        metavar="AUDIO",
+        type=Path,
+        nargs="?",
+        help="the speech: any sound or video file, 0.3 s to 10 minutes",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("outputs"),
+        help="where the results go; made if it isn't there (default: %(default)s)",
+    )
+
+    text = parser.add_argument_group("a text instead of AUDIO")
+    either_text = text.add_mutually_exclusive_group()
+    either_text.add_argument(
+        "--text", metavar="TEXT", help="speak this through a synthesiser; kept as speech.wav"
+    )
+    either_text.add_argument(
+        "--text-file", metavar="FILE", type=Path, help="the same for the text in this file (UTF-8)"
+    )
+    text.add_argument(
+        "--voice", metavar="ID", help="who speaks (default: the first of --list-voices)"
+    )
+    text.add_argument(
+        "--voice-speed",
+        metavar="X",
+        type=float,
+        default=_defaults(speak)["speed"],
+        help="how fast, {:g} to {:g} (default: %(default)s)".format(*VOICE_SPEEDS),
+    )
+    text.add_argument(
+        "--list-voices", action="store_true", help="print the voices on this machine, and end"
+    )
+
+    animate = _defaults(Animator.animate)
+    samples = parser.add_argument_group("what is drawn")
+    samples.add_argument(
+        "--samples",
+        metavar="N",
+        type=int,
+        default=animate["samples"],
+        help=f"how many different clips, 1 to {MAX_SAMPLES} (default: %(default)s)",
+    )
+    samples.add_argument(
+        "--seed",
+        metavar="S",
+        type=int,
+        default=animate["seed"],
+        help=f"the dice, 0 to {MAX_SEED}: another seed, other clips (default: %(default)s)",
+    )
+    samples.add_argument(
+        "--diversity",
+        metavar="D",
+        type=float,
+        default=animate["diversity"],
+        help="how much the clips differ: 0 not at all, 1 as people do, at most "
+        f"{MAX_DIVERSITY:g} (default: %(default)s)",
+    )
+    samples.add_argument(
+        "--pose-strength",
+        metavar="P",
+        type=float,
+        default=animate["pose_strength"],
+        help="how much the head moves: 0 still, 1 natural, at most "
+        f"{MAX_POSE_STRENGTH:g} (default: %(default)s)",
+    )
+
+    picture = parser.add_argument_group("the picture")
+    picture.add_argument(
+        "--framing",
+        choices=("crop", "photo"),
+        default=animate["framing"],
+        help="head and shoulders, or the whole photo (default: %(default)s)",
+    )
+    picture.add_argument(
+        "--size",
+        metavar="PIXELS",
+        type=int,
+        default=animate["size"],
+        help="side of the crop (default: 512) or longest side of the photo (default: its own, "
+        "1920 at most)",
+    )
+    picture.add_argument(
+        "--face-index",
+        metavar="I",
+        type=int,
+        help="which face of a photo with several, the largest is 0 (default: 0)",
+    )
+
+    picture.add_argument(
+        "--background",
+        metavar="COLOUR|FILE",
+        help='"#rrggbb" or an image to put behind the person (default: the photo\'s own)',
+    )
+
+    _add_edits(parser)
+
+    mark = parser.add_argument_group("the mark", "Every clip says in a corner what it is.")
+    mark.add_argument(
+        "--mark-text", metavar="TEXT", default=Mark.text, help="(default: %(default)s)"
+    )
+    mark.add_argument(
+        "--mark-corner", choices=CORNERS, default=Mark.corner, help="(default: %(default)s)"
+    )
+    mark.add_argument(
+        "--mark-opacity",
+        metavar="O",
+        type=float,
+        default=Mark.opacity,
+        help="0 to 1 (default: %(default)s)",
+    )
+
+    extras = parser.add_argument_group("beside the clips")
+    extras.add_argument(
+        "--poster", action="store_true", help="a picture of each clip, in mid-speech (.png)"
+    )
+    extras.add_argument(
+        "--gif", action="store_true", help="a loop of up to 3 s of each clip, without sound (.gif)"
+    )
+    extras.add_argument(
+        "--plot",
+        action="store_true",
+        help="a picture of how lips and heads of the samples move over time (.png)",
+    )
+
+    motions = parser.add_argument_group("animations as files")
+    either = motions.add_mutually_exclusive_group()
+    either.add_argument(
+        "--motion-only",
+        action="store_true",
+        help="write the animations, render nothing; PHOTO isn't looked at and may be left out",
+    )
+    either.add_argument(
+        "--motion",
+        metavar="FILE",
+        type=Path,
+        help="render this animation (.npz or .csv) on PHOTO; AUDIO, if given, is its sound",
+    )
+    motions.add_argument(
+        "--motion-format",
+        choices=("npz", "csv"),
+        default="npz",
+        help="for --motion-only: exact, or a table to edit (default: %(default)s)",
+    )
+
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument(
+        "--device", metavar="NAME", help="cpu or cuda (default: a GPU where there is one)"
+    )
+    machine.add_argument(
+        "--insightface-pack",
+        metavar="FOLDER",
+        type=Path,
+        help="find faces with this insightface model pack; mind its non-commercial licence",
+    )
+    machine.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
+    )
+    return parser
+
+
+def _add_edits(parser: argparse.ArgumentParser) -> None:
+    """The sliders of `Edit`; None where nothing is said, so that a preset's own value holds."""
+    edits = parser.add_argument_group(
+        "what is changed", "Edits don't draw anything again: the samples stay the same."
+    )
+    edits.add_argument(
+        "--preset", choices=PRESETS, help="a mood, which the options below can adjust"
+    )
+    for name, text in SLIDERS.items():
+        low, high = RANGES[name]
+        edits.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar=tuple("XY") if name == "gaze" else name[0].upper(),
+            type=float,
+            nargs=2 if name == "gaze" else None,
+            help=f"{text}; {low:g} to {high:g}",
+        )
+    edits.add_argument(
+        "--between",
+        metavar=("FROM", "TO"),
+        type=float,
+        nargs=2,
+        help="seconds between which all this holds, with soft ends (default: the whole clip)",
+    )
+
+
+def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
+    """The edit that the options ask for; none where they ask for none.
+
+    Raises:
+        OptionInvalid: a value is outside its range.
+    """
+    said = {name: value for name in SLIDERS if (value := getattr(options, name)) is not None}
+    if not said and options.preset is None:
+        return ()
+    if options.between is not None:
+        said["start"], said["stop"] = options.between
+    return (replace(PRESETS.get(options.preset, Edit()), **said),)
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    return {name: entry.default for name, entry in inspect.signature(function).parameters.items()}

@@ -1,0 +1,57 @@
+"""A rendered sample, and how its making is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from talking_face.errors import TalkingFaceError
+from talking_face.motion import Motion
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One rendered sample.
+
+    Attributes:
+        index: which sample of its seed, from 0.
+        seed: (seed, index) and the speech decide the motion.
+        motion: as sampled, before the pose strength and the edits were applied.
+        path: the mp4; None where the sample failed.
+        motion_path: the motion beside it as rendered, npz; None where the sample failed.
+        error: what went wrong; None where nothing did.
+    """
+
+    index: int
+    seed: int
+    motion: Motion
+    path: Path | None = None
+    motion_path: Path | None = None
+    error: TalkingFaceError | None = None
+
+    @property
+    def label(self) -> str:
+        """What tells this sample from the others, for people."""
+        return f"sample {self.index + 1} · seed {self.seed}"
+
+
+def watched(
+    frames: Iterator[np.ndarray],
+    count: int,
+    stage: str,
+    progress: Progress | None,
+    start: float = 0.0,
+    share: float = 1.0,
+) -> Iterator[np.ndarray]:
+    """The same frames, reporting progress from `start` to `start + share` on the way."""
+    for number, frame in enumerate(frames):
+        if progress and number % 5 == 0:
+            progress(start + share * number / count, stage)
+        yield frame
+    if progress:
+        progress(start + share, stage)

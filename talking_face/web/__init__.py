@@ -1,0 +1,12 @@
+"""What the web page does, apart from its looks, which are `app.py`, `app.css` and `app.js`.
+
+    models.py     the animator, loaded in the background, and the part that may run on a lent GPU
+    settings.py   what a visitor can choose, and the recipe link that carries it
+    orders.py     uploads and settings as they arrive, checked before anything waits in the queue
+    messages.py   stages, time left, errors as sentences
+    visits.py     who is here, what they have on the page, how they stop a run
+    shots.py      the work: draw, edit, mix, render, compare
+    endpoints.py  the same for programs, one documented function an action
+
+Everything real happens in the animator. Only here the package's errors become `gr.Error`.
+"""

@@ -1,0 +1,160 @@
+"""What a visitor gives and chooses: photo, voice, settings. `wiring.py` brings them to life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, MAX_TEXT, VOICE_SPEEDS
+from talking_face.voice import voices
+from talking_face.web.settings import Settings
+
+SIZES = (256, 384, 512, 768, 1024)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Photo and voice."""
+
+    photo: gr.Image
+    faces: gr.Image
+    face: gr.Dropdown
+    audio: gr.Audio
+    film: gr.UploadButton
+    text: gr.Textbox
+    voice: gr.Dropdown
+    speed: gr.Slider
+    speak: gr.Button
+    phonemes: gr.Textbox
+
+    @classmethod
+    def create(cls) -> Material:
+        photo = gr.Image(
+            label="Photo",
+            type="filepath",
+            sources=["upload", "clipboard"],
+            buttons=[],
+            height=260,
+            placeholder="Drop a photo here, or click to choose one.\nOne face, from the front.",
+            elem_id="photo",
+        )
+        faces = gr.Image(
+            label="Click the face that should talk",
+            interactive=False,
+            visible=False,
+            buttons=[],
+            elem_id="faces",
+        )
+        face = gr.Dropdown(
+            label="Which face", info="The photo has several.", visible=False, elem_id="face"
+        )
+        audio = gr.Audio(
+            label="Recording",
+            type="filepath",
+            sources=["upload", "microphone"],
+            buttons=[],
+            elem_id="audio",
+        )
+        film = gr.UploadButton(
+            "Take the sound of a video", file_types=["video"], size="sm", elem_id="film"
+        )
+        there = [(voice.label, voice.id) for voice in voices()]
+        with gr.Accordion(
+            "No recording? Type what to say", open=False, visible=bool(there), elem_id="typing"
+        ):
+            text = gr.Textbox(
+                label="Text",
+                lines=3,
+                max_length=MAX_TEXT,
+                placeholder="Good morning. This is what I want to say.",
+                elem_id="text",
+            )
+            with gr.Row():
+                voice = gr.Dropdown(
+                    there, value=there[0][1] if there else None, label="Voice", min_width=190
+                )
+                speed = gr.Slider(*VOICE_SPEEDS, 1, step=0.05, label="Speed", min_width=140)
+            speak = gr.Button("Speak", size="sm", elem_id="speak")
+            phonemes = gr.Textbox(
+                label="How the voice says it",
+                lines=1,
+                interactive=False,
+                visible=False,
+                elem_id="phonemes",
+            )
+        return cls(photo, faces, face, audio, film, text, voice, speed, speak, phonemes)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is chosen before sampling, by the names of `Settings`."""
+
+    parts: dict[str, Any]
+    dice: gr.Button
+    backdrop: gr.Image
+
+    @classmethod
+    def create(cls) -> Choices:
+        parts: dict[str, Any] = {}
+        parts["samples"] = gr.Slider(
+            1,
+            MAX_SAMPLES,
+            Settings.samples,
+            step=1,
+            label="Samples",
+            info="How many different clips.",
+        )
+        parts["diversity"] = gr.Slider(
+            0,
+            MAX_DIVERSITY,
+            Settings.diversity,
+            step=0.1,
+            label="Diversity",
+            info="How much they differ. 1 is natural.",
+        )
+        with gr.Row(elem_id="seeds"):
+            parts["seed"] = gr.Number(
+                Settings.seed,
+                precision=0,
+                minimum=0,
+                maximum=MAX_SEED,
+                min_width=120,
+                label="Seed",
+                info="The same seed gives the same clips.",
+                elem_id="seed",
+            )
+            dice = gr.Button("⚄ Roll", size="sm", scale=0, min_width=80)
+        parts["takes"] = gr.Textbox(Settings.takes, visible=False)
+        parts["framing"] = gr.Radio(
+            [("Head and shoulders", "crop"), ("Whole photo", "photo")],
+            value=Settings.framing,
+            label="Framing",
+        )
+        parts["size"] = gr.Dropdown(
+            [("As suits the photo", 0), *((f"{size} pixels", size) for size in SIZES)],
+            value=Settings.size,
+            label="Size of the clips",
+            info="Smaller ones are made sooner.",
+            elem_id="size",
+        )
+        parts["background"] = gr.Radio(
+            [("As in the photo", "photo"), ("A colour", "colour"), ("An image", "image")],
+            value=Settings.background,
+            label="Background",
+            elem_id="background",
+        )
+        parts["colour"] = gr.ColorPicker(
+            Settings.colour, label="Colour", visible=False, elem_id="colour"
+        )
+        backdrop = gr.Image(
+            label="Image behind the head",
+            type="filepath",
+            sources=["upload"],
+            buttons=[],
+            height=160,
+            visible=False,
+            elem_id="backdrop",
+        )
+        return cls(parts, dice, backdrop)

@@ -1,0 +1,171 @@
+"""Uploads and settings as they arrive, checked before anything waits in the queue."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from talking_face.audio import load_audio
+from talking_face.backdrop import load_backdrop
+from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
+from talking_face.images import load_photo
+from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, check_framing, check_range
+from talking_face.web.messages import plain_sentences
+from talking_face.web.models import animator
+from talking_face.web.settings import Settings
+
+PORTRAITS = Path(__file__).resolve().parents[2] / "assets" / "portraits"
+SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}
+BACKGROUNDS = ("photo", "colour", "image")
+
+Upload = Any  # Gradio's record of an upload, a mapping with its "path" on this machine; or None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a visitor asks for."""
+
+    photo: Path
+    audio: Path
+    face: int = 0
+    settings: Settings = field(default_factory=Settings)
+    backdrop: Path | None = None
+
+    @classmethod
+    def read(
+        cls,
+        photo: Upload,
+        audio: Upload,
+        face: Any = 0,
+        consent: Any = False,
+        backdrop: Upload = None,
+        values: Mapping[str, Any] | None = None,
+    ) -> Order:
+        """An order from what the page or a client sends, its numbers checked.
+
+        Raises:
+            PhotoUnreadable, AudioUnreadable: there is none.
+            ConsentMissing: the photo is an upload, and nobody has said that it may be used.
+            OptionInvalid: not a number where there should be one, or out of its range.
+        """
+        if photo is None:
+            raise PhotoUnreadable(
+                "There is no photo yet. Add one that shows a face from the front."
+            )
+        if audio is None:
+            raise AudioUnreadable(
+                "There is no recording yet. Add one, record your voice, or type a text."
+            )
+        settings = Settings.read(values or {})
+        if not 1 <= len(settings.shown_takes()) <= MAX_SAMPLES:
+            raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples.")
+        check_range("The seed", settings.seed, 0, MAX_SEED)
+        check_range("Diversity", settings.diversity, 0, MAX_DIVERSITY)
+        check_framing(settings.framing, settings.size or None)
+        if settings.background == "image" and backdrop is None:
+            raise PhotoUnreadable(
+                "There is no image for the background yet. Add one, or choose another background."
+            )
+        if settings.background not in BACKGROUNDS:
+            raise OptionInvalid('The background must be "photo", "colour" or "image".')
+        _ = settings.edits  # its ranges are checked
+        if not consent and not is_example(Path(photo["path"])):
+            raise ConsentMissing(
+                "Say first that you may use this photo and voice: tick the box above the button."
+            )
+        try:
+            index = int(face or 0)
+        except (TypeError, ValueError) as error:
+            raise OptionInvalid("The face must be a number, 0 for the largest.") from error
+        behind = Path(backdrop["path"]) if settings.background == "image" else None
+        return cls(Path(photo["path"]), Path(audio["path"]), index, settings, behind)
+
+    @property
+    def background(self) -> str | Path | None:
+        """What is to be seen behind the head, for the animator; None keeps the photo's."""
+        return self.settings.colour if self.settings.background == "colour" else self.backdrop
+
+    def check(self) -> None:
+        """Look at the photo and listen to the recording, so that bad ones never wait in the queue.
+
+        Raises:
+            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable, AudioUnreadable,
+            AudioTooShort, AudioTooLong.
+        """
+        animator().fit(self.photo, self.face)
+        load_audio(self.audio)
+        if self.background is not None:
+            load_backdrop(self.background)
+
+
+def is_example(photo: Path) -> bool:
+    """Whether this is one of the portraits that come with the page, under whatever name."""
+    try:
+        return _digest(photo) in _examples()
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def _examples() -> frozenset[str]:
+    return frozenset(_digest(path) for path in PORTRAITS.iterdir())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- as soon as something is there ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a photo.
+
+    Attributes:
+        shown: the photo's pixels, (H, W, 3) uint8 RGB, where browsers can't show the file itself.
+        choices: (name, index) of each face, from left to right.
+        outlined: the photo with its faces numbered, where there are several.
+    """
+
+    shown: np.ndarray | None
+    choices: list[tuple[str, int]]
+    outlined: np.ndarray | None
+
+
+def look_at(photo: Upload) -> Found:
+    """Look for faces as soon as a photo is there."""
+    path = Path(photo["path"])
+    with plain_sentences():
+        animator().fit(path)
+        boxes = animator().faces(path)
+        outlined = animator().outline_faces(path) if len(boxes) > 1 else None
+    places = sorted(range(len(boxes)), key=lambda index: boxes[index][0])
+    choices = [
+        (f"{place + 1} from the left" + (", the largest" if index == 0 else ""), index)
+        for place, index in enumerate(places)
+    ]
+    shown = None if path.suffix.lower() in SHOWN_BY_BROWSERS else load_photo(path)
+    return Found(shown, choices, outlined)
+
+
+def face_at(photo: Upload, x: float, y: float) -> int | None:
+    """Which face of a photo lies under a point, pixels; None where there is none."""
+    boxes = animator().faces(Path(photo["path"]))
+    for index, (x0, y0, x1, y1) in enumerate(boxes):
+        if x0 <= x <= x1 and y0 <= y <= y1:
+            return index
+    return None
+
+
+def check_audio(audio: Upload) -> None:
+    """Decode a recording as soon as it is there, so that a bad one is told at once."""
+    if audio is not None:
+        with plain_sentences():
+            load_audio(audio["path"])

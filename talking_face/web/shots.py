@@ -1,0 +1,247 @@
+"""The work behind the cards: draw, render, roll again, compare. Files go to Gradio's folder."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from talking_face.audio import load_audio
+from talking_face.edit import Edit, mix
+from talking_face.errors import OptionInvalid, TalkingFaceError
+from talking_face.face import Face
+from talking_face.face_model import load_face_model
+from talking_face.motion import Motion
+from talking_face.plots import Theme, plot_samples
+from talking_face.share import write_gif, write_poster
+from talking_face.speech import Speech
+from talking_face.video import write_comparison
+from talking_face.voice import speak
+from talking_face.web.messages import Report
+from talking_face.web.models import Take, animator, hear_and_draw
+from talking_face.web.orders import Order
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What one card shows.
+
+    Attributes:
+        name: for people.
+        motion: as drawn or mixed, before the edits.
+        take: what it was drawn from; None for a mix.
+        edits: what was changed since.
+        path, motion_path: the clip (mp4) and its motion (npz); None where rendering failed.
+        error: what went wrong; None where nothing did.
+    """
+
+    order: Order
+    name: str
+    motion: Motion
+    take: Take | None = None
+    edits: tuple[Edit, ...] = ()
+    path: Path | None = None
+    motion_path: Path | None = None
+    error: TalkingFaceError | None = None
+
+
+def draw(
+    order: Order,
+    places: Sequence[tuple[int, Take]],
+    report: Report,
+    edits: tuple[Edit, ...],
+) -> Iterator[tuple[int, Shot]]:
+    """Draw takes and render them.
+
+    Args:
+        places: the card and the take of each.
+        edits: what is changed in each.
+        report: called with a fraction 0..1 and a sentence; what it raises ends the work.
+
+    Yields:
+        (card, Shot) as each is finished.
+
+    Raises:
+        TalkingFaceError: see `Animator`.
+    """
+    report(0.0, "Looking at the photo")  # also while the models are being loaded
+    face = animator().fit(order.photo, order.face)
+    report(0.0, "Listening to the recording")
+    takes = [take for _, take in places]
+    speech, motions = hear_and_draw(load_audio(order.audio), takes, order.settings.diversity)
+    for done, ((slot, take), motion) in enumerate(zip(places, motions, strict=True)):
+        name = f"sample {take[1] + 1} · seed {take[0]}"
+        shot = Shot(order, name, motion, take, edits)
+        stage = f"Rendering sample {done + 1} of {len(places)}"
+        yield slot, _render(shot, face, speech, _part(report, stage, done, len(places)))
+
+
+def render(shots: Sequence[tuple[int, Shot]], report: Report) -> Iterator[tuple[int, Shot]]:
+    """Render motions that are there already; as `draw`."""
+    for done, (slot, shot) in enumerate(shots):
+        report(done / len(shots), "Looking at the photo")
+        face = animator().fit(shot.order.photo, shot.order.face)
+        speech = animator().listen(shot.order.audio)
+        stage = f"Rendering sample {done + 1} of {len(shots)}"
+        yield slot, _render(shot, face, speech, _part(report, stage, done, len(shots)))
+
+
+def _render(shot: Shot, face: Face, speech: Speech, report: Report) -> Shot:
+    settings = shot.order.settings
+    folder = new_folder()
+    seed, index = shot.take or (0, 0)
+    (clip,) = animator().animate(
+        face,
+        speech,
+        samples=[index],
+        seed=seed,
+        framing=cast(Any, settings.framing),
+        size=settings.size or None,
+        output=folder,
+        motions=[shot.motion],
+        progress=report,
+        edits=shot.edits,
+        background=shot.order.background,
+    )
+    if clip.path is None or clip.motion_path is None:
+        return replace(shot, path=None, motion_path=None, error=clip.error)
+    name = file_name(shot.name)
+    return replace(
+        shot,
+        path=clip.path.rename(folder / f"{name}.mp4"),
+        motion_path=clip.motion_path.rename(folder / f"{name}.npz"),
+        error=None,
+    )
+
+
+def _part(report: Report, stage: str, done: int, parts: int) -> Report:
+    return lambda fraction, _: report((done + fraction) / parts, stage)
+
+
+def preview(shot: Shot, seconds: float | None) -> np.ndarray:
+    """One frame of a shot, (H, W, 3) uint8 RGB, without rendering the rest.
+
+    Args:
+        seconds: of which moment; None takes one that shows what the edits do.
+    """
+    settings = shot.order.settings
+    return animator().preview(
+        animator().fit(shot.order.photo, shot.order.face),
+        shot.motion,
+        shot.edits,
+        seconds,
+        cast(Any, settings.framing),
+        background=shot.order.background,
+    )
+
+
+def plot(shots: Sequence[Shot], theme: Theme) -> Image.Image:
+    """What tells the shots apart, over time: the first one's recording and those that share it.
+
+    Raises:
+        OptionInvalid: there are none.
+    """
+    if not shots:
+        raise OptionInvalid("There is nothing to plot yet. Generate some samples first.")
+    audio = shots[0].order.audio
+    alike = [shot for shot in shots if shot.order.audio == audio]
+    moved = [animator().edit(shot.motion, shot.edits) for shot in alike]
+    labels = [shot.name for shot in alike]
+    return plot_samples(moved, labels, load_audio(audio), load_face_model(), theme)
+
+
+def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:
+    """Which takes to draw, and for which cards: kept ones stay, and the others get new takes.
+
+    Raises:
+        OptionInvalid: every card is kept.
+    """
+    held = {slot for slot, shot in enumerate(shots) if kept[slot] and shot and shot.path}
+    wanted = order.settings.shown_takes()
+    if not held:
+        return list(enumerate(wanted))
+    places = [slot for slot in range(len(wanted)) if slot not in held]
+    if not places:
+        raise OptionInvalid(
+            "Every sample is kept. Let one go, or ask for more samples under Settings."
+        )
+    first = next_index(order, shots)
+    return [(slot, (order.settings.seed, first + more)) for more, slot in enumerate(places)]
+
+
+def next_index(order: Order, shots: Sequence[Shot | None]) -> int:
+    """The first take of the order's seed that no card has shown yet."""
+    seed = order.settings.seed
+    shown = [shot.take[1] for shot in shots if shot and shot.take and shot.take[0] == seed]
+    return 1 + max([*shown, len(order.settings.shown_takes()) - 1])
+
+
+def mixed(shots: Sequence[Shot | None], lips: int, head: int, blinks: int) -> tuple[int, Shot]:
+    """A new sample with the lips of one card, the head of another and the blinks of a third.
+
+    Returns:
+        The card for it, which is the first free one or the last, and the shot, not yet rendered.
+
+    Raises:
+        OptionInvalid: they differ in length.
+    """
+    parts = [shots[slot] for slot in (lips, head, blinks)]
+    sources = [shot for shot in parts if shot]
+    if len(sources) < 3:
+        raise OptionInvalid("Choose three samples to mix. Generate some first.")
+    free = [slot for slot, shot in enumerate(shots) if not shot or not shot.path]
+    motion = mix(*(shot.motion for shot in sources))
+    name = "mix " + "+".join(str(slot + 1) for slot in (lips, head, blinks))
+    return (free or [len(shots) - 1])[0], replace(sources[0], name=name, motion=motion, take=None)
+
+
+def compare(shots: Sequence[Shot]) -> Path:
+    """One clip that shows the others side by side.
+
+    Raises:
+        OptionInvalid: there are fewer than two.
+    """
+    clips = [(shot.path, shot.name) for shot in shots if shot.path]
+    if len(clips) < 2:
+        raise OptionInvalid("It takes two clips to compare. Generate at least two samples.")
+    paths, names = zip(*clips, strict=True)
+    return write_comparison(paths, names, new_folder() / "comparison.mp4")
+
+
+def shared(shot: Shot) -> list[Path]:
+    """Files of a finished shot for other places: picture, loop, clip, motion and its table."""
+    if shot.path is None or shot.motion_path is None:
+        raise OptionInvalid("This sample couldn't be rendered. Choose another one.")
+    folder, name = new_folder(), shot.path.stem
+    moved = Motion.load(shot.motion_path)
+    poster = write_poster(shot.path, folder / f"{name}.png", moved)
+    loop = write_gif(shot.path, folder / f"{name}.gif", moved)
+    moved.save(folder / f"{name}.csv")
+    return [poster, loop, shot.path, shot.motion_path, folder / f"{name}.csv"]
+
+
+def file_name(name: str) -> str:
+    """A name without anything that file systems dislike: "sample-1_seed-0"."""
+    return "_".join(re.sub(r"[^a-z0-9+]+", "-", part) for part in name.lower().split(" · "))
+
+
+def new_folder() -> Path:
+    """A folder for results inside Gradio's own, so that Gradio deletes them in time."""
+    upload_folder = Path(get_upload_folder())
+    upload_folder.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="talking-face-", dir=upload_folder))
+
+
+def spoken(text: str, voice: str | None, speed: float) -> tuple[Path, str]:
+    """A text as a sound file, and the phonemes that the voice chose; raises as `speak`."""
+    said = speak(text, voice, speed)
+    path = new_folder() / "spoken.wav"
+    said.save(path)
+    return path, said.phonemes

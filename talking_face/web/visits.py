@@ -1,0 +1,108 @@
+"""Who is on the page, what their cards show, and how their work is stopped.
+
+A visitor is one open page; what belongs to it is forgotten when the page is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+import gradio as gr
+from cachetools import TTLCache
+
+from talking_face.errors import OptionInvalid
+from talking_face.options import MAX_SAMPLES
+from talking_face.web.messages import Stopped
+from talking_face.web.shots import Shot
+
+MOST_VISITS = 500
+
+
+@dataclass
+class Visit:
+    """One open page.
+
+    Attributes:
+        shots: what each card shows; None for an empty one.
+        chosen: the card whose sound is heard and which is changed.
+        stop: set to end the run that is under way or waiting; None where there is none.
+    """
+
+    shots: list[Shot | None] = field(default_factory=lambda: [None] * MAX_SAMPLES)
+    chosen: int | None = None
+    stop: Event | None = None
+
+    def shown(self) -> list[tuple[int, Shot]]:
+        """The cards that show a finished clip, with their places."""
+        return [(slot, shot) for slot, shot in enumerate(self.shots) if shot and shot.path]
+
+    def shot(self, slot: int | None) -> Shot:
+        """The clip of a card.
+
+        Raises:
+            OptionInvalid: it shows none.
+        """
+        shown = dict(self.shown())
+        if slot not in shown:
+            raise OptionInvalid("There is no clip yet. Generate some first, then choose one.")
+        return shown[slot]
+
+    def check_free(self) -> None:
+        """Raise OptionInvalid while an order of this visitor is waiting or under way."""
+        if self.stop is not None:
+            raise OptionInvalid(
+                "Your last order is still being worked on. Wait until it is done, or cancel it."
+            )
+
+    def reserve(self) -> None:
+        """Order a run; it waits for its turn. Raises as `check_free`."""
+        self.check_free()
+        self.stop = Event()
+
+    @contextmanager
+    def running(self) -> Iterator[Event]:
+        """The run's turn has come; it has to end when the event is set.
+
+        Raises:
+            Stopped: it was cancelled while it waited.
+        """
+        stop = self.stop
+        if stop is None:
+            raise Stopped
+        try:
+            yield stop
+        finally:
+            if self.stop is stop:
+                self.stop = None
+
+    def release(self) -> None:
+        """Stop the run, if there is one; the next can be ordered."""
+        if self.stop:
+            self.stop.set()
+            self.stop = None
+
+
+class Visits:
+    """The visits of everybody who is on the page."""
+
+    def __init__(self, seconds: float) -> None:
+        """Args: seconds: after which an abandoned page is forgotten."""
+        self._visits: TTLCache[str, Visit] = TTLCache(MOST_VISITS, seconds)
+        self._lock = Lock()
+
+    def of(self, request: gr.Request) -> Visit:
+        """The visit that a request belongs to."""
+        with self._lock:
+            visit = self._visits.pop(str(request.session_hash), None) or Visit()
+            self._visits[str(request.session_hash)] = visit  # its time begins again
+            return visit
+
+    def end(self, request: gr.Request) -> None:
+        """The page was closed: stop its work and forget what it showed."""
+        with self._lock:
+            visit = self._visits.pop(str(request.session_hash), None)
+        if visit:
+            visit.release()

@@ -1,0 +1,195 @@
+"""The mapping network: its mask, its cache, its samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from talking_face.audio import load_audio
+from talking_face.dirfa import (
+    COMPONENTS,
+    GROUPS,
+    HEADS,
+    MEMORY,
+    N_AUDIO,
+    N_STATE,
+    N_STYLE,
+    REACH,
+    STEP,
+    Decoder,
+    Mixture,
+    load_dirfa,
+    temporal_bias,
+)
+from talking_face.encoder import load_encoder
+from talking_face.face_model import load_face_model
+from talking_face.idle import load_idle
+from talking_face.lips import mean_opening
+from talking_face.mapping import draw
+from talking_face.motion import FPS
+from talking_face.speech import Speech, listen
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_dirfa()
+
+
+@pytest.fixture(scope="module")
+def heard(speech) -> Speech:
+    return listen(load_audio(speech), load_encoder())
+
+
+def sample(network, heard, indices=(0, 1), seed=0, diversity=1.0):
+    return draw(network, load_idle(), heard, indices, seed, diversity)
+
+
+def test_the_mask_follows_its_formula():
+    distance = torch.arange(-2, MEMORY + 3)
+    bias = temporal_bias(distance)
+    assert bias.shape == (HEADS, len(distance))
+    for head in range(HEADS):
+        for place, steps in enumerate(distance.tolist()):
+            expected = -(2 ** (-8 * (head + 1) / HEADS)) * steps if 0 <= steps < MEMORY else -np.inf
+            assert bias[head, place].item() == pytest.approx(expected)
+
+
+def test_without_the_bias_all_of_the_memory_weighs_alike():
+    bias = temporal_bias(torch.arange(-1, MEMORY + 1), biased=False)
+    assert torch.equal(bias[:, 1:-1], torch.zeros(HEADS, MEMORY))
+    assert torch.isinf(bias[:, [0, -1]]).all()
+
+
+def test_decoding_with_a_cache_equals_decoding_at_once():
+    torch.manual_seed(0)
+    decoder = Decoder().double().eval()
+    torch.nn.init.normal_(decoder.layers[0].place)
+    steps = MEMORY + 9  # longer than the memory
+    states = torch.randn(2, steps, N_STATE, dtype=torch.float64)
+    before = torch.cat([states[:, :1], states[:, :-1]], dim=1)
+    frames = STEP * torch.arange(1, steps + 1)
+    heard = decoder.hear(torch.randn(1, STEP * steps, N_AUDIO, dtype=torch.float64))
+    inside = torch.ones(1, STEP * steps, dtype=torch.bool)
+    style = decoder.embed_style(torch.randn(2, N_STYLE).double(), torch.tensor([True, False]))
+    with torch.no_grad():
+        whole, _ = decoder(states, before, heard, inside, frames, style)
+        kept = []
+        for step in range(steps):
+            here = slice(step, step + 1)
+            one, kept = decoder(
+                states[:, here], before[:, here], heard, inside, frames[here], style, kept
+            )
+            for name in ("logits", "means", "log_scales"):
+                single, at_once = getattr(one, name)[:, 0], getattr(whole, name)[:, step]
+                torch.testing.assert_close(single, at_once, rtol=0, atol=1e-9)
+    assert kept[0][0].shape[2] == MEMORY  # what is kept doesn't grow
+
+
+def test_a_step_hears_only_the_audio_around_it():
+    torch.manual_seed(0)
+    decoder = Decoder().eval()
+    states = torch.zeros(1, 1, N_STATE)
+    inside = torch.ones(1, 100, dtype=torch.bool)
+    style = decoder.no_style[None]
+
+    def means(audio):
+        frame = torch.tensor([50])
+        with torch.no_grad():
+            heard = decoder.hear(audio)
+            return decoder(states, states, heard, inside, frame, style)[0].means
+
+    audio = torch.randn(1, 100, N_AUDIO)
+    far, near = audio.clone(), audio.clone()
+    far[:, 50 + REACH + 1 :] += 1
+    near[:, 50 + REACH] += 1
+    assert torch.equal(means(far), means(audio))
+    assert not torch.equal(means(near), means(audio))
+
+
+def test_a_mixture_s_likelihood_is_that_of_its_samples():
+    means = torch.zeros(1, 1, COMPONENTS, N_STATE)
+    mixture = Mixture(torch.zeros(1, 1, 3, COMPONENTS), means, torch.zeros_like(means))
+    at = torch.full((1, 1, N_STATE), 0.5)
+    found = mixture.log_likelihood(at)[0, 0]
+    each = -0.5 * 0.25 - 0.5 * np.log(2 * np.pi)
+    assert found.tolist() == pytest.approx([size * each for size in GROUPS.values()], rel=1e-5)
+
+
+def test_temperature_zero_takes_the_likeliest_component():
+    logits = torch.zeros(1, 1, 3, COMPONENTS)
+    logits[..., 2] = 1.0
+    means = torch.arange(COMPONENTS, dtype=torch.float32)[:, None].expand(1, 1, -1, N_STATE)
+    mixture = Mixture(logits, means, torch.zeros(1, 1, COMPONENTS, N_STATE))
+    uniform, normal = torch.full((1, 3), 0.999), torch.ones(1, N_STATE)
+    assert (mixture.sample(uniform, normal, torch.zeros(N_STATE)) == 2).all()
+    assert (mixture.sample(uniform, normal, torch.ones(N_STATE)) == COMPONENTS - 1 + 1).all()
+
+
+def test_samples_repeat_and_differ(network, heard):
+    first, second = sample(network, heard)
+    again = sample(network, heard)[0]
+    other = sample(network, heard, seed=1)[0]
+    assert np.array_equal(first.as_array(), again.as_array())
+    for different in (second, other):
+        assert np.abs(first.rotation - different.rotation).max() > 1
+        assert np.abs(first.upper - different.upper).max() > 0.1
+
+
+def test_a_sample_does_not_depend_on_its_batch(network, heard):
+    alone = sample(network, heard, indices=[2])[0]
+    in_batch = sample(network, heard, indices=[0, 2, 1, 5])[1]
+    np.testing.assert_allclose(alone.as_array(), in_batch.as_array(), atol=1e-5)
+
+
+def test_diversity_zero_is_one_animation(network, heard):
+    samples = sample(network, heard, indices=(0, 7), diversity=0.0)
+    other = sample(network, heard, indices=[0], seed=9, diversity=0.0)[0]
+    assert np.array_equal(samples[0].as_array(), samples[1].as_array())
+    assert np.array_equal(samples[0].as_array(), other.as_array())
+
+
+def test_diversity_spreads_the_head(network, heard):
+    def spread(diversity):
+        motions = sample(network, heard, indices=range(4), diversity=diversity)
+        return np.std([motion.rotation for motion in motions], axis=0).mean()
+
+    assert spread(0.4) < spread(1.0) < spread(1.5)
+
+
+def openings(lower: np.ndarray) -> np.ndarray:
+    model = load_face_model()
+    return mean_opening(model.mean + model.displacement(lower, np.zeros((len(lower), 6))))
+
+
+def test_lips_are_the_same_words_in_every_sample(network, heard):
+    expected = openings(sample(network, heard, indices=[0], diversity=0.0)[0].lower)
+    for motion in sample(network, heard, indices=range(3), diversity=1.5):
+        drawn = openings(motion.lower)
+        assert np.corrcoef(drawn, expected)[0, 1] > 0.95
+        assert not np.array_equal(drawn, expected)
+
+
+def test_closed_lips_stay_closed(network, heard):
+    calm, *drawn = (
+        openings(motion.lower)
+        for diversity, indices in ((0.0, [0]), (1.0, range(4)))
+        for motion in sample(network, heard, indices=indices, diversity=diversity)
+    )
+    shut = calm < 0.001
+    assert shut.sum() > 5
+    for gap in drawn:
+        assert (gap[shut] < 0.01).mean() > 0.95
+
+
+def test_nothing_moves_at_the_rate_of_frames(network, heard):
+    for motion in sample(network, heard):
+        curves = np.concatenate([motion.rotation, motion.upper], axis=1)
+        power = (
+            np.abs(
+                np.fft.rfft(np.diff(curves, axis=0) * np.hanning(len(curves) - 1)[:, None], axis=0)
+            )
+            ** 2
+        )
+        hertz = np.fft.rfftfreq(len(curves) - 1, 1 / FPS)
+        assert power[hertz > 8].sum() < 0.05 * power.sum()

@@ -1,0 +1,266 @@
+"""The page's actions over HTTP and as MCP tools, and the README's examples of both."""
+
+import base64
+import csv
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from PIL import Image
+
+from talking_face.audio import load_audio
+from talking_face.edit import PRESETS, Edit
+from talking_face.errors import OptionInvalid
+from talking_face.motion import FPS, Motion
+from talking_face.video import read_frames
+from talking_face.web.endpoints import read_edits
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 256
+
+
+@pytest.fixture(scope="module")
+def client(page: str) -> Client:
+    return Client(page, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def made(client: Client, portrait: Path, short_speech: Path) -> Any:
+    """What "generate" answers: clips, motions, comparison, plot, seed."""
+    return client.predict(
+        photo=handle_file(str(portrait)),
+        audio=handle_file(str(short_speech)),
+        samples=2,
+        seed=7,
+        size=SIDE,
+        api_name="/generate",
+    )
+
+
+def test_generate_gives_clips_motions_comparison_and_plot(made: Any, short_speech: Path) -> None:
+    clips, motions, comparison, plot, seed = made
+    assert seed == 7
+    recording = load_audio(short_speech)
+    pictures = []
+    for clip in clips:
+        frames = list(read_frames(clip))
+        assert len(frames) == recording.frames
+        assert frames[0].shape == (SIDE, SIDE, 3)
+        assert load_audio(clip).duration == pytest.approx(recording.frames / FPS, abs=0.05)
+        pictures.append(np.stack(frames[::5]).astype(float))
+    assert len(pictures) == 2
+    assert np.percentile(np.abs(pictures[0] - pictures[1]), 99) > 10  # the samples differ
+    assert [len(Motion.load(path)) for path in motions] == [recording.frames] * 2
+    assert next(read_frames(comparison)).shape[1] == 2 * SIDE
+    assert Image.open(plot).size[0] > 500
+
+
+def test_an_edit_renders_the_same_motion_otherwise(
+    client: Client, made: Any, portrait: Path, short_speech: Path
+) -> None:
+    photo, sound = handle_file(str(portrait)), handle_file(str(short_speech))
+    motion = handle_file(made[1][0])
+    still = [{"pose_strength": 0, "blinks": 0}]
+    clip, moved = client.predict(photo, sound, motion, still, size=SIDE, api_name="/edit")
+    assert len(list(read_frames(clip))) == len(Motion.load(moved))
+    assert not Motion.load(moved).rotation.any()
+    np.testing.assert_array_equal(Motion.load(moved).lower, Motion.load(made[1][0]).lower)
+    frames = [
+        np.asarray(Image.open(client.predict(photo, motion, edits, 0.4, api_name="/preview")))
+        for edits in ([], [{"preset": "happy"}])
+    ]
+    assert np.abs(np.subtract(*frames, dtype=float)).max() > 50
+
+
+def test_motions_are_mixed_and_tabulated(client: Client, made: Any) -> None:
+    first, second = made[1]
+    mixed = Motion.load(client.predict(*map(handle_file, (first, second, first)), api_name="/mix"))
+    np.testing.assert_array_equal(mixed.rotation, Motion.load(second).rotation)
+    np.testing.assert_array_equal(mixed.lids, Motion.load(first).lids)
+    with Path(client.predict(handle_file(first), api_name="/table")).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(Motion.load(first))
+    assert float(rows[5]["rotation_0"]) == pytest.approx(Motion.load(first).rotation[5, 0])
+
+
+def test_clips_are_compared_and_shared(client: Client, made: Any) -> None:
+    clips, motions = made[:2]
+    three = client.predict([handle_file(clips[0])] * 3, api_name="/compare")
+    assert next(read_frames(three)).shape[1] == 3 * SIDE
+    both = handle_file(clips[0]), handle_file(motions[0])
+    assert Image.open(client.predict(*both, api_name="/poster")).size == (SIDE, SIDE)
+    assert Image.open(client.predict(*both, api_name="/gif")).n_frames > 5
+
+
+def test_a_photo_is_looked_at(client: Client, portrait: Path) -> None:
+    photo = handle_file(str(portrait))
+    boxes, outlined = client.predict(photo, api_name="/faces")
+    size = Image.open(portrait).size
+    assert len(boxes) == 1
+    assert 0 <= boxes[0][0] < boxes[0][2] <= size[0]
+    assert Image.open(outlined).size == size
+    mesh = np.asarray(Image.open(client.predict(photo, api_name="/mesh")).convert("RGB"))
+    assert (mesh != np.asarray(Image.open(portrait).convert("RGB"))).mean() > 0.02
+
+
+def test_a_text_is_spoken(client: Client) -> None:
+    names = client.predict(api_name="/voices")
+    sound, phonemes = client.predict("Good morning.", names[0], 1.2, api_name="/speak")
+    assert load_audio(sound).duration > 0.4
+    assert "m" in phonemes
+
+
+def test_edits_are_read_as_they_come() -> None:
+    assert read_edits([{"preset": "sad", "start": 1}]) == (
+        Edit(**(vars(PRESETS["sad"]) | {"start": 1})),
+    )
+    assert read_edits([{"gaze": [3, -2]}, {}]) == (Edit(gaze=(3, -2)), Edit())
+    for wrong, sentence in (
+        ([{"smle": 1}], "mapping of these names"),
+        (["happy"], "mapping of these names"),
+        ([{"preset": "bored"}], "presets are neutral, happy"),
+        ([{"smile": "much"}], "must be numbers"),
+        ([{"gaze": 3}], "must be numbers"),
+        ([{"smile": 3}], "Smile must be between"),
+    ):
+        with pytest.raises(OptionInvalid, match=sentence):
+            read_edits(wrong)
+
+
+# -- messages -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_face(tmp_path: Path) -> Path:
+    Image.linear_gradient("L").save(tmp_path / "ramp.png")
+    return tmp_path / "ramp.png"
+
+
+@pytest.fixture
+def own_photo(portrait: Path, tmp_path: Path) -> Path:
+    """A photo that doesn't come with the page."""
+    Image.open(portrait).resize((300, 300)).save(tmp_path / "own.png")
+    return tmp_path / "own.png"
+
+
+@pytest.fixture
+def text_as_sound(tmp_path: Path) -> Path:
+    path = tmp_path / "letter.wav"
+    path.write_text("Dear reader, this is not a sound.\n" * 100)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("photo", "audio", "options", "sentence"),
+    [
+        (None, "speech", {}, "There is no photo yet"),
+        ("portrait", None, {}, "There is no recording yet"),
+        ("own_photo", "speech", {}, "Say first that you may use this photo"),
+        ("no_face", "speech", {"consent": True}, "No face was found in the photo"),
+        ("portrait", "text_as_sound", {}, "can't be read as a sound"),
+        ("speech", "speech", {"consent": True}, "photo"),
+        ("portrait", "speech", {"samples": 9}, "Ask for 1 to 6 samples"),
+        ("portrait", "speech", {"seed": -1}, "The seed must be between"),
+        ("portrait", "speech", {"diversity": "much"}, "must be a number"),
+        ("portrait", "speech", {"size": 7}, "The output size must be between"),
+        ("portrait", "speech", {"background": "blue"}, "is not a colour"),
+        ("portrait", "speech", {"edits": [{"smile": 9}]}, "Smile must be between"),
+        ("portrait", "speech", {"face": 3}, "face"),
+        ("portrait", "speech", {"framing": "feet"}, "framing"),
+    ],
+)
+def test_bad_requests_get_a_sentence(
+    client: Client,
+    request: pytest.FixtureRequest,
+    photo: str | None,
+    audio: str | None,
+    options: dict[str, object],
+    sentence: str,
+) -> None:
+    files = [
+        handle_file(str(request.getfixturevalue(name))) if name else None for name in (photo, audio)
+    ]
+    with pytest.raises(AppError) as caught:
+        client.predict(*files, **options, api_name="/generate")
+    told = str(caught.value)
+    assert sentence in told
+    assert told.rstrip().endswith(".")
+    assert "Traceback" not in told
+    assert 'File "' not in told
+
+
+def test_files_of_the_machine_cannot_be_asked_for(client: Client, speech: Path) -> None:
+    """Only uploads are read, whatever path a client sends."""
+    outside = {"path": str(ROOT / "README.md"), "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError):
+        client.predict(outside, handle_file(str(speech)), api_name="/generate")
+    with pytest.raises(AppError):
+        client.predict(handle_file(str(speech)), {"path": "/etc/hostname"}, api_name="/generate")
+    with pytest.raises(AppError):
+        client.predict([outside, {"path": "/etc/hostname"}], api_name="/compare")
+
+
+# -- MCP and the README ---------------------------------------------------------------------------
+
+
+def data_url(path: Path) -> str:
+    return f"data:application/octet-stream;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def test_every_action_is_an_mcp_tool(page: str, portrait: Path) -> None:
+    async def use() -> tuple[dict[str, Any], Any, Any]:
+        address = f"{page}/gradio_api/mcp/"
+        async with (
+            streamable_http_client(address) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            found = await session.call_tool("faces", {"photo": data_url(portrait)})
+            silent = await session.call_tool("speak", {"text": " "})
+            return tools, found, silent
+
+    tools, found, silent = anyio.run(use)
+    assert set(tools) == set(
+        "generate edit preview mix compare table poster gif faces mesh speak list_voices".split()
+    )
+    for tool in tools.values():
+        assert len(tool.description) > 30
+        for name, about in tool.inputSchema.get("properties", {}).items():
+            assert about.get("description"), f"{tool.name} doesn't tell what {name} is"
+    assert not found.isError
+    assert re.search(r"\d+, \d+, \d+, \d+", found.content[0].text)
+    assert silent.isError
+    assert "There is no text yet" in silent.content[0].text
+
+
+def examples_of_readme(word: str) -> list[str]:
+    """The Python blocks of the README that have a word in them."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return [block for block in blocks if word in block]
+
+
+@pytest.mark.parametrize("word", ["gradio_client", "streamable_http_client"])
+def test_the_examples_of_the_readme_run(
+    word: str,
+    page: str,
+    portrait: Path,
+    short_speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copy(portrait, tmp_path / "photo.jpg")
+    shutil.copy(short_speech, tmp_path / "speech.wav")
+    monkeypatch.chdir(tmp_path)
+    (example,) = examples_of_readme(word)
+    exec(compile(example.replace("http://127.0.0.1:7860", page), word, "exec"), {})
+    assert ".mp4" in capsys.readouterr().out
