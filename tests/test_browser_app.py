@@ -165,7 +165,7 @@ def test_cards_play_in_step_with_one_sound(with_cards: Page) -> None:
     assert (first["muted"], second["muted"]) == (False, True)
     assert first["heard"] > 1000
     page.wait(lambda: all(clip["paused"] for clip in page.clips()), 10)  # the end
-    assert "Play all" in page.text("#play-all")
+    page.wait(lambda: "Play all" in page.text("#play-all"), 5)
 
     page.click("#chosen label", "2")
     page.wait(lambda: [clip["muted"] for clip in page.clips()] == [True, False], 5)
