@@ -1,7 +1,8 @@
 """Speed and memory of the whole path on this machine: `python -m talking_face.bench`.
 
-Prints the first load, each stage of one run of several samples, and the wall time per second of
-output video and sample, which is the figure that the README quotes.
+Prints the first load, each stage of one run of several samples, the time a frame of the renderer's
+and the encoder's stages, and the wall time per second of output video and sample, which is the
+figure that the README quotes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,40 @@ import numpy as np
 
 from talking_face.animator import load_animator
 from talking_face.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.face import Face
+from talking_face.face_model import load_face_model
+from talking_face.motion import Motion
+from talking_face.render import Renderer
+from talking_face.teeth import TeethGenerator, draw_teeth
+from talking_face.video import write_clip
+from talking_face.weights import load_weights
 
 LOAD = "from talking_face import load_animator; load_animator()"
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def time_stages(face: Face, motion: Motion, size: int, recording: Recording) -> dict[str, float]:
+    """Seconds a frame that each stage of one clip takes, one after the other."""
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    renderer = Renderer(face, load_face_model(), teeth, size=size)
+    stages = dict.fromkeys(("flow", "composite", "paint", "encode"), 0.0)
+    frames = []
+    for index in range(len(motion)):
+        times = [time.perf_counter()]
+        flow = renderer.flow(motion, index)
+        times.append(time.perf_counter())
+        window = renderer.composite(flow, motion, index)
+        times.append(time.perf_counter())
+        renderer.paint(window, flow, motion, index)
+        frames.append(renderer.plate.place(window))
+        times.append(time.perf_counter())
+        for name, seconds in zip(stages, np.diff(times), strict=False):
+            stages[name] += seconds / len(motion)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        write_clip(frames, Path(folder) / "clip.mp4", recording)
+        stages["encode"] = (time.perf_counter() - start) / len(motion)
+    return stages
 
 
 def main() -> None:
@@ -74,17 +106,15 @@ def main() -> None:
     total = time.perf_counter() - start
     frames = len(speech) * options.samples
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    mark = time.perf_counter()
-    for _ in animator.render(face, motions[0], size=options.size):
-        pass
-    alone = (time.perf_counter() - mark) / len(speech)
+    stages = time_stages(face, motions[0], options.size, recording)
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{options.samples} samples of {speech.recording.duration:.1f} s at {options.size} px\n")
     for name, seconds in rows:
         print(f"{name:24}{seconds:8.2f} s")
     print(f"{'all but the first load':24}{total:8.2f} s\n")
-    print(f"render alone            {1000 * alone:8.1f} ms a frame")
+    for name, seconds in stages.items():
+        print(f"{name:24}{1000 * seconds:8.1f} ms a frame")
     print(f"everything              {1000 * total / frames:8.1f} ms a frame")
     print(f"per second of video and sample {25 * total / frames:.2f} s")
     print(f"peak memory             {peak:8.2f} GiB")

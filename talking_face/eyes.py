@@ -42,7 +42,15 @@ UNDER_EYE = (
     (31, 228, 229, 230, 230, 231, 232, 233, 244),
     (261, 448, 449, 450, 450, 451, 452, 453, 464),
 )
+CLEAR = (cv2.BORDER_CONSTANT, (0, 0, 0, 0))  # nothing is painted beyond a layer
 LID_SIZE = (24, 64)  # rows and columns of a painted lid
+# Canonical units above the lash line, between which the photo's lashes are cut out, and how soft
+# both ends are.
+LASHES = (-0.012, 0.055)
+LASH_ENDS = (0.008, 0.025)
+LASH_ROWS = 20
+# Closure from which lids hurry, and at which they have met: no slit is left near a blink's peak.
+MEETING = (0.5, 0.88)
 
 
 class Eyes:
@@ -72,14 +80,15 @@ class Eyes:
             opening = points[[*UPPER_LID[eye], *LOWER_LID[eye][-2:0:-1]], :2]
             self._shown.append(polygon_mask(opening, height, width, RIM * self._unit))
             corners = face.shape[[UPPER_LID[eye][0], UPPER_LID[eye][-1]]]
-            self._lid.append(lid_skin(plate, points[:, :2], eye, self._unit))
+            skin = lid_skin(plate, points[:, :2], eye, self._unit)
+            self._lid.append((skin, lash_line(plate, points[:, :2], eye, self._unit, skin[-1])))
             below = corners.mean(0)
             below[1] += np.linalg.norm(corners[1] - corners[0])
             self._anchors.append(np.vstack([corners, below]))
 
     def close(self, lids: np.ndarray) -> np.ndarray:
         """Displacement (478, 3), canonical, of lids closed by (2,) fractions."""
-        return np.tensordot(np.clip(lids, WIDEST, 1.0), self._closing, axes=1)
+        return np.tensordot(meeting(lids), self._closing, axes=1)
 
     def paint(
         self,
@@ -101,6 +110,7 @@ class Eyes:
             pose: of the head in this frame.
             lids: (2,) closure. gaze: (2,) degrees.
         """
+        lids = meeting(lids)
         gaze = np.clip(gaze, -MAX_GAZE, MAX_GAZE)
         shift = EYEBALL_RADIUS * np.sin(np.radians(gaze)) * self._unit
         for eye in (0, 1):
@@ -111,17 +121,18 @@ class Eyes:
             strength *= 1 - smoothstep(lids[eye], 0.88, 0.98)  # no sliver between closed lids
             if strength > 0:
                 self._paint_eyeball(window, eye, polygon, pose, shift, strength)
-            cover = smoothstep(lids[eye], *STRETCHED)
-            if cover > 0:
-                self._paint_lid(window, eye, points[:, :2], cover)
             shut = smoothstep(lids[eye], 0.85, 0.97)
             if shut > 0:
                 self._soften_seam(window, points[list(UPPER_LID[eye]), :2], shut)
+            cover = smoothstep(lids[eye], *STRETCHED)
+            if cover > 0:
+                self._paint_lid(window, eye, points[:, :2], cover)
 
     def _paint_lid(self, window: np.ndarray, eye: int, points: np.ndarray, cover: float) -> None:
-        """Lay the painted lid between crease and lash line."""
+        """Lay the painted lid between crease and lash line, and the photo's lashes on it."""
         crease, margin = points[list(CREASE[eye])], points[list(UPPER_LID[eye])]
-        region, corner = region_around(window, np.concatenate([crease, margin]), 1)
+        pad = 1 + round(-LASHES[0] * self._unit)
+        region, corner = region_around(window, np.concatenate([crease, margin]), pad)
         if region.size == 0:
             return
         axis = margin[-1] - margin[0]
@@ -139,17 +150,16 @@ class Eyes:
 
         top, bottom = height_of(crease), height_of(margin)
         rows, columns = LID_SIZE
-        row = (across - top) / np.maximum(bottom - top, 1e-3) * (rows - 1)
-        lid = cv2.remap(
-            self._lid[eye],
-            (along / length * (columns - 1)).astype(np.float32),
-            row.astype(np.float32),
-            cv2.INTER_LINEAR,
-            None,
-            cv2.BORDER_CONSTANT,
-            (0, 0, 0, 0),
-        )
-        blend(region, lid[..., :3], lid[..., 3] * cover)
+        row = np.minimum((across - top) / np.maximum(bottom - top, 1e-3), 1.0) * (rows - 1)
+        column = (along / length * (columns - 1)).astype(np.float32)
+        skin, lashes = self._lid[eye]
+        lid = cv2.remap(skin, column, row.astype(np.float32), cv2.INTER_LINEAR, None, *CLEAR)
+        # As wide in the frame as in the photo: lashes don't stretch.
+        above = (bottom - across) / self._unit
+        row = (above - LASHES[0]) / (LASHES[1] - LASHES[0]) * (LASH_ROWS - 1)
+        dark = cv2.remap(lashes, column, row.astype(np.float32), cv2.INTER_LINEAR, None, *CLEAR)
+        alpha = lid[..., 3] * smoothstep(above, LASHES[0], 0.0)
+        blend(region, lid[..., :3] * (1 - dark), alpha * cover)
 
     def _soften_seam(self, window: np.ndarray, margin: np.ndarray, shut: float) -> None:
         """Make one soft lash line of what is squeezed between closed lids."""
@@ -192,6 +202,16 @@ class Eyes:
         # An eye that opens wider than the photo's shows what the flow made of its rim.
         mask *= sample(self._shown[eye], source_x, source_y)
         blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
+
+
+def meeting(lids: np.ndarray) -> np.ndarray:
+    """The closure that lids show: as told up to a half, then faster, and full from 0.88 on."""
+    lids = np.clip(lids, WIDEST, 1.0)
+    low, high = MEETING
+    t = np.clip((lids - low) / (high - low), 0.0, 1.0)
+    # The cubic with value `low`, the slope of the identity, then value 1 and slope 0.
+    rise = (high - low) * (t**3 - 2 * t**2 + t) + (1 - low) * (3 * t**2 - 2 * t**3)
+    return np.where(lids > low, low + rise, lids)
 
 
 def closing(shape: np.ndarray, eye: int) -> np.ndarray:
@@ -256,7 +276,38 @@ def lid_skin(plate: Plate, points: np.ndarray, eye: int, unit: float) -> np.ndar
     colour = colour * (0.95 + 0.07 * bulge)
     grain_at = below_at[None] + v * (along(under) - below_at)[None] * 0.8
     colour = colour + 0.8 * (look(image, grain_at) - look(smooth, grain_at))
-    ends = smoothstep(np.minimum(across, 1 - across), 0.02, 0.16)[None, :]
-    fade = smoothstep(v[..., 0], 0.0, 0.3) * (1 - smoothstep(v[..., 0], 0.8, 0.95))
+    ends = smoothstep(np.minimum(across, 1 - across), 0.0, 0.2)[None, :]
+    fade = smoothstep(v[..., 0], 0.0, 0.4)
     alpha = (ends * fade)[..., None]
     return np.concatenate([colour, alpha], axis=-1).astype(np.float32)
+
+
+def lash_line(
+    plate: Plate, points: np.ndarray, eye: int, unit: float, skin: np.ndarray
+) -> np.ndarray:
+    """How much darker than the lid's skin the photo is along the upper lashes.
+
+    Args:
+        points: (478, 2) landmarks in the plate, pixels.
+        skin: (64, 4) the painted lid at the lash line.
+
+    Returns:
+        (20, 64, 3) float32, 0 as light as the skin, 1 black; rows from below the lash line to above
+        it, columns from the outer to the inner corner.
+    """
+    across = np.linspace(0, 1, LID_SIZE[1])
+    margin = points[list(UPPER_LID[eye])]
+    axis = (margin[-1] - margin[0]) / np.linalg.norm(margin[-1] - margin[0])
+    up = np.array([axis[1], -axis[0]]) * (1 if axis[0] > 0 else -1)
+    place = (margin - margin[0]) @ np.stack([axis, up], axis=1)
+    order = np.argsort(place[:, 0])
+    along = across * place[-1, 0]
+    height = np.interp(along, place[order, 0], place[order, 1])
+    above = np.linspace(*LASHES, LASH_ROWS)[:, None]
+    at = margin[0] + along[None, :, None] * axis + (height + above * unit)[..., None] * up
+    seen = sample(plate.image, at[..., 0], at[..., 1]).astype(np.float32)
+    dark = np.clip(1 - seen / np.maximum(skin[:, :3], 1.0), 0, 1)
+    low, high = LASH_ENDS
+    ends = smoothstep(above, LASHES[0], LASHES[0] + low)
+    ends = ends * (1 - smoothstep(above, LASHES[1] - high, LASHES[1]))
+    return np.asarray(dark * ends[..., None], dtype=np.float32)

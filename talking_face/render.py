@@ -20,8 +20,14 @@ from scipy.spatial import Delaunay, cKDTree
 from talking_face.backdrop import replace_background
 from talking_face.eyes import Eyes
 from talking_face.face import Face
-from talking_face.face_model import PIVOT, FaceModel, Pose, rotation_matrix
-from talking_face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, N_MESH
+from talking_face.face_model import EYEBALL_RADIUS, PIVOT, FaceModel, Pose, rotation_matrix
+from talking_face.landmarks import (
+    INNER_LIP_LOWER,
+    INNER_LIP_UPPER,
+    IRIS_CENTRE,
+    IRIS_RING,
+    N_MESH,
+)
 from talking_face.lips import LipContact, lip_gaps
 from talking_face.mesh import border_loops, draw_map, refine
 from talking_face.motion import Motion
@@ -62,6 +68,28 @@ class FaceMesh:
     eyes: tuple[np.ndarray, np.ndarray]  # refined points along the lids, image-left eye first
 
 
+@dataclass(frozen=True)
+class Flow:
+    """Where everything is in one frame, before any colour.
+
+    Attributes:
+        shape: (478, 3) the face, canonical.
+        pose: of the head.
+        points: (478, 3) landmarks in the window, pixels.
+        dense: (n, 3) refined points in the window, pixels.
+        rigid: (n, 3) the same with the photo's own expression.
+        map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
+    """
+
+    shape: np.ndarray
+    pose: Pose
+    points: np.ndarray
+    dense: np.ndarray
+    rigid: np.ndarray
+    map_x: np.ndarray
+    map_y: np.ndarray
+
+
 @lru_cache(maxsize=1)
 def face_mesh(triangle_bytes: bytes) -> FaceMesh:
     triangles = np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3)
@@ -78,6 +106,8 @@ def face_mesh(triangle_bytes: bytes) -> FaceMesh:
 class Renderer:
     """Renders motions on one face; two responsibilities: deform the plate, and call the painters.
 
+    `limits_pose` is for measuring: without it, a pose is followed however far it goes.
+
     Args:
         face: a fitted face.
         model: the face model that it was fitted with.
@@ -89,6 +119,8 @@ class Renderer:
     Raises:
         OptionInvalid: the person can't be told from the background that is to be replaced.
     """
+
+    limits_pose = True
 
     def __init__(
         self,
@@ -130,22 +162,36 @@ class Renderer:
 
     def frame(self, motion: Motion, index: int = 0) -> np.ndarray:
         """One frame of a motion, (H, W, 3) uint8 RGB."""
+        flow = self.flow(motion, index)
+        window = self.composite(flow, motion, index)
+        self.paint(window, flow, motion, index)
+        return self.plate.place(window)
+
+    def flow(self, motion: Motion, index: int) -> Flow:
+        """Deform face and surroundings for one frame."""
         shape = self.deform(motion, index)
         pose = self.head_pose(motion, index)
         points = pose.project(shape)
         dense = self._refine(points)
         rigid = self._refine(pose.project(self._shape))
-        map_x, map_y = self._map(dense, rigid, pose)
+        return Flow(shape, pose, points, dense, rigid, *self._map(dense, rigid, pose))
+
+    def composite(self, flow: Flow, motion: Motion, index: int) -> np.ndarray:
+        """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
         shifted = motion.translation[index]
         margin = np.float32(self.plate.margin)
-        window = sample(self.plate.wide, map_x + margin, map_y + margin)
+        window = sample(self.plate.wide, flow.map_x + margin, flow.map_y + margin)
         background = self.plate.background
         moving = motion.rotation[index].any() or shifted.any()
         if background is not None and (moving or self.plate.replaced):
-            window = self._over(background, window, map_x, map_y)
-        self.eyes.paint(window, points, dense, rigid, pose, motion.lids[index], motion.gaze[index])
-        self.mouth.paint(window, shape, dense, rigid, pose)
-        return self.plate.place(window)
+            window = self._over(background, window, flow.map_x, flow.map_y)
+        return window
+
+    def paint(self, window: np.ndarray, flow: Flow, motion: Motion, index: int) -> None:
+        """Paint eyes and mouth into a composite, in place."""
+        lids, gaze = motion.lids[index], motion.gaze[index]
+        self.eyes.paint(window, flow.points, flow.dense, flow.rigid, flow.pose, lids, gaze)
+        self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose)
 
     def _over(
         self, background: np.ndarray, window: np.ndarray, map_x: np.ndarray, map_y: np.ndarray
@@ -179,19 +225,36 @@ class Renderer:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest = float(motion.rest[index, 0])
         moved = self.model.displacement(motion.lower[index], motion.upper[index])
-        # Lips that move from the photo's own opening are as far apart as they are, not rims wider.
-        change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
-        base = self._shape - (1 - rest) * smoothstep(change, *COVERED) * self._rim
+        base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
         shape = base + rest * self._to_rest + moved
         if rest or motion.lower[index].any():
             own = (1 - rest) * self._lips.correction(base)
             shape[:, 1] += self._lips.correction(shape) - own
         return shape + self.eyes.close(motion.lids[index])
 
+    def _rim_left(self, motion: Motion, index: int) -> float:
+        """How much of the mixed rim of an open mouth's lips is seen, 0..1.
+
+        Lips that move from the photo's own opening are as far apart as they are, not rims wider.
+        """
+        moved = self.model.displacement(motion.lower[index], motion.upper[index])
+        change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
+        return 1 - (1 - float(motion.rest[index, 0])) * smoothstep(change, *COVERED)
+
+    def landmarks(self, motion: Motion, index: int) -> np.ndarray:
+        """Where a motion wants the landmarks to be, (478, 3), pixels of the frame."""
+        shape = self.deform(motion, index) - self._rim_left(motion, index) * self._rim
+        for iris in (IRIS_CENTRE[:1] + IRIS_RING[0], IRIS_CENTRE[1:] + IRIS_RING[1]):
+            shape[list(iris), :2] += EYEBALL_RADIUS * np.sin(np.radians(motion.gaze[index]))
+        corner = np.array([self.plate.left, self.plate.top, 0])
+        return self.head_pose(motion, index).project(shape) + corner
+
     def head_pose(self, motion: Motion, index: int) -> Pose:
         """Where the head is in one frame."""
-        turn = rotation_matrix(soft_limit(motion.rotation[index], MAX_ROTATION))
-        shift = soft_limit(motion.translation[index], MAX_SHIFT)
+        angles, shift = motion.rotation[index], motion.translation[index]
+        if self.limits_pose:
+            angles, shift = soft_limit(angles, MAX_ROTATION), soft_limit(shift, MAX_SHIFT)
+        turn = rotation_matrix(angles)
         photo = self.plate.pose
         scale = photo.scale * np.exp(shift[2])
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale

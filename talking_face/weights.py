@@ -58,6 +58,13 @@ WEIGHTS: dict[str, WeightSpec] = {
             "dirfa.safetensors": "113e3973870e825e4824fd447758e36b1990d962e901de85e27b5eab6bd0ad93",
         },
     ),
+    "mouth_light": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.mouth_light --clips CLIPS --cache CACHE",
+        files={
+            "mouth_light.safetensors": "cdbd5dc3d4919ee0b39c60d60af35383d8c29bb26986f422bc6fff6c53d5aa64",  # noqa: E501
+        },
+    ),
     "idle": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.idle --cache CACHE",

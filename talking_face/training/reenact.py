@@ -5,9 +5,12 @@
 CLIPS is a manifest, a folder with a `manifest.csv`, or a folder of videos. The first frame of a
 clip with a frontal face and open eyes is the photo; the tracked motion of the whole clip drives it,
 and every frame is compared with the real one. Beside the generator stand: its flow without the
-painters of mouth and eyes, a puppet of thin-plate splines driven by the landmarks in the image
-plane, and the photo held still. Prints a table a source and writes `figures.json` with the figures
-of every clip and a contact sheet `sheet_SOURCE.png` of a few.
+painters of mouth and eyes, a puppet of thin-plate splines that pulls the photo's landmarks in the
+image plane to where the same motion has them, and the photo held still. All are driven by the same
+coefficients; a puppet pulled by the tracked landmarks themselves would be no generator, for no
+motion that is drawn or edited has them. The pose is followed without the limits of a finished clip.
+Prints a table a source and writes `figures.json` with the figures of every clip and a contact sheet
+`sheet_SOURCE.png` of a few.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ from talking_face.render import Renderer
 from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.training.clips import ClipFile, read_clips
 from talking_face.training.face_model import BROWS, lid_opening
-from talking_face.training.motions import fill_gaps, relative_motion
+from talking_face.training.motions import relative_motion
 from talking_face.training.picture_figures import (
     OUTER_LIPS,
     Embed,
@@ -148,12 +151,14 @@ def reenact(real: np.ndarray, model: FaceModel, teeth: TeethGenerator) -> Reenac
     motion = relative_motion(marks, ok, source, face, model)
     strip = draw_teeth(teeth, int(face.digest[:8], 16))
     ours = Renderer(face, model, strip, framing="photo")
+    ours.limits_pose = False
+    wanted = [ours.landmarks(motion, index) for index in range(len(motion))]
     columns = {
         "real": real,
         "ours": np.stack(list(ours.frames(motion))),
         "flow only": np.stack(list(FlowOnly(ours).frames(motion))),
         "thin-plate": np.stack(
-            [thin_plate(real[source], marks[source], mark) for mark in fill_gaps(marks, ok)]
+            [thin_plate(real[source], wanted[source], landmarks) for landmarks in wanted]
         ),
         "still": np.broadcast_to(real[source], real.shape),
     }

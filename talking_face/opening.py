@@ -1,0 +1,79 @@
+"""The opening of a mouth in one frame: places between the lips, and coordinates on them.
+
+Knows the inner lips' outline in pixels; knows nothing of what is inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+N_PLACES = 49  # equally spaced along the mouth, from its left corner to its right one
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The lines of the two lips over the line that joins the mouth's corners.
+
+    Attributes:
+        corner: (2,) the image-left corner, pixels.
+        axes: (2, 2) unit vectors in its rows: along the mouth, and down across it.
+        length: between the corners, pixels.
+        upper, lower: (49,) pixels below the joining line, at equal steps along it; the lower is
+            nowhere above the upper.
+    """
+
+    corner: np.ndarray
+    axes: np.ndarray
+    length: float
+    upper: np.ndarray
+    lower: np.ndarray
+
+    def coordinates(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Where pixels (...) lie: along the mouth 0..1, below the upper lip, above the lower one.
+
+        The latter two are in pixels, negative on the lips.
+        """
+        along = (
+            (x - self.corner[0]) * self.axes[0, 0] + (y - self.corner[1]) * self.axes[0, 1]
+        ) / (self.length)
+        across = (x - self.corner[0]) * self.axes[1, 0] + (y - self.corner[1]) * self.axes[1, 1]
+        at = np.linspace(0, 1, N_PLACES)
+        below = across - np.interp(along, at, self.upper)
+        above = np.interp(along, at, self.lower) - across
+        return along, below, above
+
+    def places(self, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """x and y (rows, columns), pixels, of a grid of cells' middles that fills the opening."""
+        along = (np.arange(columns) + 0.5) / columns
+        down = ((np.arange(rows) + 0.5) / rows)[:, None]
+        at = np.linspace(0, 1, N_PLACES)
+        upper, lower = np.interp(along, at, self.upper), np.interp(along, at, self.lower)
+        across = upper + down * (lower - upper)
+        place = along[None, :, None] * self.length * self.axes[0] + across[..., None] * self.axes[1]
+        return place[..., 0] + self.corner[0], place[..., 1] + self.corner[1]
+
+    def middle(self) -> np.ndarray:
+        """Points (49, 2), pixels, half way between the lips."""
+        along = np.linspace(0, self.length, N_PLACES)[:, None]
+        across = (self.upper + self.lower)[:, None] / 2
+        return self.corner + along * self.axes[0] + across * self.axes[1]
+
+
+def opening_of(outline: np.ndarray) -> Opening:
+    """The opening of an outline (n, 2) of the inner lips, pixels, in order around the mouth."""
+    left, right = int(np.argmin(outline[:, 0])), int(np.argmax(outline[:, 0]))
+    along = outline[right] - outline[left]
+    length = max(float(np.linalg.norm(along)), 1e-3)
+    along = along / length
+    axes = np.array([along, [-along[1], along[0]]])
+    turned = np.roll(outline, -left, axis=0)
+    split = (right - left) % len(outline)
+    at = np.linspace(0, 1, N_PLACES)
+    lines = []
+    for half in (turned[: split + 1], np.concatenate([turned[split:], turned[:1]])[::-1]):
+        place = (half - outline[left]) @ axes.T
+        lines.append(np.interp(at, np.maximum.accumulate(place[:, 0]) / length, place[:, 1]))
+    one, other = lines if lines[0].mean() < lines[1].mean() else lines[::-1]
+    return Opening(outline[left], axes, length, one, np.maximum(one, other))

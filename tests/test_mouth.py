@@ -1,0 +1,191 @@
+"""The inside of the mouth: its place in a frame, its layers, and the light on it."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from talking_face.face import find_faces, fit_face
+from talking_face.face_model import load_face_model
+from talking_face.images import load_photo
+from talking_face.light import Light, blur_of
+from talking_face.motion import CHANNELS, Motion
+from talking_face.mouth_layers import own_mouth, split_line
+from talking_face.mouth_light import (
+    MOST_LIGHT,
+    Interior,
+    MouthLight,
+    features,
+    light_factors,
+    load_mouth_light,
+    spread_factors,
+)
+from talking_face.opening import Opening, opening_of
+from talking_face.render import Renderer
+from talking_face.teeth import TeethGenerator, draw_teeth
+from talking_face.training.mouth_light import examples_of, train
+from talking_face.weights import load_weights
+
+LEFT, RIGHT, TOP, BOTTOM = 20.0, 120.0, 30.0, 70.0  # pixels, of a mouth as a diamond
+
+
+def diamond(degrees: float = 0.0) -> np.ndarray:
+    """An outline (40, 2) of a mouth, turned around its left corner."""
+    x = np.concatenate([np.linspace(LEFT, RIGHT, 21)[:-1], np.linspace(RIGHT, LEFT, 21)[:-1]])
+    half = (1 - np.abs(2 * (x - LEFT) / (RIGHT - LEFT) - 1)) * (BOTTOM - TOP) / 2
+    y = (TOP + BOTTOM) / 2 + np.where(np.arange(40) < 20, -half, half)
+    corner = np.array([LEFT, (TOP + BOTTOM) / 2])
+    a = np.radians(degrees)
+    turn = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    return (np.stack([x, y], axis=1) - corner) @ turn.T + corner
+
+
+def light(skin: tuple[float, float, float] = (0.8, 0.6, 0.5)) -> Light:
+    colours = {name: np.array(skin, np.float32) for name in ("teeth", "flesh", "cavity", "skin")}
+    return Light(lips=np.array(skin, np.float32) * 0.7, blur=0.0, **colours)
+
+
+def interior(opening: Opening, brightness: float = 0.4) -> Interior:
+    picture = np.full((100, 140, 3), brightness, dtype=np.float32)
+    return Interior(picture, picture, np.ones((100, 140)), opening, 200.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def smiling() -> Renderer:
+    photo = load_photo(Path(__file__).parents[1] / "assets/portraits/astronaut.jpg")
+    model = load_face_model()
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    return Renderer(fit_face(photo, find_faces(photo), model), model, teeth)
+
+
+def frame(renderer: Renderer, **channels: list[float]) -> np.ndarray:
+    arrays = {}
+    for name, values in channels.items():
+        arrays[name] = np.zeros((1, CHANNELS[name]), dtype=np.float32)
+        arrays[name][0, : len(values)] = values
+    return renderer.frame(Motion.still(1).replace(**arrays))
+
+
+@pytest.mark.parametrize("degrees", [-20.0, 0.0, 25.0])
+def test_coordinates_of_an_opening_turn_with_it(degrees: float) -> None:
+    outline = diamond(degrees)
+    opening = opening_of(outline)
+    middle = (outline[10] + outline[30]) / 2
+    along, below, above = opening.coordinates(*middle)
+    assert float(along) == pytest.approx(0.5, abs=0.01)
+    assert float(below) == pytest.approx(20, abs=1) == float(above)
+    _, below, _ = opening.coordinates(*outline[10])
+    assert float(below) == pytest.approx(0, abs=1)
+    x, y = opening.places(4, 6)
+    along, below, above = opening.coordinates(x, y)
+    assert np.allclose(along, (np.arange(6) + 0.5) / 6, atol=1e-6)
+    assert np.allclose(below / (below + above), ((np.arange(4) + 0.5) / 4)[:, None], atol=1e-6)
+
+
+def test_the_photos_mouth_is_split_where_it_is_dark() -> None:
+    opening = opening_of(diamond())
+    rows = np.arange(100)[:, None, None]
+    two_rows = np.where(np.abs(rows - 53) < 4, 20, 200) + np.zeros((100, 140, 3))
+    line = split_line(two_rows.astype(np.uint8), opening)
+    assert line[20:28] == pytest.approx(23 / 40, abs=0.06)
+    smile = np.full((100, 140, 3), 200, np.uint8)
+    assert (split_line(smile, opening) == 1).all()
+    below = np.where(rows > 55, 200, 30) + np.zeros((100, 140, 3))
+    assert (split_line(below.astype(np.uint8), opening) == 0).all()
+    assert own_mouth(smile, opening, 150.0, light()).jaw is None
+    parts = own_mouth(two_rows.astype(np.uint8), opening, 150.0, light())
+    assert parts.skull is not None
+    assert parts.jaw is not None
+    assert parts.skull[40, 70, 3] > 0.9 > 0.1 > parts.skull[64, 70, 3]
+    assert parts.jaw[64, 70, 3] > 0.9 > 0.1 > parts.jaw[40, 70, 3]
+
+
+def test_blur_of_a_photo_is_noticed(smiling: Renderer) -> None:
+    image = smiling.plate.image
+    points = smiling.plate.pose.project(smiling.face.shape)[:, :2]
+    blurs = [blur_of(cv2.GaussianBlur(image, (0, 0), s), points) for s in (0.3, 1.0, 1.6)]
+    assert blurs[0] + 0.2 < blurs[1] < blurs[2] - 0.2
+    assert blurs[2] == pytest.approx(1.6, abs=0.6)
+
+
+def test_an_untrained_network_leaves_the_light() -> None:
+    factors = light_factors(MouthLight(), interior(opening_of(diamond())), light())
+    assert factors.shape == (8, 16, 3)
+    assert np.allclose(factors, 1)
+
+
+def test_the_light_is_bounded_and_a_grey_photo_stays_grey() -> None:
+    opening = opening_of(diamond())
+    for brightness in (0.0, 0.4, 1.0):
+        grey = light_factors(
+            load_mouth_light(), interior(opening, brightness), light((0.5, 0.5, 0.5))
+        )
+        assert np.allclose(grey, grey[..., :1])
+        assert np.abs(np.log(grey)).max() <= MOST_LIGHT + 1e-5
+    coloured = light_factors(load_mouth_light(), interior(opening), light())
+    assert not np.allclose(coloured, coloured[..., :1])
+
+
+def test_factors_are_spread_over_the_opening() -> None:
+    cells = np.zeros((8, 16, 3), dtype=np.float32)
+    cells[:, 8:] = 1
+    along, down = np.meshgrid(np.linspace(0, 1, 50), np.linspace(0, 1, 9))
+    spread = spread_factors(cells, along, down)
+    assert (spread[:, :20] == 0).all()
+    assert np.allclose(spread[:, 30:], 1)
+
+
+def test_training_finds_the_light_that_was_taken_away() -> None:
+    rng = np.random.default_rng(0)
+    seen = np.repeat(features(interior(opening_of(diamond())), light())[None], 64, axis=0)
+    seen[:, :3] *= rng.uniform(0.5, 1.5, (64, 1, 1, 1))
+    examples = {
+        "features": seen,
+        "share": np.ones((64, 1, 8, 16), np.float32),
+        "real": 0.7 * seen[:, :3],
+        "source": np.array(["made"] * 64),
+    }
+    network = train(examples, steps=300, seed=0)
+    logs = network(torch.from_numpy(seen))
+    assert logs[:, 0].mean().item() == pytest.approx(np.log(0.7), abs=0.1)
+
+
+def test_examples_are_made_of_open_mouths(smiling: Renderer) -> None:
+    opened = np.zeros((16, CHANNELS["lower"]), dtype=np.float32)
+    opened[:, 0] = np.linspace(0, 1.5, 16)
+    teeth = TeethGenerator.from_weights(load_weights("teeth"))
+    small = Renderer(smiling.face, smiling.model, draw_teeth(teeth, 0), size=200)
+    motion = Motion.still(16).replace(lower=opened)
+    clip = np.stack(list(small.frames(motion)))
+    marks = np.stack([small.landmarks(motion, i) for i in range(16)]).astype(np.float32)
+    rows = list(examples_of(clip, marks, smiling.model, teeth, np.random.default_rng(0)))
+    assert len(rows) > 3
+    for row in rows:
+        assert row["features"].shape == (14, 8, 16)
+        assert row["real"].shape == (3, 8, 16)
+        assert 0 < row["share"].mean() <= 1
+    # The photo shows its teeth, so that even without light the painting is near the truth.
+    away = [np.abs(row["features"][:3] - row["real"]).mean() for row in rows]
+    assert np.mean(away) < 0.5
+
+
+def test_no_white_line_stays_when_a_smile_closes(smiling: Renderer) -> None:
+    for amount in (0.0, 0.1):
+        motion = Motion.still(1).replace(rest=np.ones((1, 1)))
+        motion = motion.replace(lower=np.eye(1, CHANNELS["lower"], dtype=np.float32) * amount)
+        picture = smiling.frame(motion)
+        marks = smiling.landmarks(motion, 0)
+        seam = marks[[81, 82, 13, 312, 311], :2].round().astype(int)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        for x, y in seam:
+            column = grey[y - 14 : y + 15, x].astype(int)
+            assert column[11:18].min() < 0.85 * np.median(column)
+
+
+def test_lips_that_part_let_the_light_in_gradually(smiling: Renderer) -> None:
+    frames = [frame(smiling, rest=[1], lower=[a]) for a in np.linspace(0, 0.6, 13)]
+    changes = [float(np.abs(b.astype(int) - a).mean()) for a, b in pairwise(frames)]
+    assert max(changes) < 4 * np.median(changes)
