@@ -4,6 +4,12 @@
 const talkingFace = (() => {
   const STORAGE = "talking-face-settings";
   const DRIFT = 0.1; // seconds by which a clip may be off before it is put right
+  const TITLES = {
+    alone: "Play this one alone",
+    roll: "Draw this one again, and no other",
+    clip: "Download the clip (mp4)",
+    motion: "Download the motion (npz)",
+  };
   const BEAT = 150; // milliseconds between looks at the clips
 
   let playing = "nothing"; // or "all", or the number of the one card that plays alone
@@ -100,6 +106,24 @@ const talkingFace = (() => {
     return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
   };
 
+  // For those who don't see the page: names that Gradio leaves out, and that work is done.
+  const name = () => {
+    for (const picture of document.querySelectorAll("#examples button:not([aria-label])")) {
+      const file = picture.querySelector("img")?.src.split("/").pop().split(".")[0];
+      if (file) picture.setAttribute("aria-label", `Example: ${file.replaceAll("_", " ")}`);
+    }
+    for (const id of ["faces", "mesh", "plot", "preview"]) {
+      const said = document.querySelector(`#${id} [data-testid="block-label"]`)?.textContent.trim();
+      for (const part of document.querySelectorAll(`#${id} :is(a, button):not([aria-label])`))
+        part.setAttribute("aria-label", part.matches("[download], a *") ? `Download: ${said}` : said);
+    }
+    for (const field of document.querySelectorAll(":is(#recipe, #phonemes) textarea")) {
+      const said = field.closest(".block").querySelector('[data-testid="block-info"]');
+      field.setAttribute("aria-label", said?.textContent.trim() ?? "");
+    }
+    document.querySelector('#status [data-testid="markdown"]')?.setAttribute("aria-live", "polite");
+  };
+
   const show = () => {
     const button = document.getElementById("play-all");
     if (!button) return;
@@ -118,7 +142,12 @@ const talkingFace = (() => {
       const card = video.closest(".card");
       card.classList.toggle("chosen", all.length > 1 && video === first);
       card.setAttribute("role", "group");
-      card.setAttribute("aria-label", `Sample ${slot + 1}`);
+      card.setAttribute("aria-label", `Card ${slot + 1}`);
+      for (const [name, title] of Object.entries(TITLES)) {
+        const tool = card.querySelector(`.${name}`);
+        tool?.setAttribute("title", title);
+        tool?.setAttribute("aria-label", `${title}, card ${slot + 1}`);
+      }
     }
   };
 
@@ -152,6 +181,26 @@ const talkingFace = (() => {
     true,
   );
   setInterval(keepStep, BEAT);
+  setInterval(name, 10 * BEAT);
+
+  // -- where one looks --------------------------------------------------------------------------
+
+  let asked = 0; // when something was last clicked, for example to order clips
+  let scrolled = 0; // when the visitor last moved the page
+
+  document.addEventListener("click", () => (asked = performance.now()), true);
+  for (const kind of ["wheel", "touchmove"])
+    document.addEventListener(kind, () => (scrolled = performance.now()), { passive: true });
+
+  // An order was accepted: show where its clips will be, unless the visitor is on the way already.
+  const toResults = () => {
+    const results = document.getElementById("results");
+    results.dataset.ordered = ""; // on phones, app.css makes room for the clips to come
+    const { top } = results.getBoundingClientRect();
+    if (scrolled > asked || (top >= 0 && top < window.innerHeight / 2)) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    results.scrollIntoView({ behavior: still ? "instant" : "smooth" });
+  };
 
   // -- settings ---------------------------------------------------------------------------------
 
@@ -186,15 +235,11 @@ const talkingFace = (() => {
     }
     const here = new URL(location.href);
     for (const name of names) here.searchParams.delete(name);
-    for (const [name, value] of Object.entries(changed)) here.searchParams.set(name, value);
+    const link = new URL(location.pathname, location.origin); // nothing else that an address holds
+    for (const [name, value] of Object.entries(changed))
+      for (const address of [here, link]) address.searchParams.set(name, value);
     history.replaceState(history.state, "", here);
-    return here.href;
-  };
-
-  const toResults = () => {
-    const status = document.getElementById("status");
-    if (status.getBoundingClientRect().bottom > window.innerHeight)
-      status.scrollIntoView({ behavior: "smooth" });
+    return link.href;
   };
 
   const moment = () => leader(clips())?.video.currentTime ?? 0;

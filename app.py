@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 
+from talking_face.plots import COLOURS
 from talking_face.web import endpoints
+from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
 from talking_face.web.models import start_loading
 from talking_face.web.page import Page
@@ -28,25 +30,34 @@ EXAMPLES = [  # portrait, recording
     ("drawn.jpg", "grid.wav"),
 ]
 KEPT_HOURS = 2  # uploads and results; then Gradio deletes them
+SWEPT_EVERY = 600  # seconds
 LARGEST_UPLOAD = "200mb"
-WAITING = 20  # visitors in the queue, before others are asked to come back
+WAITING = 20  # orders of visitors, before others are asked to come back
+QUEUED = 60  # these, orders of programs, and looks at photos
 SYSTEM_FONTS = ("system-ui", "sans-serif")
 
 INTRODUCTION = """# Talking Face
 One photo and one recording become **several different** talking clips: the same words, each time
-with other head movements, blinks and glances. It runs on an ordinary computer."""
+with other head movements, blinks and glances."""
 NOTICE = f"""Use photos and voices only of people who agree. Every clip is synthetic, and says so in
 its lower right corner. Uploads and results are deleted after {KEPT_HOURS} hours; nobody else
 sees them."""
-WELCOME = "The clips appear here, one by one."
+WELCOME = """**The clips appear here, one by one.**
+
+1. Add a photo of a face.
+2. Add a recording of speech, or type what to say.
+3. Press *Generate*.
+
+Or click one of the examples."""
 
 
 def create_demo() -> gr.Blocks:
     """Build the page; `demo.launch(**launch_options())` serves it."""
     seconds = KEPT_HOURS * 3600
+    keep_removing(SWEPT_EVERY, seconds)
     gr.set_static_paths([ASSETS])  # else a copy is made, and deleted with the visitors' files
     with gr.Blocks(
-        title="Talking Face", analytics_enabled=False, delete_cache=(600, seconds)
+        title="Talking Face", analytics_enabled=False, delete_cache=(SWEPT_EVERY, seconds)
     ) as demo:
         endpoints.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
@@ -65,9 +76,7 @@ def create_demo() -> gr.Blocks:
                     visible=False,
                     elem_id="consent",
                 )
-                with gr.Row():
-                    start = gr.Button("Generate", variant="primary", elem_id="generate")
-                    cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="cancel")
+                start = gr.Button("Generate", variant="primary", elem_id="generate")
                 gr.Markdown(NOTICE, elem_id="notice")
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
                     choices = Choices.create()
@@ -81,13 +90,18 @@ def create_demo() -> gr.Blocks:
                         placeholder="Add a photo first.",
                         elem_id="mesh",
                     )
-            with gr.Column(scale=3, min_width=320):
-                status = gr.Markdown(WELCOME, min_height=40, elem_id="status")
+            with gr.Column(scale=3, min_width=320, elem_id="results"):
+                with gr.Row(elem_id="progress"):
+                    status = gr.Markdown(WELCOME, min_height=40, elem_id="status")
+                    cancel = gr.Button(
+                        "Cancel", variant="stop", size="sm", scale=0, visible=False, min_width=90,
+                        elem_id="cancel",
+                    )  # fmt: skip
                 stage = Stage.create()
                 with gr.Tabs(visible=False, elem_id="more") as more:
                     with gr.Tab("Expression"):
                         expression = Expression.create()
-                    with gr.Tab("Compare, mix"):
+                    with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
@@ -111,8 +125,8 @@ def create_demo() -> gr.Blocks:
             sharing=sharing,
             later=[more],
         )
-        connect(demo, page, Visits(seconds))
-        demo.queue(max_size=WAITING, default_concurrency_limit=1)
+        connect(demo, page, Visits(seconds, WAITING))
+        demo.queue(max_size=QUEUED, default_concurrency_limit=1)
     return demo
 
 
@@ -128,9 +142,20 @@ def theme() -> gr.themes.Base:
         button_cancel_background_fill="#b91c1c",
         button_cancel_background_fill_dark="#b91c1c",
         button_cancel_background_fill_hover="#991b1b",
+        body_text_color_subdued="*neutral_500",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
     )
+
+
+def card_colours() -> str:
+    """CSS that gives each card the colour of its curves in the plot."""
+    rules = [
+        f"{dark}#card-{slot} {{ --curve: {colour}; }}"
+        for theme, dark in (("light", ""), ("dark", ".dark "))
+        for slot, colour in enumerate(COLOURS[theme])
+    ]
+    return "\n".join(rules)
 
 
 def launch_options() -> dict[str, Any]:
@@ -140,6 +165,7 @@ def launch_options() -> dict[str, Any]:
     )
     return {
         "theme": theme(),
+        "css": card_colours(),
         "css_paths": ROOT / "app.css",
         "head": f"<script>{(ROOT / 'app.js').read_text()}</script>",
         "run_history": False,  # photos of faces and voices are nobody's history

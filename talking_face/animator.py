@@ -40,11 +40,11 @@ from talking_face.insightface_pack import find_pack
 from talking_face.mapping import draw
 from talking_face.motion import FPS, Motion
 from talking_face.options import (
-    MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
-    MAX_SEED,
+    STYLES,
     check_framing,
     check_range,
+    check_sampling,
     sample_indices,
 )
 from talking_face.overlay import draw_faces, draw_mesh
@@ -156,14 +156,15 @@ class Animator:
         samples: int | Sequence[int] = 4,
         seed: int = 0,
         diversity: float = 1.0,
+        style: str = "natural",
     ) -> list[Motion]:
         """Draw animations for a recording.
 
         Args:
-            samples: how many, or which: sample i is a function of (speech, seed, i, diversity)
-                alone.
+            samples: how many, or which: sample i depends on (speech, seed, i, diversity, style).
             seed: 0 to 2³¹ - 1.
             diversity: 0 is the most likely animation, 1 the natural spread, at most 1.5.
+            style: "calm", "natural" or "lively": how people move who speak so.
 
         Returns:
             One Motion a sample, of len(speech) frames.
@@ -172,16 +173,16 @@ class Animator:
             OptionInvalid.
         """
         indices = sample_indices(samples)
-        check_range("The seed", seed, 0, MAX_SEED)
-        check_range("Diversity", diversity, 0, MAX_DIVERSITY)
+        check_sampling(seed, diversity, style)
+        moved = STYLES[style]
 
         @cache
         def drawn() -> list[Motion]:  # as one batch, if any of them has to be
-            return draw(self._network, self._idle, speech, indices, seed, diversity)
+            return draw(self._network, self._idle, speech, indices, seed, diversity, moved)
 
         return [
             self._motions.get(
-                (speech.digest, seed, index, float(diversity)),
+                (speech.digest, seed, index, float(diversity), style),
                 partial(lambda at: drawn()[at], place),
             )
             for place, index in enumerate(indices)
@@ -268,6 +269,7 @@ class Animator:
         samples: int | Sequence[int] = 4,
         seed: int = 0,
         diversity: float = 1.0,
+        style: str = "natural",
         pose_strength: float = 1.0,
         framing: Framing = "crop",
         size: int | None = None,
@@ -281,7 +283,7 @@ class Animator:
         """Draw animations, render them, and yield each clip as it is finished.
 
         Args:
-            samples, seed, diversity: see `sample`.
+            samples, seed, diversity, style: see `sample`.
             pose_strength: 0 holds the head still (it still speaks and blinks), 1 is natural, at
                 most 2.
             framing, size, background: see `render`.
@@ -299,8 +301,7 @@ class Animator:
             OptionInvalid, PhotoUnreadable, OutputUnwritable: before anything is drawn.
         """
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
-        check_range("Diversity", diversity, 0, MAX_DIVERSITY)
-        check_range("The seed", seed, 0, MAX_SEED)
+        check_sampling(seed, diversity, style)
         check_framing(framing, size)
         indices = sample_indices(samples)
         backdrop = None if background is None else load_backdrop(background)
@@ -308,7 +309,7 @@ class Animator:
         if progress:
             progress(0.0, "Drawing the animations")
         if motions is None:
-            motions = self.sample(speech, indices, seed, diversity)
+            motions = self.sample(speech, indices, seed, diversity, style)
         for done, (index, motion) in enumerate(zip(indices, motions, strict=True)):
             path = folder / f"sample-{index + 1}_seed-{seed}.mp4"
             stage = f"Rendering sample {done + 1} of {len(indices)}"

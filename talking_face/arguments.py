@@ -17,6 +17,7 @@ from talking_face.options import (
     MAX_POSE_STRENGTH,
     MAX_SAMPLES,
     MAX_SEED,
+    STYLES,
     VOICE_SPEEDS,
 )
 from talking_face.voice import speak
@@ -153,6 +154,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=animate["diversity"],
         help="how much the clips differ: 0 not at all, 1 as people do, at most "
         f"{MAX_DIVERSITY:g} (default: %(default)s)",
+    )
+    samples.add_argument(
+        "--style",
+        choices=STYLES,
+        default=animate["style"],
+        help="how lively head and brows are drawn (default: %(default)s)",
     )
     samples.add_argument(
         "--pose-strength",

@@ -71,6 +71,7 @@ def _animate(options: argparse.Namespace) -> int:
             samples=options.samples,
             seed=options.seed,
             diversity=options.diversity,
+            style=options.style,
             pose_strength=options.pose_strength,
             framing=options.framing,
             size=options.size,
@@ -109,7 +110,9 @@ def _write_motions(options: argparse.Namespace) -> int:
         bar.set_description_str("Listening to the recording")
         speech = animator.listen(_sound(options) or options.audio or options.photo)
         bar.set_description_str("Drawing the animations")
-        motions = animator.sample(speech, options.samples, options.seed, options.diversity)
+        motions = animator.sample(
+            speech, options.samples, options.seed, options.diversity, options.style
+        )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
         motions = [animator.edit(motion, edits) for motion in motions]
         for index, motion in enumerate(motions):

@@ -12,6 +12,8 @@ MAX_POSE_STRENGTH = 2.0
 MAX_SEED = 2**31 - 1
 MAX_TEXT = 8000  # characters; ten minutes of speech, about
 VOICE_SPEEDS = (0.5, 2.0)
+# How lively head and brows are, in standard deviations over people.
+STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (1.5, 1.5)}
 SIZES = (64, 4096)  # pixels, smallest and largest output
 
 
@@ -31,6 +33,14 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise OptionInvalid unless low <= value <= high."""
     if not low <= value <= high:
         raise OptionInvalid(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+
+
+def check_sampling(seed: int, diversity: float, style: str) -> None:
+    """Raise OptionInvalid unless animations can be drawn with these."""
+    check_range("The seed", seed, 0, MAX_SEED)
+    check_range("Diversity", diversity, 0, MAX_DIVERSITY)
+    if style not in STYLES:
+        raise OptionInvalid(f'The style must be {", ".join(STYLES)}, not "{style}".')
 
 
 def check_framing(framing: str, size: int | None) -> None:

@@ -40,6 +40,7 @@ SIZE = (6.4, 7.2)  # inches
 DPI = 150
 TEXT, SMALL = 13, 11.5  # points
 LINE = 1.8  # points
+LEGEND = 0.9  # of the width; the page puts a button into the upper right corner
 
 LEAST_OPENING = 10.0  # %; a calmer axis isn't stretched further
 LEAST_ANGLE = 2.0  # degrees, either way
@@ -52,6 +53,7 @@ def plot_samples(
     recording: Recording,
     model: FaceModel,
     theme: Theme = "light",
+    places: Sequence[int] | None = None,
 ) -> Image.Image:
     """Lip opening and head turn and nod of each sample over time, and the waveform under them.
 
@@ -59,10 +61,11 @@ def plot_samples(
 
     Args:
         motions: 1 to 6, as they are rendered (pose strength and edits applied).
-        labels: one a motion; sample i has the colour `COLOURS[theme][i]`.
+        labels: one a motion.
         recording: what they speak.
         model: turns coefficients into lips.
         theme: of the page that the picture is put on.
+        places: the colour of each, `COLOURS[theme][place]`; None takes them in order.
 
     Returns:
         An RGBA picture, 960 × 1080, transparent between the curves.
@@ -75,6 +78,7 @@ def plot_samples(
             f"{len(motions)} samples with {len(labels)} labels can't be plotted. "
             f"Give 1 to {MAX_SAMPLES} samples and a label for each."
         )
+    colours = [COLOURS[theme][place] for place in places or range(len(motions))]
     figure = Figure(SIZE, DPI, facecolor="none", layout="constrained")
     canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(4, 1, sharex=True, gridspec_kw={"height_ratios": [3, 3, 3, 2]})
@@ -90,7 +94,7 @@ def plot_samples(
     ]
     highest = max(LEAST_OPENING, *(curve.max() for curve in opening))
     panels[0].set_ylim(-0.04 * highest, 1.08 * highest)
-    _draw(panels[0], opening, "Lips apart, % of the eyes' distance", theme)
+    _draw(panels[0], opening, "Lips apart, % of the eyes' distance", colours, theme)
 
     yaw = [motion.rotation[:, 0] for motion in motions]
     nod = [-motion.rotation[:, 1] for motion in motions]
@@ -101,10 +105,10 @@ def plot_samples(
     ):
         panel.set_ylim(-widest, widest)
         panel.axhline(0, color=INK[theme], linewidth=0.6, alpha=0.5)
-        _draw(panel, curves, name, theme)
+        _draw(panel, curves, name, colours, theme)
 
     _draw_waveform(panels[3], recording, theme)
-    _draw_legend(canvas, panels[0], labels, theme)
+    _draw_legend(canvas, panels[0], labels, colours, theme)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba()).copy())
 
@@ -133,7 +137,9 @@ def _dress(panel: Axes, theme: Theme) -> None:
         spine.set_alpha(0.5)
 
 
-def _draw(panel: Axes, curves: Sequence[np.ndarray], name: str, theme: Theme) -> None:
+def _draw(
+    panel: Axes, curves: Sequence[np.ndarray], name: str, colours: Sequence[str], theme: Theme
+) -> None:
     """One line a sample, (frames,) each; or a single line where all are the same."""
     low, high = panel.get_ylim()
     length = min(map(len, curves))
@@ -142,8 +148,6 @@ def _draw(panel: Axes, curves: Sequence[np.ndarray], name: str, theme: Theme) ->
         name += " · all samples alike"
         curves = curves[:1]
         colours = [INK[theme]]
-    else:
-        colours = list(COLOURS[theme])
     for curve, colour in zip(curves, colours, strict=False):
         time = (np.arange(len(curve)) + 0.5) / FPS
         panel.plot(time, curve, color=colour, linewidth=LINE, solid_joinstyle="round")
@@ -169,12 +173,15 @@ def _draw_waveform(panel: Axes, recording: Recording, theme: Theme) -> None:
     _title(panel, "Recording", theme)
 
 
-def _draw_legend(canvas: FigureCanvasAgg, panel: Axes, labels: Sequence[str], theme: Theme) -> None:
+def _draw_legend(
+    canvas: FigureCanvasAgg,
+    panel: Axes,
+    labels: Sequence[str],
+    colours: Sequence[str],
+    theme: Theme,
+) -> None:
     """The labels row by row, in as many columns as there is room for."""
-    handles = [
-        panel.plot([], [], color=colour, linewidth=3 * LINE)[0]
-        for colour, _ in zip(COLOURS[theme], labels, strict=False)
-    ]
+    handles = [panel.plot([], [], color=colour, linewidth=3 * LINE)[0] for colour in colours]
     for columns in (3, 2, 1):
         places = [i for column in range(columns) for i in range(column, len(labels), columns)]
         legend = canvas.figure.legend(
@@ -184,6 +191,7 @@ def _draw_legend(canvas: FigureCanvasAgg, panel: Axes, labels: Sequence[str], th
         )  # fmt: skip
         for text in legend.get_texts():
             text.set_parse_math(False)  # a label is not a formula
-        if columns == 1 or legend.get_window_extent(canvas.get_renderer()).width < SIZE[0] * DPI:
+        width = legend.get_window_extent(canvas.get_renderer()).width
+        if columns == 1 or width < LEGEND * SIZE[0] * DPI:
             return
         legend.remove()

@@ -10,8 +10,11 @@ from talking_face.animator import Clip
 from talking_face.audio import SAMPLE_RATE, Recording
 from talking_face.errors import EncodingFailed, OptionInvalid, OutputUnwritable
 from talking_face.face import Face
+from talking_face.face_model import load_face_model
 from talking_face.landmarks import mouth_opening, track_face
+from talking_face.options import STYLES
 from talking_face.speech import Speech
+from talking_face.training.lip_figures import mouth_curves
 from talking_face.video import read_frames
 
 
@@ -61,12 +64,13 @@ def test_samples_depend_on_seed_and_index_alone(animator: Animator, heard: Speec
 
 def test_samples_differ_in_head_and_agree_in_lips(animator: Animator, heard: Speech) -> None:
     samples = animator.sample(heard, 6, seed=1)
+    mouths = [mouth_curves(sample, load_face_model()) for sample in samples]  # opening and width
     for i in range(6):
         for j in range(i):
             apart = np.abs(samples[i].rotation - samples[j].rotation).mean()
             assert apart > 0.3  # degrees
-            lips = samples[i].lower.ravel(), samples[j].lower.ravel()
-            assert 0.9 < np.corrcoef(*lips)[0, 1] < 1
+            for ours, theirs in zip(mouths[i], mouths[j], strict=True):
+                assert 0.95 < np.corrcoef(ours, theirs)[0, 1] < 1
     other = animator.sample(heard, 1, seed=2)[0]
     assert np.abs(other.rotation - samples[0].rotation).mean() > 0.3
 
@@ -161,11 +165,24 @@ def test_a_failed_sample_does_not_take_the_others_with_it(
         animator.compare([first], tmp_path / "comparison.mp4")
 
 
+def test_a_style_is_more_or_less_lively(animator: Animator, speech: Path) -> None:
+    sentence = animator.listen(speech)
+
+    def speed(style: str) -> float:
+        drawn = animator.sample(sentence, 6, style=style)
+        return float(np.mean([np.abs(np.diff(motion.rotation, axis=0)).mean() for motion in drawn]))
+
+    calm, natural, lively = (speed(style) for style in STYLES)
+    assert calm < natural < lively
+    assert lively > 1.2 * calm
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"samples": 0}, {"samples": 7}, {"samples": [-1]}, {"seed": -1}, {"diversity": 2.0},
         {"pose_strength": 2.5}, {"diversity": float("nan")}, {"framing": "wide"}, {"size": 8},
+        {"style": "grand"},
     ],
 )  # fmt: skip
 def test_options_out_of_range_say_so_before_anything_is_drawn(

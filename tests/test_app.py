@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
+from typing import cast
 from urllib.request import urlopen
 
 import gradio as gr
@@ -28,14 +29,15 @@ from talking_face.errors import (
     OptionInvalid,
     PhotoUnreadable,
 )
-from talking_face.motion import Motion
+from talking_face.motion import FPS, Motion
 from talking_face.video import read_frames
 from talking_face.web import models, orders, settings, shots
+from talking_face.web.folders import new_folder, remove_old
 from talking_face.web.messages import Stopped, reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
-from talking_face.web.visits import Visit
+from talking_face.web.visits import Visit, Visits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -72,7 +74,10 @@ def shot(order: Order, seed: int, index: int, frames: int = 10) -> Shot:
 
 def test_the_largest_face_is_chosen_and_others_are_offered(two_people: Path) -> None:
     found = orders.look_at(upload(two_people))
-    assert found.choices == [("1 from the left", 1), ("2 from the left, the largest", 0)]
+    assert found.choices == [
+        ("Face 1, number 2 from the left", 0),
+        ("Face 2, number 1 from the left", 1),
+    ]
     photo = np.asarray(Image.open(two_people))
     assert found.outlined is not None
     assert found.outlined.shape == photo.shape
@@ -141,12 +146,12 @@ def test_only_uploaded_photos_need_a_word(portrait: Path, speech: Path, tmp_path
 
 def test_the_gpu_is_asked_for_longer_when_there_is_more_to_do(speech: Path) -> None:
     recording = load_audio(speech)
-    one, six = (models.gpu_seconds(recording, [(0, 0)] * count, 1.0) for count in (1, 6))
+    one, six = (models.gpu_seconds(recording, [(0, 0)] * count, 1.0, "natural") for count in (1, 6))
     assert 0 < one < six < 60
 
 
 def test_what_the_gpu_gives_back_can_leave_its_process(short_speech: Path) -> None:
-    given = models.hear_and_draw(load_audio(short_speech), [(0, 0), (7, 3)], 1.0)
+    given = models.hear_and_draw(load_audio(short_speech), [(0, 0), (7, 3)], 1.0, "natural")
     heard, motions = pickle.loads(pickle.dumps(given))
     assert len(motions) == 2
     assert all(len(motion) == len(heard) for motion in motions)
@@ -184,6 +189,20 @@ def test_a_visitor_has_one_run_at_a_time_and_can_stop_it() -> None:
         pass
 
 
+def test_too_many_orders_are_refused_before_they_wait() -> None:
+    visits = Visits(60, most_waiting=2)
+    people = [cast(gr.Request, SimpleNamespace(session_hash=name)) for name in "abc"]
+    first, second, third = (visits.of(person) for person in people)
+    visits.reserve(first)
+    visits.reserve(second)
+    with pytest.raises(OptionInvalid, match="2 people are waiting already"):
+        visits.reserve(third)
+    visits.end(people[0])  # the page was closed
+    visits.reserve(third)
+    assert first.stop is None
+    assert third.stop is not None
+
+
 def test_a_stopped_run_leaves_no_clip(portrait: Path, short_speech: Path) -> None:
     stop = Event()
     stages = []
@@ -194,7 +213,7 @@ def test_a_stopped_run_leaves_no_clip(portrait: Path, short_speech: Path) -> Non
             stop.set()
 
     def files() -> set[Path]:
-        return set(shots.new_folder().parent.rglob("*.mp4"))
+        return set(new_folder().parent.rglob("*.mp4"))
 
     before = files()
     order = Order(portrait, short_speech, 0, Settings(size=128))
@@ -233,6 +252,21 @@ def test_a_mix_takes_the_next_free_card(portrait: Path, speech: Path) -> None:
         shots.mixed([None] * 6, 0, 1, 2)
 
 
+def test_the_preview_is_a_frame_of_the_clip(portrait: Path, short_speech: Path) -> None:
+    values = {"size": 256, "smile": 0.8, "gaze_x": 4, "background": "colour", "colour": "#206040"}
+    values |= {"start": 0.2, "fade": 0.1, "pose_strength": 1.5}
+    order = Order.read(upload(portrait), upload(short_speech), values=values)
+    drawn = shots.draw(order, [(0, (0, 0))], lambda *_: None, order.settings.edits)
+    ((_, clip),) = drawn
+    assert clip.path
+    frames = list(read_frames(clip.path))
+    for index in (2, 15):
+        shown = shots.preview(clip, index / FPS).astype(float)[:200]  # the mark is below
+        ahead, other = (np.abs(frames[i][:200] - shown).mean() for i in (index, index - 2))
+        assert ahead < 3  # what encoding changes
+        assert ahead < 0.8 * other
+
+
 def test_names_become_file_names() -> None:
     assert shots.file_name("sample 12 · seed 7") == "sample-12_seed-7"
     assert shots.file_name("mix 1+2+3") == "mix-1+2+3"
@@ -253,11 +287,16 @@ def test_a_recipe_tells_which_takes_are_shown() -> None:
 
 def test_a_link_restores_what_it_can() -> None:
     told = {"seed": "7", "smile": "0.5", "diversity": "much", "samples": "99", "photo": "x.jpg"}
+    told |= {"framing": "photo", "style": "grand", "brows": "7", "stop": "-1"}
     values = settings.from_recipe(json.dumps(told))
     assert values["seed"] == 7
     assert values["smile"] == 0.5
     assert values["samples"] == 6
     assert values["diversity"] == Settings.diversity
+    assert values["framing"] == "photo"
+    assert values["style"] == Settings.style
+    assert values["brows"] == 1
+    assert values["stop"] == 0
     assert "photo" not in values
     for broken in (None, "", "[1]", "{", '{"seed": "1e999"}'):
         assert settings.from_recipe(broken) == settings.from_recipe("{}")
@@ -289,6 +328,16 @@ def test_the_page_is_private_and_documented(page: str) -> None:
     assert public == set(
         "generate edit preview mix compare table poster gif faces mesh speak voices".split()
     )
+
+
+def test_results_are_removed_when_their_time_is_up() -> None:
+    old, young = new_folder(), new_folder()
+    for folder in (old, young):
+        (folder / "clip.mp4").write_bytes(b"film")
+    os.utime(old, (time.time() - 100, time.time() - 100))
+    remove_old(90)
+    assert not old.exists()
+    assert (young / "clip.mp4").exists()
 
 
 def test_examples_stay_when_uploads_are_deleted(page: str) -> None:
@@ -346,7 +395,7 @@ def space(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         assert process.poll() is None, (folder / "log").read_text()
         yield f"http://127.0.0.1:{port}", folder
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(30)
         log.close()
         for path in (checkout, *checkout.rglob("*")):

@@ -264,3 +264,16 @@ def test_the_examples_of_the_readme_run(
     (example,) = examples_of_readme(word)
     exec(compile(example.replace("http://127.0.0.1:7860", page), word, "exec"), {})
     assert ".mp4" in capsys.readouterr().out
+
+
+def test_the_readme_drives_the_animator(
+    portrait: Path, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(portrait, tmp_path / "photo.jpg")
+    shutil.copy(short_speech, tmp_path / "speech.wav")
+    monkeypatch.chdir(tmp_path)
+    example = "\n".join(examples_of_readme("animator"))
+    assert "samples=4" in example
+    exec(compile(example.replace("samples=4", "samples=2, size=64"), "README.md", "exec"), {})
+    assert len(list((tmp_path / "outputs").glob("*.mp4"))) == 2
+    assert (tmp_path / "smiling.mp4").exists()

@@ -111,6 +111,12 @@ def test_each_sample_has_its_curves(model, recording, theme, count):
     assert lines[count:] == [0] * (6 - count)
 
 
+def test_a_sample_has_the_colour_of_its_card(model, recording):
+    picture = plot_samples([swaying(1), swaying(2)], ["a", "b"], recording, model, places=[3, 1])
+    there = [pixels_of(picture, colour, slice(300, None)) > 100 for colour in COLOURS["light"]]
+    assert there == [False, True, False, True, False, False]
+
+
 def test_curves_that_are_the_same_are_drawn_once(model, recording):
     """Heads differ, lips don't: no sample hides the others' lips."""
     motions = [swaying(3), swaying(3).with_pose_strength(0.5)]

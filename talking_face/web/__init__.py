@@ -5,6 +5,7 @@
     orders.py     uploads and settings as they arrive, checked before anything waits in the queue
     messages.py   stages, time left, errors as sentences
     visits.py     who is here, what they have on the page, how they stop a run
+    folders.py    where results lie, and when they are deleted
     shots.py      the work: draw, edit, mix, render, compare
     endpoints.py  the same for programs, one documented function an action
 

@@ -23,11 +23,12 @@ from talking_face.share import write_gif, write_poster
 from talking_face.video import write_comparison
 from talking_face.voice import voices
 from talking_face.web import shots
+from talking_face.web.folders import new_folder
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, Upload
 from talking_face.web.settings import Settings
-from talking_face.web.shots import Shot, new_folder
+from talking_face.web.shots import Shot
 
 EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
 
@@ -40,6 +41,7 @@ def generate(
     samples: int = Settings.samples,
     seed: int = Settings.seed,
     diversity: float = Settings.diversity,
+    style: Literal["calm", "natural", "lively"] = "natural",
     pose_strength: float = Settings.pose_strength,
     framing: Literal["crop", "photo"] = "crop",
     size: int = Settings.size,
@@ -56,6 +58,7 @@ def generate(
         samples: how many clips, 1 to 6.
         seed: 0 to 2147483647; the same seed gives the same clips.
         diversity: how much the clips differ, 0 to 1.5.
+        style: "calm", "natural" or "lively": how people move who speak so.
         pose_strength: how much the head moves, 0 (still) to 2.
         framing: "crop" for head and shoulders, "photo" for the whole photo.
         size: pixels, the side of the crop or the longest side of the photo; 0 for what suits.
@@ -68,7 +71,7 @@ def generate(
         The clips (mp4), their motions (npz), all clips side by side (mp4; none for one sample),
         a plot of the motions (png), and the seed.
     """
-    values = {"samples": samples, "seed": seed, "diversity": diversity}
+    values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
     values |= {"pose_strength": pose_strength} | _look(framing, size, background)
     with plain_sentences():
         order = Order.read(photo, audio, face, consent, None, values)
@@ -77,7 +80,7 @@ def generate(
         places = list(enumerate(order.settings.shown_takes()))
         made = [_finished(shot) for _, shot in shots.draw(order, places, _log, changes)]
         comparison = shots.compare(made) if len(made) > 1 else None
-        plot = shots.plot(made, "light")
+        plot = shots.plot(list(enumerate(made)), "light")
     return (
         [_file(shot.path) for shot in made],
         [_file(shot.motion_path) for shot in made],

@@ -7,11 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, MAX_TEXT, VOICE_SPEEDS
+from talking_face.options import (
+    MAX_DIVERSITY,
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_TEXT,
+    STYLES,
+    VOICE_SPEEDS,
+)
 from talking_face.voice import voices
-from talking_face.web.settings import Settings
-
-SIZES = (256, 384, 512, 768, 1024)
+from talking_face.web.settings import SIZES, Settings
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Material:
             type="filepath",
             sources=["upload", "clipboard"],
             buttons=[],
-            height=260,
+            height=230,
             placeholder="Drop a photo here, or click to choose one.\nOne face, from the front.",
             elem_id="photo",
         )
@@ -73,10 +78,14 @@ class Material:
             )
             with gr.Row():
                 voice = gr.Dropdown(
-                    there, value=there[0][1] if there else None, label="Voice", min_width=190
+                    there,
+                    value=there[0][1] if there else None,
+                    label="Voice",
+                    min_width=190,
+                    elem_id="voice",
                 )
                 speed = gr.Slider(*VOICE_SPEEDS, 1, step=0.05, label="Speed", min_width=140)
-            speak = gr.Button("Speak", size="sm", elem_id="speak")
+            speak = gr.Button("Speak it, to listen first", size="sm", elem_id="speak")
             phonemes = gr.Textbox(
                 label="How the voice says it",
                 lines=1,
@@ -113,6 +122,13 @@ class Choices:
             step=0.1,
             label="Diversity",
             info="How much they differ. 1 is natural.",
+        )
+        parts["style"] = gr.Radio(
+            [(name.capitalize(), name) for name in STYLES],
+            value=Settings.style,
+            label="Style",
+            info="How lively head and brows are drawn.",
+            elem_id="style",
         )
         with gr.Row(elem_id="seeds"):
             parts["seed"] = gr.Number(

@@ -43,15 +43,15 @@ if ZERO_GPU:
     load_animator("cuda")  # ZeroGPU wants models to be placed while modules load
 
 
-def gpu_seconds(recording: Recording, takes: Sequence[Take], diversity: float) -> float:
+def gpu_seconds(recording: Recording, takes: Sequence[Take], diversity: float, style: str) -> float:
     """How long the GPU is asked for: the same arguments as `hear_and_draw`."""
-    del diversity
+    del diversity, style
     return 10 + 0.05 * recording.duration * (1 + len(takes))
 
 
 @spaces.GPU(duration=gpu_seconds)
 def hear_and_draw(
-    recording: Recording, takes: Sequence[Take], diversity: float
+    recording: Recording, takes: Sequence[Take], diversity: float, style: str
 ) -> tuple[Speech, list[Motion]]:
     """The work of the networks: hearing, and drawing one motion a take. Arrays, no tensors."""
     networks = load_animator("cuda") if ZERO_GPU else animator()
@@ -59,6 +59,6 @@ def hear_and_draw(
     drawn: dict[Take, Motion] = {}
     for seed in {seed for seed, _ in takes}:  # all takes of a seed at once
         indices = [index for owner, index in takes if owner == seed]
-        motions = networks.sample(speech, indices, seed, diversity)
+        motions = networks.sample(speech, indices, seed, diversity, style)
         drawn |= {(seed, index): motion for index, motion in zip(indices, motions, strict=True)}
     return speech, [drawn[take] for take in takes]

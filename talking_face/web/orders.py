@@ -15,14 +15,13 @@ from talking_face.audio import load_audio
 from talking_face.backdrop import load_backdrop
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
 from talking_face.images import load_photo
-from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, check_framing, check_range
+from talking_face.options import MAX_SAMPLES, check_framing, check_sampling
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
-from talking_face.web.settings import Settings
+from talking_face.web.settings import BACKGROUNDS, Settings
 
 PORTRAITS = Path(__file__).resolve().parents[2] / "assets" / "portraits"
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}
-BACKGROUNDS = ("photo", "colour", "image")
 
 Upload = Any  # Gradio's record of an upload, a mapping with its "path" on this machine; or None
 
@@ -65,8 +64,7 @@ class Order:
         settings = Settings.read(values or {})
         if not 1 <= len(settings.shown_takes()) <= MAX_SAMPLES:
             raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples.")
-        check_range("The seed", settings.seed, 0, MAX_SEED)
-        check_range("Diversity", settings.diversity, 0, MAX_DIVERSITY)
+        check_sampling(settings.seed, settings.diversity, settings.style)
         check_framing(settings.framing, settings.size or None)
         if settings.background == "image" and backdrop is None:
             raise PhotoUnreadable(
@@ -130,7 +128,7 @@ class Found:
 
     Attributes:
         shown: the photo's pixels, (H, W, 3) uint8 RGB, where browsers can't show the file itself.
-        choices: (name, index) of each face, from left to right.
+        choices: (name, index) of each face, the largest first, numbered as in `outlined`.
         outlined: the photo with its faces numbered, where there are several.
     """
 
@@ -148,8 +146,8 @@ def look_at(photo: Upload) -> Found:
         outlined = animator().outline_faces(path) if len(boxes) > 1 else None
     places = sorted(range(len(boxes)), key=lambda index: boxes[index][0])
     choices = [
-        (f"{place + 1} from the left" + (", the largest" if index == 0 else ""), index)
-        for place, index in enumerate(places)
+        (f"Face {index + 1}, number {places.index(index) + 1} from the left", index)
+        for index in range(len(boxes))
     ]
     shown = None if path.suffix.lower() in SHOWN_BY_BROWSERS else load_photo(path)
     return Found(shown, choices, outlined)

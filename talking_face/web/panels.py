@@ -18,18 +18,18 @@ SLIDER_TEXTS = {  # label and step
     "mouth_opening": ("Mouth opening", 0.05),
     "smile": ("Frown ↔ smile", 0.05),
     "brows": ("Brows low ↔ high", 0.05),
-    "inner_brows": ("Knit ↔ worried", 0.05),
-    "eyes": ("Eyes narrow ↔ wide", 0.05),
+    "inner_brows": ("Stern ↔ worried", 0.05),
+    "eyes": ("Squint ↔ stare", 0.05),
     "gaze_x": ("Look left ↔ right", 1),
     "gaze_y": ("Look up ↔ down", 1),
     "blinks": ("Blinks", 0.1),
 }
-EXPRESSION_HELP = """Start with a mood or a slider and watch the preview; nothing is drawn again.
-*Apply* renders the clip anew. The next samples that you generate get the same changes."""
+EXPRESSION_HELP = """Choose a mood or move a slider, and watch the preview. *Apply* changes the
+clip; everything else in it stays. New samples get the same changes."""
 TIMES = (
-    ("start", "From, seconds", ""),
+    ("start", "From, seconds", "0 is the beginning."),
     ("stop", "To, seconds", "0 is the end."),
-    ("fade", "Fade, seconds", ""),
+    ("fade", "Fade, seconds", "How softly it comes and goes."),
 )
 
 TRANSPORT = """<div role="group" aria-label="Play all samples together">
@@ -68,7 +68,10 @@ class Card:
                     "⤓ Motion", size="sm", min_width=0, elem_classes="motion"
                 )
             keep = gr.Checkbox(
-                label="Keep this one", container=False, min_width=0, elem_classes="keep"
+                label="Keep when generating again",
+                container=False,
+                min_width=0,
+                elem_classes="keep",
             )
         return cls(box, video, failure, tools, alone, roll, keep, clip, motion)
 
@@ -122,7 +125,7 @@ class Stage:
             chosen = gr.Radio(
                 [],
                 label="Sound of",
-                info="The others play along in silence. Changes below are for this one.",
+                info="The others are silent. The changes below are for this one.",
                 elem_id="chosen",
             )
         with gr.Row(elem_id="cards"):
@@ -151,8 +154,8 @@ class Expression:
     @classmethod
     def create(cls) -> Expression:
         parts: dict[str, Any] = {}
-        with gr.Row():
-            with gr.Column(scale=1, min_width=200):
+        with gr.Row(elem_id="changing"):
+            with gr.Column(scale=1, min_width=200, elem_id="watching"):
                 preview = gr.Image(
                     label="Preview of the chosen sample",
                     interactive=False,
@@ -163,41 +166,43 @@ class Expression:
                 gr.Markdown(EXPRESSION_HELP)
                 with gr.Row(elem_id="presets"):
                     presets = {
-                        name: gr.Button(name.capitalize(), size="sm", min_width=90)
+                        name: gr.Button(name.capitalize(), size="sm", min_width=0)
                         for name in PRESETS
                     }
-                    reset = gr.Button("Reset", size="sm", min_width=90, elem_id="reset")
+                with gr.Column(min_width=0, elem_id="sliders"):
+                    for name in SLIDERS:
+                        label, step = SLIDER_TEXTS[name]
+                        parts[name] = gr.Slider(
+                            *RANGES["gaze" if name.startswith("gaze") else name],
+                            getattr(Settings, name),
+                            step=step,
+                            label=label,
+                            elem_id=name.replace("_", "-"),
+                        )
+                with (
+                    gr.Accordion("Only for a part of the clip", open=False),
+                    gr.Row(elem_id="times"),
+                ):
+                    for name, label, info in TIMES:
+                        parts[name] = gr.Number(
+                            getattr(Settings, name),
+                            minimum=0,
+                            step=0.1,
+                            min_width=100,
+                            label=label,
+                            info=info,
+                            elem_id=name,
+                        )
+                    add = gr.Checkbox(
+                        label="On top of earlier changes",
+                        info="Else they are replaced.",
+                        min_width=160,
+                        elem_id="add",
+                    )
                 apply = gr.Button("Apply to the chosen sample", variant="primary", elem_id="apply")
-                apply_all = gr.Button("Apply to all samples", elem_id="apply-all")
-        with gr.Column(min_width=0, elem_id="sliders"):
-            for name in SLIDERS:
-                label, step = SLIDER_TEXTS[name]
-                parts[name] = gr.Slider(
-                    *RANGES["gaze" if name.startswith("gaze") else name],
-                    getattr(Settings, name),
-                    step=step,
-                    label=label,
-                    elem_id=name.replace("_", "-"),
-                )
-        with (
-            gr.Accordion("Only for a part of the clip", open=False),
-            gr.Row(elem_id="times"),
-        ):
-            for name, label, info in TIMES:
-                parts[name] = gr.Number(
-                    getattr(Settings, name),
-                    minimum=0,
-                    step=0.1,
-                    min_width=100,
-                    label=label,
-                    info=info,
-                )
-            add = gr.Checkbox(
-                label="On top of earlier changes",
-                info="Else they are replaced.",
-                min_width=160,
-                elem_id="add",
-            )
+                with gr.Row():
+                    apply_all = gr.Button("Apply to all samples", size="md", elem_id="apply-all")
+                    reset = gr.Button("Reset", size="md", min_width=90, elem_id="reset")
         moment = gr.Number(0, visible=False)
         return cls(parts, presets, reset, preview, moment, add, apply, apply_all)
 

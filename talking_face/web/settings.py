@@ -9,23 +9,41 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from talking_face.edit import Edit
+from talking_face.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
-from talking_face.options import MAX_SEED
+from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, STYLES
 from talking_face.web.models import Take
 
 TAKE = re.compile(r"(\d{1,6})(?:@(\d{1,10}))?")  # "5", or "5@7" for the seed 7
 RGB = re.compile(r"rgba?\(([\d.]+), *([\d.]+), *([\d.]+)")
+
+SIZES = (256, 384, 512, 768, 1024)
+BACKGROUNDS = ("photo", "colour", "image")
 
 # The names of what an edit changes, as the page shows them: the gaze is two sliders.
 SLIDERS = (
     *"pose_strength expression mouth_opening smile brows inner_brows eyes".split(),
     *"gaze_x gaze_y blinks".split(),
 )
+
+LIMITS: dict[str, tuple[float, float]] = {
+    "samples": (1, MAX_SAMPLES),
+    "seed": (0, MAX_SEED),
+    "diversity": (0, MAX_DIVERSITY),
+    **{name: RANGES["gaze" if name.startswith("gaze") else name] for name in SLIDERS},
+    **dict.fromkeys(("start", "stop"), (0, 600)),
+    "fade": (0, 10),
+}
+CHOICES: dict[str, Collection[Any]] = {
+    "framing": ("crop", "photo"),
+    "background": BACKGROUNDS,
+    "style": STYLES,
+    "size": (0, *SIZES),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,7 @@ class Settings:
     seed: int = 0
     takes: str = ""
     diversity: float = 1.0
+    style: str = "natural"
     framing: str = "crop"
     size: int = 0
     background: str = "photo"
@@ -139,9 +158,10 @@ def told_takes(takes: Sequence[Take | None], seed: int) -> str:
 
 
 def from_recipe(text: str | None) -> dict[str, Any]:
-    """The settings that a link or the browser's storage holds, as JSON; what can't be is left out.
+    """The settings that a link or the browser's storage holds, as JSON.
 
-    Whoever opens a link hasn't written it: wrong values give the defaults, not a message.
+    Whoever opens a link hasn't written it: for wrong values there are defaults and the ends of the
+    ranges, not a message.
     """
     try:
         told = json.loads(text or "{}")
@@ -151,11 +171,12 @@ def from_recipe(text: str | None) -> dict[str, Any]:
     for field in fields(Settings):
         if isinstance(told, dict) and field.name in told:
             try:
-                values[field.name] = _converted(told[field.name], field.default)
+                value = _converted(told[field.name], field.default)
             except (TypeError, ValueError):
                 continue
-    values["samples"] = min(max(values["samples"], 1), 6)
-    values["seed"] = min(max(values["seed"], 0), MAX_SEED)
+            low, high = LIMITS.get(field.name, (value, value))
+            if value in CHOICES.get(field.name, [value]):
+                values[field.name] = min(max(value, low), high)
     return values
 
 

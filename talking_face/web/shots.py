@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from talking_face.audio import load_audio
@@ -24,6 +22,7 @@ from talking_face.share import write_gif, write_poster
 from talking_face.speech import Speech
 from talking_face.video import write_comparison
 from talking_face.voice import speak
+from talking_face.web.folders import new_folder
 from talking_face.web.messages import Report
 from talking_face.web.models import Take, animator, hear_and_draw
 from talking_face.web.orders import Order
@@ -75,7 +74,8 @@ def draw(
     face = animator().fit(order.photo, order.face)
     report(0.0, "Listening to the recording")
     takes = [take for _, take in places]
-    speech, motions = hear_and_draw(load_audio(order.audio), takes, order.settings.diversity)
+    diversity, style = order.settings.diversity, order.settings.style
+    speech, motions = hear_and_draw(load_audio(order.audio), takes, diversity, style)
     for done, ((slot, take), motion) in enumerate(zip(places, motions, strict=True)):
         name = f"sample {take[1] + 1} · seed {take[0]}"
         shot = Shot(order, name, motion, take, edits)
@@ -142,19 +142,23 @@ def preview(shot: Shot, seconds: float | None) -> np.ndarray:
     )
 
 
-def plot(shots: Sequence[Shot], theme: Theme) -> Image.Image:
-    """What tells the shots apart, over time: the first one's recording and those that share it.
+def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
+    """What tells shots apart, over time: the first one's recording and those that share it.
+
+    Args:
+        shots: with the card of each, whose colour its curves have.
 
     Raises:
         OptionInvalid: there are none.
     """
     if not shots:
         raise OptionInvalid("There is nothing to plot yet. Generate some samples first.")
-    audio = shots[0].order.audio
-    alike = [shot for shot in shots if shot.order.audio == audio]
-    moved = [animator().edit(shot.motion, shot.edits) for shot in alike]
-    labels = [shot.name for shot in alike]
-    return plot_samples(moved, labels, load_audio(audio), load_face_model(), theme)
+    audio = shots[0][1].order.audio
+    alike = [(slot, shot) for slot, shot in shots if shot.order.audio == audio]
+    moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
+    labels = [shot.name for _, shot in alike]
+    places = [slot for slot, _ in alike]
+    return plot_samples(moved, labels, load_audio(audio), load_face_model(), theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:
@@ -230,13 +234,6 @@ def shared(shot: Shot) -> list[Path]:
 def file_name(name: str) -> str:
     """A name without anything that file systems dislike: "sample-1_seed-0"."""
     return "_".join(re.sub(r"[^a-z0-9+]+", "-", part) for part in name.lower().split(" · "))
-
-
-def new_folder() -> Path:
-    """A folder for results inside Gradio's own, so that Gradio deletes them in time."""
-    upload_folder = Path(get_upload_folder())
-    upload_folder.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="talking-face-", dir=upload_folder))
 
 
 def spoken(text: str, voice: str | None, speed: float) -> tuple[Path, str]:

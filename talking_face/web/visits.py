@@ -88,8 +88,14 @@ class Visit:
 class Visits:
     """The visits of everybody who is on the page."""
 
-    def __init__(self, seconds: float) -> None:
-        """Args: seconds: after which an abandoned page is forgotten."""
+    def __init__(self, seconds: float, most_waiting: int) -> None:
+        """Who is there.
+
+        Args:
+            seconds: after which an abandoned page is forgotten.
+            most_waiting: orders that may wait or be under way at a time.
+        """
+        self._most_waiting = most_waiting
         self._visits: TTLCache[str, Visit] = TTLCache(MOST_VISITS, seconds)
         self._lock = Lock()
 
@@ -99,6 +105,20 @@ class Visits:
             visit = self._visits.pop(str(request.session_hash), None) or Visit()
             self._visits[str(request.session_hash)] = visit  # its time begins again
             return visit
+
+    def reserve(self, visit: Visit) -> None:
+        """Order a run; it waits for its turn.
+
+        Raises:
+            OptionInvalid: there are too many orders, or one of this visitor.
+        """
+        with self._lock:
+            waiting = sum(other.stop is not None for other in self._visits.values())
+            if waiting >= self._most_waiting:
+                raise OptionInvalid(
+                    f"{waiting} people are waiting already. Please try again in a few minutes."
+                )
+            visit.reserve()
 
     def end(self, request: gr.Request) -> None:
         """The page was closed: stop its work and forget what it showed."""

@@ -37,6 +37,8 @@ from talking_face.web.visits import Visit, Visits
 PROGRESS = gr.Progress()
 SHOWN = gr.update(visible=True)
 HIDDEN = gr.update(visible=False)
+READY = gr.update(interactive=True)
+BUSY = gr.update(interactive=False)
 QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 # Uploads are read by talking_face alone, as they came: Gradio would decode and convert them.
 RAW: dict[str, Any] = QUIET | {"preprocess": False}
@@ -147,50 +149,65 @@ def _runs(page: Page, visits: Visits, show: dict[str, Any]) -> None:
             order = asked.order()
             order.check()
             plan(order, visit.shots, asked.kept)
-            visit.reserve()
-        return HIDDEN, SHOWN
+            visits.reserve(visit)
+        return BUSY, SHOWN
 
     def begin(request: gr.Request, *values: Any) -> tuple[Any, Any]:
         with plain_sentences():
             visit = visits.of(request)
             Asked.read(page, values).order_for(visit.shot(visit.chosen)).check()
-            visit.reserve()
-        return HIDDEN, SHOWN
+            visits.reserve(visit)
+        return BUSY, SHOWN
 
     def end(request: gr.Request) -> tuple[Any, Any]:
         visits.of(request).release()
-        return SHOWN, HIDDEN
+        return READY, HIDDEN
 
     def stop(request: gr.Request) -> Updates:
         visits.of(request).release()
-        return {page.status: "Cancelled.", page.start: SHOWN, page.cancel: HIDDEN}
+        return {page.status: "Cancelled.", page.start: READY, page.cancel: HIDDEN}
 
     def choose(slot: int, request: gr.Request) -> None:
         visits.of(request).chosen = slot
 
     def plotted(theme: str, request: gr.Request) -> Any:
-        shown = [shot for _, shot in visits.of(request).shown()]
+        shown = visits.of(request).shown()
         return plot(shown, "dark" if theme == "dark" else "light") if shown else None
 
     def pick(index: int) -> tuple[Any, ...]:
         return (*page.pairs[index], gr.update(visible=False, value=None), HIDDEN, HIDDEN)
 
+    def say(audio: Upload, text: str, voice: str, speed: float) -> Any:
+        """Who typed a text needn't press "Speak" as well."""
+        if audio is not None or not (text or "").strip():
+            return gr.skip()
+        with plain_sentences():
+            return spoken(text, voice, speed)[0]
+
     material, stage = page.material, page.stage
     chosen = [material.photo, material.audio, material.face, material.faces, page.consent]
+    said = page.start.click(
+        say,
+        [material.audio, material.text, material.voice, material.speed],
+        material.audio,
+        **AT_ONCE,
+    )
     picked = page.examples.click(pick, page.examples, chosen, **QUIET)
+    rolls = [roll(slot) for slot in range(len(stage.cards))]
     orders: list[tuple[Any, Callable[..., Any], Work]] = [
-        (page.start.click, begin_new, generate),
+        (said.success, begin_new, generate),
         (picked.then, begin_new, generate),
         (page.expression.apply.click, begin, change),
         (page.expression.apply_all.click, begin, change_all),
         (page.comparing.mix.click, begin, mix),
-        *((card.roll.click, begin, roll(slot)) for slot, card in enumerate(stage.cards)),
+        *((card.roll.click, begin, work) for card, work in zip(stage.cards, rolls, strict=True)),
     ]
     buttons = [page.start, page.cancel]
     under_way = []
     for asked_for, check, work in orders:
         ready = asked_for(check, page.asked, buttons, **AT_ONCE)
-        ready.success(None, js="() => talkingFace.toResults()", **QUIET)
+        if work not in rolls:  # who rolls one again looks at it
+            ready.success(None, js="() => talkingFace.toResults()", **QUIET)
         running = ready.success(
             carry_out(work, page, visits),
             page.asked,
