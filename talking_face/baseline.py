@@ -33,10 +33,10 @@ _LOUD = 10 * FPS + 1  # frames around one whose loudest tells how loud the voice
 _LOUDNESS_RANGE = 40.0  # dB
 
 _SPEAKS = (0.15, 0.5)  # speech activity: surely rest, surely speech
-_MARGIN = 4  # frames around speech in which the mouth is the network's own
-_BREATH = 14  # frames before speech in which it may breathe in
-_LINGER = 10  # frames after speech in which it may close in its own way
-_RELAXED = 0.8  # how far the mouth opens while it only breathes
+_MARGIN = 6  # frames around speech in which the mouth is the network's own
+_BREATH = 25  # frames before speech in which it may breathe in
+_LINGER = 14  # frames after speech in which it may close in its own way
+_RELAXED = 0.9  # how far the mouth opens while it only breathes
 _EASE = 5  # frames, odd, that opening or closing the gate takes
 
 

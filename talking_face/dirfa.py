@@ -160,12 +160,23 @@ class Mixture:
         by_group = torch.stack([g.sum(-1) for g in each.split(list(GROUPS.values()), -1)], 2)
         return torch.logsumexp(by_group + self.logits.log_softmax(-1), dim=-1)
 
+    def quantiles(self, states: Tensor) -> Tensor:
+        """How surprising states (B, K, N_STATE) are, channel by channel: (B, K, N_STATE), 0..1.
+
+        The part of its mixture that lies below each value; even where the mixtures are right.
+        """
+        weights = self.logits.softmax(-1)
+        groups = enumerate(GROUPS.values())
+        each = [weights[:, :, i, :, None].expand(-1, -1, -1, size) for i, size in groups]
+        error = (states[:, :, None] - self.means) * torch.exp(-self.log_scales)
+        return (torch.cat(each, dim=-1) * torch.special.ndtr(error)).sum(2)
+
     def sample(self, uniform: Tensor, normal: Tensor, temperature: Tensor) -> Tensor:
         """One state for each of B, of the last step.
 
         Args:
             uniform: (B, 3) in [0, 1), choose the components.
-            normal: (B, N_STATE) standard normal.
+            normal: (B, N_STATE) standard normal, correlated or not.
             temperature: (N_STATE,) scales the deviations; its value at each group's first channel
                 sharpens the choice of the component likewise, 0 choosing the likeliest.
 
@@ -304,16 +315,27 @@ def audio_inputs(expected: np.ndarray, prosody: np.ndarray, drive: np.ndarray) -
 class Dirfa(nn.Module):
     """The whole network: listeners and decoder.
 
-    `style_scale` is a factor of the covariance of people's styles.
+    Attributes:
+        style_scale: (N_STYLE, N_STYLE), a factor of the covariance of people's styles.
+        together: (N_STATE, N_STATE), a factor of the correlation of the channels' surprises: heads
+            and faces move as one, which the mixtures, channel by channel, don't know.
+        free, tight: (16, 16), what of the lips' straying is not seen in their opening and width,
+            and what is; rows of states times these. See `training.decoder.lip_freedom`.
     """
 
     style_scale: Tensor
+    together: Tensor
+    free: Tensor
+    tight: Tensor
 
     def __init__(self, biased: bool = True) -> None:
         super().__init__()
         self.listeners = nn.ModuleList(Baseline() for _ in range(LISTENERS))
         self.decoder = Decoder(biased=biased)
         self.register_buffer("style_scale", torch.eye(N_STYLE))
+        self.register_buffer("together", torch.eye(N_STATE))
+        self.register_buffer("free", torch.zeros(GROUPS["lower"], GROUPS["lower"]))
+        self.register_buffer("tight", torch.eye(GROUPS["lower"]))
 
 
 def load_dirfa(device: str | torch.device = "cpu") -> Dirfa:

@@ -24,7 +24,7 @@ from talking_face.lips import mean_opening
 from talking_face.motion import Motion
 from talking_face.speech import Speech
 
-LIPS = 0.15  # of how far lips naturally stray: more of it would be seen as wrong words
+LIPS = 0.15  # of how far opening and width stray naturally: more would be seen as wrong words
 _OPEN = 0.08  # inter-ocular distances; lips that are expected to be nearer stray less
 _FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
 
@@ -75,6 +75,7 @@ def draw(
     gate = rest_gate(speech.activity)[:, None]
     loose = LIPS * np.clip(mean_opening(_shapes(heard)) / _OPEN, 0.0, 1.0)[:, None]
     sampled = sample_states(network, speech, heard, indices, seed, diversity, style)
+    free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
     motions = []
     for index, states in zip(indices, sampled, strict=True):
         pose, stray = states[:, : N_STATE - N_LOWER], states[:, N_STATE - N_LOWER :]
@@ -84,7 +85,7 @@ def draw(
         turn = idle.counter * (eyes["rotation"] - rotation)[:, :2]
         motions.append(
             Motion(
-                lower=(heard[:, :N_LOWER] + loose * stray) * gate,
+                lower=(heard[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
                 upper=heard[:, N_LOWER:] * gate + pose[:, N_HEAD:],
                 lids=eyes["lids"],
                 gaze=soft_limit(eyes["gaze"] + turn, np.full(2, 10.0)),
@@ -146,6 +147,7 @@ def sample_states(
     styles, uniform, normal = (
         torch.from_numpy(np.stack(part)).to(device) for part in zip(*noise, strict=True)
     )
+    normal = normal @ network.together.double().T
     decoder, factor = network.decoder, network.style_scale.double()
     chosen = torch.tensor(style, dtype=torch.float64, device=device)
     wish = chosen + min(diversity, 1.0) * styles @ factor.T

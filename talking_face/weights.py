@@ -55,7 +55,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.dirfa --cache CACHE",
         files={
-            "dirfa.safetensors": "113e3973870e825e4824fd447758e36b1990d962e901de85e27b5eab6bd0ad93",
+            "dirfa.safetensors": "9b05833e9f7db52a3165800f3886bdfbbfa18586f1651e5e58af0c474d164a3c",
         },
     ),
     "mouth_light": WeightSpec(

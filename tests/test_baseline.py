@@ -225,8 +225,8 @@ def test_the_gate_opens_before_speech_and_shuts_after_it() -> None:
     activity[80:120] = 1
     gate = rest_gate(activity)
     assert (gate[78:122] > 0.999).all()
-    assert (np.abs(gate[[70, 127]] - 0.8) < 1e-3).all()  # it breathes
-    assert (gate[:60] == 0).all()
+    assert (np.abs(gate[[65, 130]] - 0.9) < 1e-3).all()  # it breathes
+    assert (gate[:50] == 0).all()
     assert (gate[140:] == 0).all()
     assert np.abs(np.diff(gate)).max() < 0.4
     assert (np.diff(gate[:100]) >= 0).all()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from talking_face.audio import load_audio
+from talking_face.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.dirfa import (
     COMPONENTS,
     GROUPS,
@@ -26,9 +28,12 @@ from talking_face.encoder import load_encoder
 from talking_face.face_model import load_face_model
 from talking_face.idle import load_idle
 from talking_face.lips import mean_opening
-from talking_face.mapping import draw
+from talking_face.mapping import draw, expected_face, sample_states
 from talking_face.motion import FPS
 from talking_face.speech import Speech, listen
+from talking_face.training.decoder import lip_freedom
+from talking_face.training.examples import mouth_readout
+from talking_face.training.lip_figures import LIPS
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +198,82 @@ def test_nothing_moves_at_the_rate_of_frames(network, heard):
         )
         hertz = np.fft.rfftfreq(len(curves) - 1, 1 / FPS)
         assert power[hertz > 8].sum() < 0.05 * power.sum()
+
+
+def test_channels_are_surprised_together(network, heard):
+    factor = network.together.double()
+    correlation = (factor @ factor.T).numpy()
+    np.testing.assert_allclose(np.diag(correlation), 1, atol=0.01)
+    first, second = np.unravel_index(
+        np.abs(np.triu(correlation, 1)).argmax(), correlation.shape
+    )  # the strongest link, which samples have to show
+    states = sample_states(
+        network, heard, expected_face(network, heard), range(12), 0, 1.0
+    )[:, ::STEP]  # fmt: skip
+    steps = np.diff(states, 2, axis=1).reshape(-1, N_STATE)
+    seen = np.corrcoef(steps[:, first], steps[:, second])[0, 1]
+    assert seen * np.sign(correlation[first, second]) > 0.5 * abs(correlation[first, second])
+
+
+def test_quantiles_of_samples_are_even():
+    torch.manual_seed(0)
+    n, shape = 4000, (1, 1, COMPONENTS, N_STATE)
+    mixture = Mixture(
+        torch.randn(1, 1, len(GROUPS), COMPONENTS).expand(n, -1, -1, -1),
+        torch.randn(shape).expand(n, -1, -1, -1),
+        (0.5 * torch.randn(shape)).expand(n, -1, -1, -1),
+    )
+    drawn = mixture.sample(torch.rand(n, len(GROUPS)), torch.randn(n, N_STATE), torch.ones(N_STATE))
+    quantiles = mixture.quantiles(drawn[:, None])[:, 0]
+    assert quantiles.mean(0).sub(0.5).abs().max() < 0.03
+    assert quantiles.std(0).sub(12**-0.5).abs().max() < 0.02
+
+
+def test_free_straying_leaves_opening_and_width_alone(network):
+    free, tight = network.free.double().numpy(), network.tight.double().numpy()
+    readout, _ = mouth_readout(load_face_model())
+    readout = readout[: len(free)]
+    np.testing.assert_allclose(free @ readout, 0, atol=2e-3 * np.abs(readout).max())
+    np.testing.assert_allclose(tight @ readout, readout, atol=2e-3 * np.abs(readout).max())
+
+
+def test_what_moves_the_lips_most_is_the_least_free():
+    model = load_face_model()
+    free, tight = lip_freedom(model, np.eye(16))
+    outline = model.lower[list(LIPS), :2].reshape(-1, 16)
+    rest = outline @ (np.eye(16) - tight)
+    _, _, directions = np.linalg.svd(rest)
+    kept = [np.linalg.norm(direction @ free) for direction in directions[:14]]
+    assert kept[0] < 0.5 < kept[-1]
+    assert np.all(np.diff(kept) > -1e-6)
+
+
+def repeated(heard: Speech, times: int) -> Speech:
+    """The same words again and again."""
+    waveform = heard.recording.waveform[: len(heard) * SAMPLE_RATE // FPS]
+    tiled = {
+        name: np.tile(getattr(heard, name), (times,) + (1,) * (getattr(heard, name).ndim - 1))
+        for name in ("features", "energy", "activity", "pitch", "voicing")
+    }
+    return replace(heard, recording=Recording(np.tile(waveform, times)), **tiled)
+
+
+def test_a_longer_recording_begins_alike(network, heard):
+    short, long = (repeated(heard, times) for times in (1, 3))
+    brief, lengthy = (sample(network, speech, indices=[1])[0] for speech in (short, long))
+    same = len(short) - REACH - 2 * STEP - FPS  # what comes after the end isn't heard before
+    for name in ("rotation", "translation"):
+        np.testing.assert_allclose(
+            getattr(brief, name)[:same], getattr(lengthy, name)[:same], atol=2e-2
+        )
+    assert np.abs(brief.rotation[:same]).max() > 1
+
+
+def test_three_minutes_do_not_drift(network, heard):
+    speech = repeated(heard, -(-180 * FPS // len(heard)))
+    motion = sample(network, speech, indices=[0])[0]
+    assert len(motion) >= 180 * FPS
+    half_minutes = motion.rotation[: 180 * FPS].reshape(6, -1, 3)
+    assert np.abs(half_minutes.mean(1)).max() < 6  # degrees
+    extent = half_minutes.std(1).mean(1)
+    assert extent.max() < 3 * extent.min()  # as lively at the end as at the beginning

@@ -28,6 +28,7 @@ from torch import Tensor
 from talking_face.baseline import REACH, Baseline, run
 from talking_face.face_model import FaceModel, load_face_model
 from talking_face.landmarks import FACE_OVAL
+from talking_face.training import parallel
 from talking_face.training.examples import SOURCES, Example, load_examples, mouth_readout
 from talking_face.training.lip_figures import format_table, lip_figures, means
 from talking_face.training.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
@@ -115,9 +116,10 @@ class Loss:
     def __init__(self, model: FaceModel, scale: Tensor, recipe: Recipe) -> None:
         self.recipe, self.scale = recipe, scale
         readout, _ = mouth_readout(model)
-        self.readout = torch.from_numpy(readout)  # (22, 2): opening, width
+        self.readout = torch.from_numpy(readout).to(scale.device)  # (22, 2): opening, width
         basis = np.concatenate([model.lower, model.upper], axis=-1)[mouth_points(model), :2]
-        self.basis = torch.from_numpy(basis.reshape(-1, basis.shape[-1]).T.astype(np.float32))
+        flat = torch.from_numpy(basis.reshape(-1, basis.shape[-1]).T.astype(np.float32))
+        self.basis = flat.to(scale.device)
 
     def __call__(self, predicted: Tensor, target: Tensor, ok: Tensor) -> Tensor:
         """Scalar loss; predicted, target: (B, T, 22), ok: (B, T).
@@ -167,11 +169,16 @@ def train(
     model: FaceModel,
     recipe: Recipe,
 ) -> Baseline:
-    """Learn from examples; targets: key -> (frames, 22) coefficients to learn."""
+    """Learn from examples; targets: key -> (frames, 22) coefficients to learn.
+
+    Returns:
+        The network, its weights averaged over the steps, on the CPU.
+    """
     torch.manual_seed(recipe.seed)
-    generator = np.random.default_rng(recipe.seed)
+    generator = parallel.generator(recipe.seed)
     network = Baseline(dropout=recipe.dropout)
     standardise(network, examples)
+    network.to(parallel.device())
     by_source: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_source[example.source].append(example)
@@ -194,10 +201,12 @@ def train(
         optimiser.zero_grad()
         total = 0.0
         for source in batches:
-            features, prosody, inside, target, ok = source.draw(generator)
+            drawn = (part.to(parallel.device()) for part in source.draw(generator))
+            features, prosody, inside, target, ok = drawn
             value = loss(network(features, prosody, inside), target, ok) / len(batches)
             value.backward()
             total += value.item()
+        parallel.average_gradients(network.parameters())
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -207,7 +216,7 @@ def train(
         if step % 200 == 199:
             seconds = time.monotonic() - began
             logger.info("step %d: loss %.4f, %.0f s", step + 1, total, seconds)
-    return averaged
+    return averaged.cpu()
 
 
 def standardise(network: Baseline, examples: Sequence[Example]) -> None:
@@ -327,7 +336,9 @@ def main() -> None:
         "--hold-out", action="store_true", help="leave one training speaker in six out"
     )
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parallel.start()
+    level = logging.INFO if parallel.is_first() else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s")
     model = load_face_model()
     examples = load_examples(options.cache, model, "train", SOURCES)
     held: list[Example] = []
@@ -337,8 +348,10 @@ def main() -> None:
     if held:
         logger.info("%s", held_out_table(network, held, model))
     content = save({name: value.numpy() for name, value in network.state_dict().items()})
-    options.output.write_bytes(content)
+    if parallel.is_first():
+        options.output.write_bytes(content)
     logger.info('"%s": "%s"', options.output.name, hashlib.sha256(content).hexdigest())
+    parallel.stop()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """Train the decoder of the DIRFA network: `python -m talking_face.training.dirfa` does.
 
-It learns head pose and brows from everyone who is seen for some seconds, with their sound where
-there is one, and how lips stray from the expected ones from everyone who is heard. Mirror images
-and other speeds count as further clips.
+It learns from stretches of `talking_face.training.sequences` and of their mirror images.
 """
 
 from __future__ import annotations
@@ -11,19 +9,16 @@ import copy
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import savgol_filter
+from scipy.stats import norm
 from torch import Tensor
 
 from talking_face.baseline import N_LOWER
 from talking_face.dirfa import (
-    GROUPS,
     N_AUDIO,
     N_STATE,
     N_STYLE,
@@ -31,29 +26,23 @@ from talking_face.dirfa import (
     STEP,
     Decoder,
     Mixture,
-    audio_inputs,
 )
 from talking_face.face_model import FaceModel
-from talking_face.idle import prosody_drive
-from talking_face.motion import Motion
-from talking_face.training.augment import SPEEDS, at_speed, other_hearings
-from talking_face.training.examples import Example
+from talking_face.training import parallel
+from talking_face.training.examples import mouth_readout
 from talking_face.training.face_model import mirror_index
-from talking_face.training.idle import CLOSED, SMOOTHING, TALKING, bridge
-from talking_face.training.motions import track_motions
-from talking_face.training.tracks import load_tracks
+from talking_face.training.idle import TALKING
+from talking_face.training.lip_figures import LIPS
+from talking_face.training.sequences import MotionSequence, deviation
 
-SILENT = ("celebv", "dreamtalk", "styletalk", "talkvid")  # sources with clips without sound
-MIN_FRAMES = 24
-STYLED = 50  # frames that tell a style
-LIP_SMOOTHING = 1.5  # frames; the decoder leaves what is faster to the listeners
 HELD_OUT = 5  # one speaker in so many
-FARTHEST = 6.0  # standard deviations; a clip that goes beyond, as bodies that walk do, is left out
-LEAST_SPEED = 1e-3
+LEAST_VARIANCE = 1e-6
+SURPRISED = 25  # batches
+RAREST = 1e-4
+TIGHTNESS = 2.0
+FREEDOM = 1.15  # gives back what smoothing takes from how far lips stray
 
 logger = logging.getLogger(__name__)
-
-Expected = Callable[[Example], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,7 @@ class DecoderRecipe:
     noise: float = 0.05  # on the history, so that it learns to mend its own errors
     unstyled: float = 0.3  # part of the sequences whose style isn't told
     average: float = 0.99
-    lips: float = 0.3  # weight of that group's likelihood
+    lips: float = 1.0  # weight of that group's likelihood
     seed: int = 0
     biased: bool = True
     chance: tuple[tuple[str, float], ...] = (
@@ -84,88 +73,43 @@ class DecoderRecipe:
     )
 
 
-@dataclass(frozen=True)
-class MotionSequence:
-    """One clip as the decoder learns from it.
+@torch.no_grad()
+def surprises(decoder: Decoder, draws: Draws) -> np.ndarray:
+    """Correlation (N_STATE, N_STATE) of what the decoder doesn't foresee in talking people."""
+    generator = np.random.default_rng(draws.recipe.seed)
+    found = []
+    for _ in range(SURPRISED):
+        batch = draws.draw(generator, silent=False)
+        states = batch["states"][:, 1:]
+        quantiles = predict(decoder, batch).quantiles(states)[batch["ok"] > 0]
+        found.append(norm.ppf(quantiles.cpu().numpy().clip(RAREST, 1 - RAREST)))
+    return np.corrcoef(np.concatenate(found), rowvar=False)
 
-    Attributes:
-        states: (T, N_STATE) at every frame, smoothed and centred; lips are 0 without sound.
-        audio: (T, N_AUDIO), or None for a silent clip.
-        ok: (T,) bool.
-        style: (2,) logarithms of the speed of head and brows; None where the clip is too short.
+
+def lip_freedom(model: FaceModel, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split how lips stray into what may be free and what must be tight.
+
+    Faces differ, saying the same, in much that tells nothing of the words: cheeks, chin, the lips'
+    shape. Tight is what shows in lip opening and mouth width. Of the rest, direction by direction
+    of what is natural, the free part keeps the less the more it moves the lips' outline, by
+    FREEDOM / (1 + TIGHTNESS · share), the share being 1 for the direction that moves it most.
+
+    Args:
+        covariance: (16, 16) of how the coefficients of the lower face stray.
+
+    Returns:
+        free, tight: (16, 16) each, to multiply rows of coefficients by.
     """
-
-    source: str
-    speaker: str
-    states: np.ndarray
-    audio: np.ndarray | None
-    ok: np.ndarray
-    style: np.ndarray | None
-
-
-def as_sequence(
-    motion: Motion, ok: np.ndarray, sound: Example | None, heard: np.ndarray | None, who: list[str]
-) -> MotionSequence:
-    """Bridge blinks, smooth, and take away what the listeners expect (heard, (T, 22))."""
-    shut = np.convolve(motion.lids.max(axis=1) > CLOSED, np.ones(7), mode="same") > 0
-    upper = bridge(motion.upper, shut)
-    lips = np.zeros_like(motion.lower)
-    audio = None
-    if sound is not None and heard is not None:
-        upper = upper - heard[:, N_LOWER:]
-        lips = gaussian_filter1d(motion.lower - heard[:, :N_LOWER], LIP_SMOOTHING, axis=0)
-        drive = prosody_drive(sound.energy, sound.activity, sound.pitch, sound.voicing)
-        audio = audio_inputs(heard, sound.prosody, drive)
-    pose = np.concatenate([motion.rotation, motion.translation, upper], axis=1)
-    pose = savgol_filter(pose.astype(np.float64), *SMOOTHING, axis=0)
-    states = np.concatenate([pose, lips], axis=1)
-    states -= states[ok].mean(axis=0)
-    return MotionSequence(who[0], who[1], states.astype(np.float32), audio, ok, None)
-
-
-def load_sequences(
-    cache: Path, model: FaceModel, examples: Sequence[Example], expected: Expected
-) -> list[MotionSequence]:
-    """Clips with sound, and silent ones of the split `train`; each at three speeds."""
-    sequences = []
-    for example in [*examples, *other_hearings(cache, examples)]:
-        if len(example) >= MIN_FRAMES and example.ok.mean() > 0.8:
-            heard = expected(example)
-            who = [example.source, example.speaker]
-            sequences.append(as_sequence(example.motion, example.ok, example, heard, who))
-    heard_keys = {example.key for example in examples}
-    tracks = [t for t in load_tracks(cache, "train", SILENT) if t.key not in heard_keys]
-    for seen in track_motions(tracks, model):
-        who = [seen.track.source, seen.track.speaker]
-        for speed in (1.0, *SPEEDS.values()):
-            motion = Motion.from_array(at_speed(seen.motion.as_array(), speed))
-            ok = at_speed(seen.ok[:, None].astype(np.float32), speed)[:, 0] == 1
-            if len(motion) >= STYLED and ok.mean() > 0.8:
-                sequences.append(as_sequence(motion, ok, None, None, who))
-    calm = FARTHEST * deviation(sequences)
-    return with_styles([s for s in sequences if (np.abs(s.states[s.ok]) < calm).all()])
-
-
-def with_styles(sequences: Sequence[MotionSequence]) -> list[MotionSequence]:
-    """Tell each sequence its style: how fast its head and brows move, as a logarithm."""
-    scale = deviation(sequences)
-    head, upper = GROUPS["head"], GROUPS["upper"]
-    styled = []
-    for sequence in sequences:
-        if len(sequence.states) < STYLED:
-            styled.append(sequence)
-            continue
-        speed = np.diff(sequence.states / scale, axis=0)[sequence.ok[1:] & sequence.ok[:-1]]
-        groups = (speed[:, :head], speed[:, head : head + upper])
-        style = [np.log(np.sqrt(np.mean(group**2)) + LEAST_SPEED) for group in groups]
-        styled.append(replace(sequence, style=np.array(style, dtype=np.float32)))
-    return styled
-
-
-def deviation(sequences: Sequence[MotionSequence]) -> np.ndarray:
-    """Standard deviation of each channel over the talking clips, (N_STATE,)."""
-    talking = [s for s in sequences if s.source in TALKING and s.audio is not None]
-    return np.concatenate([s.states[s.ok] for s in talking]).std(axis=0) + 1e-6
+    readout = mouth_readout(model)[0][:N_LOWER].astype(np.float64)
+    tight = readout @ np.linalg.pinv(readout)
+    rest = np.eye(N_LOWER) - tight
+    outline = model.lower[list(LIPS), :2].reshape(-1, N_LOWER) @ rest
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, LEAST_VARIANCE))) @ vectors.T
+    moved, directions = np.linalg.eigh(root @ outline.T @ outline @ root)
+    kept = 1 / (1 + TIGHTNESS * moved / moved.max())
+    shrunk = np.linalg.inv(root) @ (directions * kept) @ directions.T @ root
+    return FREEDOM * shrunk @ rest, tight
 
 
 def mirror_signs(model: FaceModel) -> np.ndarray:
@@ -187,12 +131,7 @@ class Draws:
         r: DecoderRecipe,
     ) -> None:
         self.recipe, self.scale = r, scale
-        self.by_source: dict[str, list[MotionSequence]] = defaultdict(list)
-        for sequence in sequences:
-            self.by_source[sequence.source].append(sequence)
-        chance = {source: p for source, p in r.chance if source in self.by_source}
-        self.sources = list(chance)
-        self.chance = np.array(list(chance.values())) / sum(chance.values())
+        self.take(sequences)
         head = np.array([-1, 1, -1, -1, 1, 1], dtype=np.float32)
         self.flip_state = np.concatenate([head, signs[N_LOWER:], signs[:N_LOWER]])
         self.flip_audio = np.concatenate([signs, np.ones(N_AUDIO - len(signs), np.float32)])
@@ -204,11 +143,18 @@ class Draws:
         self.style_mean, self.style_deviation = np.mean(styles, axis=0), np.std(styles, axis=0)
         self.style_factor = np.linalg.cholesky(np.corrcoef(np.transpose(styles)))
 
+    def take(self, sequences: Sequence[MotionSequence]) -> None:
+        """Draw from these."""
+        self.by_source: dict[str, list[MotionSequence]] = defaultdict(list)
+        for sequence in sequences:
+            self.by_source[sequence.source].append(sequence)
+        chance = {source: p for source, p in self.recipe.chance if source in self.by_source}
+        self.sources = list(chance)
+        self.chance = np.array(list(chance.values())) / sum(chance.values())
+
     def draw(self, generator: np.random.Generator, silent: bool) -> dict[str, Tensor]:
         """A batch, all with sound or all without."""
-        r = self.recipe
-        rows = [self._one(generator, silent) for _ in range(r.batch)]
-        return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+        return as_batch([self._one(generator, silent) for _ in range(self.recipe.batch)])
 
     def _one(self, generator: np.random.Generator, silent: bool) -> dict[str, np.ndarray]:
         while True:
@@ -262,7 +208,7 @@ def predict(decoder: Decoder, batch: dict[str, Tensor], noise: Tensor | float = 
     steps = states.shape[1] - 1
     shape = (len(states), batch["inside"].shape[1])
     heard = decoder.hear(batch.get("audio"), shape)
-    frames = REACH + STEP * torch.arange(1, steps + 1)
+    frames = REACH + STEP * torch.arange(1, steps + 1, device=states.device)
     style = decoder.embed_style(batch["style"], batch["known"])
     return decoder(states[:, :-1], before, heard, batch["inside"], frames, style)[0]
 
@@ -271,16 +217,17 @@ def likelihood(decoder: Decoder, batch: dict[str, Tensor]) -> np.ndarray:
     """Mean log-likelihood of a batch by group, (3,), nats per step."""
     value = predict(decoder, batch).log_likelihood(batch["states"][:, 1:])
     ok = batch["ok"][..., None]
-    return ((value * ok).sum((0, 1)) / ok.sum((0, 1))).numpy()
+    return ((value * ok).sum((0, 1)) / ok.sum((0, 1))).cpu().numpy()
 
 
 def train_decoder(
     sequences: Sequence[MotionSequence], model: FaceModel, recipe: DecoderRecipe
-) -> tuple[Decoder, Tensor]:
+) -> tuple[Decoder, Tensor, Tensor]:
     """Find on held-out speakers when to stop, then learn from all of them for as long.
 
     Returns:
-        The decoder, and the (2, 2) factor of the covariance of styles.
+        The decoder, the (2, 2) factor of the covariance of styles, and the (N_STATE, N_STATE) one
+        of the correlation of surprises.
     """
     speakers = sorted({(s.source, s.speaker) for s in sequences if s.source in TALKING})
     out = set(speakers[1::HELD_OUT])
@@ -289,15 +236,16 @@ def train_decoder(
     draws = Draws(sequences, deviation(sequences), mirror_signs(model), recipe)
     _, best = _descend(replace_draws(draws, kept), recipe, recipe.steps, held)
     decoder, _ = _descend(draws, recipe, best, [])
-    return decoder, torch.from_numpy(draws.style_factor.astype(np.float32))
+    talking = replace_draws(draws, [s for s in sequences if s.source in TALKING])
+    together = np.linalg.cholesky(surprises(decoder, talking))
+    styles = torch.from_numpy(draws.style_factor.astype(np.float32))
+    return decoder.cpu(), styles, torch.from_numpy(together.astype(np.float32))
 
 
 def replace_draws(draws: Draws, sequences: Sequence[MotionSequence]) -> Draws:
     """The same scales, other sequences."""
     other = copy.copy(draws)
-    other.by_source = defaultdict(list)
-    for sequence in sequences:
-        other.by_source[sequence.source].append(sequence)
+    other.take(sequences)
     return other
 
 
@@ -318,15 +266,15 @@ def _descend(
     draws: Draws, recipe: DecoderRecipe, steps: int, held: Sequence[MotionSequence]
 ) -> tuple[Decoder, int]:
     """Train; with held-out sequences, stop when they don't get likelier. Gives the best step."""
-    generator = np.random.default_rng(recipe.seed)
-    decoder = new_decoder(draws, recipe)
+    generator = parallel.generator(recipe.seed)
+    decoder = new_decoder(draws, recipe).to(parallel.device())
     optimiser = torch.optim.AdamW(
         decoder.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     averaged = copy.deepcopy(decoder).eval().requires_grad_(False)
     silent = 0.25  # of the batches
-    weights = torch.tensor([1.0, 1.0, recipe.lips])
-    tests = [_as_batch(draws, s) for s in held]
+    weights = torch.tensor([1.0, 1.0, recipe.lips], device=parallel.device())
+    tests = [as_batch([draws.stretch(s, 0, mirrored=False, unstyled=False)]) for s in held]
     best, best_step, waited = -np.inf, steps, 0
     began = time.monotonic()
     decoder.train()
@@ -342,6 +290,7 @@ def _descend(
         loss = -(value * batch["ok"]).sum() / batch["ok"].sum()
         optimiser.zero_grad()
         loss.backward()
+        parallel.average_gradients(decoder.parameters())
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
         optimiser.step()
         keep = min(recipe.average, step / (step + 10))
@@ -364,6 +313,7 @@ def _descend(
     return averaged, best_step
 
 
-def _as_batch(draws: Draws, sequence: MotionSequence) -> dict[str, Tensor]:
-    row = draws.stretch(sequence, 0, mirrored=False, unstyled=False)
-    return {name: torch.from_numpy(value[None]) for name, value in row.items()}
+def as_batch(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+    """Rows of `Draws.stretch` side by side, where this process computes."""
+    stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return {name: torch.from_numpy(part).to(parallel.device()) for name, part in stacked.items()}

@@ -7,7 +7,8 @@ added to. First the listeners are trained, each from another beginning, on sound
 brought together clip by clip; then the decoder learns what they leave open. Only clips of the split
 `train` are used. One in six of their speakers is held out to stop the decoder's training when it no
 longer gets better for people whom it doesn't know. `--resume FOLDER` keeps what is finished and
-goes on from there; `--no-bias` trains the decoder without the temporal bias, for comparison.
+goes on from there; `--no-bias` trains the decoder without the temporal bias, for comparison. A GPU
+is used where there is one; `torchrun --nproc-per-node N -m talking_face.training.dirfa …` uses N.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,15 +25,22 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from talking_face.baseline import Baseline, run
-from talking_face.dirfa import LISTENERS, Dirfa
+from talking_face.baseline import N_LOWER, Baseline, run
+from talking_face.dirfa import LISTENERS, N_STATE, Dirfa
 from talking_face.face_model import FaceModel, load_face_model
+from talking_face.training import parallel
 from talking_face.training.augment import SPEEDS, at_speed, other_hearings
 from talking_face.training.baseline import Recipe, estimate_offsets, shifted_targets, train
-from talking_face.training.decoder import DecoderRecipe, load_sequences, train_decoder
+from talking_face.training.decoder import (
+    DecoderRecipe,
+    lip_freedom,
+    train_decoder,
+)
 from talking_face.training.examples import SOURCES, Example, load_examples
+from talking_face.training.idle import TALKING
+from talking_face.training.sequences import MotionSequence, load_sequences
 
-STEPS = 1000  # of each listener; with other hearings more of them pay than the baseline needs
+STEPS = 800  # of each listener
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +60,9 @@ def train_listeners(
                 everything, targets = all_hearings(examples, cache, offsets)
             logger.info("listener %d of %d", index + 1, LISTENERS)
             listener = train(everything, targets, model, replace(recipe, seed=recipe.seed + index))
-            save_file(listener.state_dict(), file)
+            if parallel.is_first():
+                save_file(listener.state_dict(), file)
+            parallel.wait()
         listener = Baseline()
         listener.load_state_dict(load_file(file))
         listeners.append(listener.eval().requires_grad_(False))
@@ -66,7 +76,10 @@ def find_offsets(
     if not file.is_file():
         seen = {example.key: example.coefficients for example in examples}
         first = replace(recipe, steps=recipe.first_steps)
-        file.write_text(json.dumps(estimate_offsets(examples, seen, model, first)))
+        offsets = estimate_offsets(examples, seen, model, first)
+        if parallel.is_first():
+            file.write_text(json.dumps(offsets))
+        parallel.wait()
     return json.loads(file.read_text())
 
 
@@ -94,6 +107,13 @@ def expected(listeners: list[Baseline]) -> Callable[[Example], np.ndarray]:
     return hear
 
 
+def straying(sequences: Sequence[MotionSequence]) -> np.ndarray:
+    """Covariance (16, 16) of how talking people's lips stray from the expected ones."""
+    talking = [s for s in sequences if s.source in TALKING and s.audio is not None]
+    stray = np.concatenate([s.states[s.ok, N_STATE - N_LOWER :] for s in talking])
+    return np.cov(stray, rowvar=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -107,7 +127,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help="of each listener")
     parser.add_argument("--no-bias", action="store_true", help="decoder without temporal bias")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parallel.start()
+    level = logging.INFO if parallel.is_first() else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s")
     folder = options.resume or options.cache / "dirfa"
     folder.mkdir(parents=True, exist_ok=True)
     model = load_face_model()
@@ -120,11 +142,17 @@ def main() -> None:
     )
     sequences = load_sequences(options.cache, model, examples, expected([*network.listeners]))
     decoder_recipe = DecoderRecipe(seed=options.seed, biased=not options.no_bias)
-    network.decoder, network.style_scale = train_decoder(sequences, model, decoder_recipe)
+    trained = train_decoder(sequences, model, decoder_recipe)
+    network.decoder, network.style_scale, network.together = trained
+    free, tight = lip_freedom(model, straying(sequences))
+    network.free.copy_(torch.from_numpy(free))
+    network.tight.copy_(torch.from_numpy(tight))
     half = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     content = save(half)
-    options.output.write_bytes(content)
+    if parallel.is_first():
+        options.output.write_bytes(content)
     logger.info('"%s": "%s"', options.output.name, hashlib.sha256(content).hexdigest())
+    parallel.stop()
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ from talking_face.idle import load_idle
 from talking_face.mapping import draw, draw_baseline, expected_face
 from talking_face.motion import Motion
 from talking_face.speech import Speech
-from talking_face.training.decoder import as_sequence
 from talking_face.training.examples import SOURCES, Example, load_examples
+from talking_face.training.sequences import as_sequence
 
 Draw = Callable[[Speech, Sequence[int], int, float], list[Motion]]
 UNBIASED = "unbiased"
