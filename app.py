@@ -78,7 +78,7 @@ def create_demo() -> gr.Blocks:
                 )
                 start = gr.Button("Generate", variant="primary", elem_id="generate")
                 gr.Markdown(NOTICE, elem_id="notice")
-                with gr.Accordion("Settings", open=False, elem_id="settings"):
+                with gr.Accordion("Settings", elem_id="settings"):
                     choices = Choices.create()
                 with gr.Accordion(
                     "What was found in the photo", open=False, elem_id="found"

@@ -211,7 +211,6 @@ def test_who_scrolls_meanwhile_is_left_there(visit: Page) -> None:
 
 def test_every_text_can_be_read_and_every_control_has_a_name(with_cards: Page) -> None:
     page = with_cards
-    page.click("#settings button")
     page.click("#typing button")
     for tab, part in (("Share", "#share"), ("Compare", "#plot img"), ("Expression", "#smile")):
         page.tab(tab)
@@ -337,7 +336,6 @@ def test_samples_are_compared_mixed_and_shared(with_cards: Page, tmp_path: Path)
 
 def test_a_link_and_the_browser_restore_the_settings(visit: Page) -> None:
     visit.open("")
-    visit.click("#settings button")
     visit.click("#seeds button")
     visit.wait(lambda: "seed=" in visit.js("return location.search"))
     visit.set_number("#seed", 1234)
@@ -353,12 +351,10 @@ def test_a_link_and_the_browser_restore_the_settings(visit: Page) -> None:
 
     visit.browser.get(visit.address)  # the address says nothing, so the browser remembers
     visit.wait(lambda: visit.all("#settings button"))
-    visit.click("#settings button")
     visit.wait(restored)
     visit.js("localStorage.clear()")
     visit.browser.get(link + "&smile=0.5&samples=99&diversity=much")
     visit.wait(lambda: visit.all("#settings button"))
-    visit.click("#settings button")
     visit.wait(restored)
     visit.wait(lambda: visit.shown("#colour"))
 
