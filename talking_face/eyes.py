@@ -31,6 +31,7 @@ MAX_GAZE = 14.0  # degrees; further out the photo has no iris to show
 WIDEST = -0.3  # closure of an eye opened wider than in the photo
 # Closure from which, and at which, a lid's own pixels are stretched too far.
 STRETCHED = (0.4, 0.85)
+COVERED = (0.8, 1.0)  # how far the lid is laid over the eye when it counts as shut
 # The crease above each eye and the skin below the brow, then the skin below the lower lashes, from
 # the eye's outer to its inner corner.
 CREASE = ((33, 247, 30, 29, 27, 28, 56, 190, 133), (263, 467, 260, 259, 257, 258, 286, 414, 362))
@@ -43,12 +44,18 @@ UNDER_EYE = (
     (261, 448, 449, 450, 450, 451, 452, 453, 464),
 )
 CLEAR = (cv2.BORDER_CONSTANT, (0, 0, 0, 0))  # nothing is painted beyond a layer
+LEAST_LID = 0.6  # of the brightness of the skin below the brow, that a lid has at its crease
 LID_SIZE = (24, 64)  # rows and columns of a painted lid
 # Canonical units above the lash line, between which the photo's lashes are cut out, and how soft
 # both ends are.
 LASHES = (-0.012, 0.055)
 LASH_ENDS = (0.008, 0.025)
 LASH_ROWS = 20
+LASH_GAP = (3, 9)  # rows and columns: a gap of this size in the lashes is a reflection in the eye
+# Canonical units below closed lids within which nothing is lighter than the skin further down, and
+# where that ends, for what is tracked as the lower lid may lie a little above it; and the size of
+# the bright specks, left of the eyeball, that are taken out there.
+BELOW_SEAM, SPECK = (0.045, 0.075), 0.02
 # Closure from which lids hurry, and at which they have met: no slit is left near a blink's peak.
 MEETING = (0.5, 0.88)
 
@@ -80,8 +87,9 @@ class Eyes:
             opening = points[[*UPPER_LID[eye], *LOWER_LID[eye][-2:0:-1]], :2]
             self._shown.append(polygon_mask(opening, height, width, RIM * self._unit))
             corners = face.shape[[UPPER_LID[eye][0], UPPER_LID[eye][-1]]]
-            skin = lid_skin(plate, points[:, :2], eye, self._unit)
-            self._lid.append((skin, lash_line(plate, points[:, :2], eye, self._unit, skin[-1])))
+            skin, under = lid_skin(plate, points[:, :2], eye, self._unit)
+            lashes = lash_line(plate, points[:, :2], eye, self._unit, skin[-1])
+            self._lid.append((skin, lashes, under))
             below = corners.mean(0)
             below[1] += np.linalg.norm(corners[1] - corners[0])
             self._anchors.append(np.vstack([corners, below]))
@@ -131,7 +139,7 @@ class Eyes:
     def _paint_lid(self, window: np.ndarray, eye: int, points: np.ndarray, cover: float) -> None:
         """Lay the painted lid between crease and lash line, and the photo's lashes on it."""
         crease, margin = points[list(CREASE[eye])], points[list(UPPER_LID[eye])]
-        pad = 1 + round(-LASHES[0] * self._unit)
+        pad = 1 + round(BELOW_SEAM[1] * self._unit)
         region, corner = region_around(window, np.concatenate([crease, margin]), pad)
         if region.size == 0:
             return
@@ -152,7 +160,7 @@ class Eyes:
         rows, columns = LID_SIZE
         row = np.minimum((across - top) / np.maximum(bottom - top, 1e-3), 1.0) * (rows - 1)
         column = (along / length * (columns - 1)).astype(np.float32)
-        skin, lashes = self._lid[eye]
+        skin, lashes, under = self._lid[eye]
         lid = cv2.remap(skin, column, row.astype(np.float32), cv2.INTER_LINEAR, None, *CLEAR)
         # As wide in the frame as in the photo: lashes don't stretch.
         above = (bottom - across) / self._unit
@@ -160,6 +168,17 @@ class Eyes:
         dark = cv2.remap(lashes, column, row.astype(np.float32), cv2.INTER_LINEAR, None, *CLEAR)
         alpha = lid[..., 3] * smoothstep(above, LASHES[0], 0.0)
         blend(region, lid[..., :3] * (1 - dark), alpha * cover)
+        shut = smoothstep(cover, *COVERED)
+        if shut > 0:
+            below = smoothstep(-above, -SPECK / 2, SPECK / 2)
+            below *= 1 - smoothstep(-above, *BELOW_SEAM)
+            below *= smoothstep(np.minimum(along, length - along) / length, -0.1, -0.03) * shut
+            row = np.zeros_like(column)
+            most = cv2.remap(under, column, row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+            size = 2 * max(1, round(SPECK * self._unit)) + 1
+            kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+            plain = cv2.morphologyEx(region, cv2.MORPH_OPEN, kernel)
+            blend(region, np.minimum(plain, most), below)
 
     def _soften_seam(self, window: np.ndarray, margin: np.ndarray, shut: float) -> None:
         """Make one soft lash line of what is squeezed between closed lids."""
@@ -237,7 +256,9 @@ def closing(shape: np.ndarray, eye: int) -> np.ndarray:
     return moved
 
 
-def lid_skin(plate: Plate, points: np.ndarray, eye: int, unit: float) -> np.ndarray:
+def lid_skin(
+    plate: Plate, points: np.ndarray, eye: int, unit: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The skin of a closed upper lid, which an open eye hides.
 
     A smooth blend from the colour above the crease to that below the lower lashes, a little lighter
@@ -248,7 +269,7 @@ def lid_skin(plate: Plate, points: np.ndarray, eye: int, unit: float) -> np.ndar
 
     Returns:
         (24, 64, 4) float32: RGB 0..255 and alpha 0..1; rows from the crease to the lash line,
-        columns from the outer to the inner corner.
+        columns from the outer to the inner corner. And the skin below the lower lashes, (1, 64, 3).
     """
     rows, columns = LID_SIZE
     across = np.linspace(0, 1, columns)
@@ -270,6 +291,8 @@ def lid_skin(plate: Plate, points: np.ndarray, eye: int, unit: float) -> np.ndar
     above_at = along(0.6 * crease + 0.4 * brow)
     below_at = along(0.45 * lower + 0.55 * under)
     above, below = even(smooth, above_at), even(smooth, below_at)
+    # What is much darker than the skin below the brow is a line or paint, not the whole lid.
+    above = np.maximum(above, LEAST_LID * even(smooth, along(brow)))
     v = np.linspace(0, 1, rows)[:, None, None]
     colour = above + (below - above) * 0.45 * v
     bulge = np.sin(np.pi * np.clip(v * 0.9 + 0.1, 0, 1)) * np.sin(np.pi * across)[None, :, None]
@@ -279,7 +302,7 @@ def lid_skin(plate: Plate, points: np.ndarray, eye: int, unit: float) -> np.ndar
     ends = smoothstep(np.minimum(across, 1 - across), 0.0, 0.2)[None, :]
     fade = smoothstep(v[..., 0], 0.0, 0.4)
     alpha = (ends * fade)[..., None]
-    return np.concatenate([colour, alpha], axis=-1).astype(np.float32)
+    return np.concatenate([colour, alpha], axis=-1).astype(np.float32), below
 
 
 def lash_line(
@@ -307,6 +330,9 @@ def lash_line(
     at = margin[0] + along[None, :, None] * axis + (height + above * unit)[..., None] * up
     seen = sample(plate.image, at[..., 0], at[..., 1]).astype(np.float32)
     dark = np.clip(1 - seen / np.maximum(skin[:, :3], 1.0), 0, 1)
+    kernel = np.ones(LASH_GAP, dtype=np.uint8)
+    closed = cv2.morphologyEx(dark.astype(np.float32), cv2.MORPH_CLOSE, kernel)
+    dark = np.maximum(dark, cv2.GaussianBlur(closed, (0, 0), 1.0))
     low, high = LASH_ENDS
     ends = smoothstep(above, LASHES[0], LASHES[0] + low)
     ends = ends * (1 - smoothstep(above, LASHES[1] - high, LASHES[1]))

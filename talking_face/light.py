@@ -46,6 +46,11 @@ class Light:
     lips: np.ndarray
     blur: float
 
+    @property
+    def coloured(self) -> float:
+        """0 for a grey photo, 1 for a coloured one."""
+        return float(np.clip(np.ptp(self.skin) / COLOURED, 0, 1))
+
 
 def read_light(plate: Plate, shape: np.ndarray) -> Light:
     """Estimate a photo's light and sharpness from its skin and lips.
@@ -66,7 +71,7 @@ def read_light(plate: Plate, shape: np.ndarray) -> Light:
     # A tongue has the lips' colour in part only: they may be painted.
     pink = 1 + coloured * (PINK - 1)
     flesh = 0.5 * lip_colour**1.5 + 0.5 * pink * skin / max(skin_level, 1e-3)
-    deep = lip_colour**2
+    deep = flesh**1.5
     return Light(
         teeth=(level * tint / (tint @ LUMA)).astype(np.float32),
         flesh=(0.8 * lip_level * flesh).astype(np.float32),

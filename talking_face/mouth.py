@@ -15,7 +15,7 @@ import numpy as np
 
 from talking_face.face_model import Pose
 from talking_face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
-from talking_face.light import read_light
+from talking_face.light import LUMA, read_light
 from talking_face.lips import lip_gaps
 from talking_face.mouth_layers import jaw_layer, own_mouth, skull_layer, teeth_of
 from talking_face.mouth_light import (
@@ -30,12 +30,16 @@ from talking_face.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
 OPEN_PHOTO = 0.05  # inner-lip gap from which a photo shows its own teeth
+PAINTED = (0.005, 0.03)  # motion of the lips from which, and at which fully, they are painted
 DEPTH = 0.04  # how far the teeth lie behind the lips
 HALF_WIDTH, ABOVE, BELOW = 0.36, 0.16, 0.5  # extent of the layers around the mouth's middle
 SUPERSAMPLING = 1.5  # layer pixels a plate pixel
 SOFTER = 1.2  # blur of generated layers over the photo's: what is not lit from outside is softer
 SHADOW = 0.07  # how far the upper lip's shadow reaches down
-HEM, HEM_OF_GAP = 0.055, 0.5  # width of the lips' wet rim, which goes with them; less in small gaps
+HEM, HEM_OF_GAP = (
+    0.075,
+    0.55,
+)  # width of the lips' wet rim, which goes with them; less in small gaps
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
 LIT = (0.02, 0.11)  # gap over which light enters the mouth
 DIM = 0.55  # light in a mouth that is hardly open
@@ -93,11 +97,11 @@ class Mouth:
             offset = jaw_of(shape) - self._jaw_at_rest
             lower = own_mouth(*self._photo_behind(plate, shape, offset), density, light).jaw
         if upper is None:
-            upper = self._as_blurred(skull_layer(x, y, mouth_width, light, teeth))
+            upper = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
         else:
             light = replace(light, teeth=teeth_of(upper, light))
         self._upper = upper
-        self._lower = self._as_blurred(jaw_layer(x, y, mouth_width, light, teeth))
+        self._lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
             self._lower = self._lower * (1 - lower[..., 3:]) + lower
 
@@ -120,7 +124,7 @@ class Mouth:
         """
         outline = dense[self._outline, :2]
         change = np.abs(outline - still[self._outline, :2]).max() / self._unit
-        strength = smoothstep(change, 0.003, 0.015)  # an unmoved mouth is the photo's
+        strength = smoothstep(change, *PAINTED)  # an unmoved mouth is the photo's
         gap = float(lip_gaps(shape)[3:6].mean())
         if not self._shows_teeth:
             strength *= smoothstep(gap, *PARTING)
@@ -209,8 +213,10 @@ class Mouth:
         loop = plate.pose.project(shape[INNER_LOOP])[:, :2] @ back[:, :2].T + back[:, 2]
         return photo, opening_of(loop)
 
-    def _as_blurred(self, layer: np.ndarray) -> np.ndarray:
-        """A generated layer as unsharp as the photo."""
+    def _as_photo(self, layer: np.ndarray) -> np.ndarray:
+        """A generated layer as unsharp as the photo, and grey where the photo is."""
+        grey = (layer[..., :3] @ LUMA)[..., None]
+        layer[..., :3] = grey + self.light.coloured * (layer[..., :3] - grey)
         blur = SUPERSAMPLING * SOFTER * self.light.blur
         return layer if blur == 0 else np.asarray(cv2.GaussianBlur(layer, (0, 0), blur))
 

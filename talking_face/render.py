@@ -38,6 +38,9 @@ from talking_face.plate import Framing, Plate, cut_plate
 # The head follows a pose exactly up to these, and softly to a quarter more: further out, one photo
 # has nothing left to show.
 MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from the photo's pose
+# A side of the face that the photo hides already can't be turned into view as far: for each degree
+# that the photo looks away, this much less; but at least so many degrees.
+HIDDEN, LEAST_YAW = 0.6, 5.0
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
 REFINEMENTS = 2  # subdivisions of the face mesh
@@ -143,6 +146,9 @@ class Renderer:
         height, width = self.plate.image.shape[:2]
         grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
         self._grid = (grid_x, grid_y)
+        margin = self.plate.margin
+        person = self.plate.person[margin : margin + height, margin : margin + width]
+        self._bare = (person == 0).astype(np.float32)
 
         self._prepare_rest()
         photo_points = self.plate.pose.project(self._shape)
@@ -201,7 +207,8 @@ class Renderer:
         person = sample(self.plate.person, map_x + margin, map_y + margin)
         away = cv2.magnitude(map_x - self._grid[0], map_y - self._grid[1])
         parted = 1.0 if self.plate.replaced else smoothstep(away, 0.0, PARTED)
-        behind = (1 - person) * parted
+        # Where the photo shows its background, that is still.
+        behind = (1 - person) * np.maximum(parted, self._bare)
         return cv2.blendLinear(window, background, 1 - behind, behind)
 
     # -- geometry -----------------------------------------------------------------------------
@@ -253,12 +260,20 @@ class Renderer:
         """Where the head is in one frame."""
         angles, shift = motion.rotation[index], motion.translation[index]
         if self.limits_pose:
-            angles, shift = soft_limit(angles, MAX_ROTATION), soft_limit(shift, MAX_SHIFT)
+            shift = soft_limit(shift, MAX_SHIFT)
+            angles = soft_limit(angles, self._most_rotation(angles))
         turn = rotation_matrix(angles)
         photo = self.plate.pose
         scale = photo.scale * np.exp(shift[2])
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
+
+    def _most_rotation(self, angles: np.ndarray) -> np.ndarray:
+        """How far (3,) degrees a head can turn in the directions of angles (3,)."""
+        most = MAX_ROTATION.copy()
+        away = max(-float(self.face.angles[0] * np.sign(angles[0])), 0.0)
+        most[0] = max(most[0] - HIDDEN * away, LEAST_YAW)
+        return most
 
     def _prepare_surroundings(self) -> None:
         """Points around the face: how deep they lie, how far they follow the head."""

@@ -62,7 +62,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.mouth_light --clips CLIPS --cache CACHE",
         files={
-            "mouth_light.safetensors": "cdbd5dc3d4919ee0b39c60d60af35383d8c29bb26986f422bc6fff6c53d5aa64",  # noqa: E501
+            "mouth_light.safetensors": "d5a91a2211dac91092fbdab83c02a96c1cb65462d929cfe41d1e51af060d5ada",  # noqa: E501
         },
     ),
     "idle": WeightSpec(

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from talking_face.errors import MotionUnreadable, OptionInvalid
 from talking_face.face_model import FaceModel, Pose, load_face_model, rotation_matrix
 from talking_face.motion import CHANNELS, FPS, N_CHANNELS, Motion
 from talking_face.speech import Speech
-from talking_face.training import evaluate
+from talking_face.training import dirfa, evaluate
+from talking_face.training.decoder import DecoderRecipe
 from talking_face.training.evaluate import choose, long_example
 from talking_face.training.examples import Example, load_examples
 from talking_face.training.lip_figures import mouth_curves
@@ -346,6 +348,33 @@ def test_the_command_compares_mappers(
     assert apart[str(truth)]["within head"] == 1
     assert apart["baseline"]["apart head"] > 0
     assert apart["baseline"]["apart lips"] == 0
+
+
+def test_the_network_is_trained_by_a_command_that_can_be_resumed(
+    cache: Path, model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, output = tmp_path / "parts", tmp_path / "dirfa.safetensors"
+    parts.mkdir()
+    examples = load_examples(cache, model, "train", ("styletalk", "talkvid"))
+    (parts / "offsets.json").write_text(json.dumps({example.key: 0.0 for example in examples}))
+    brief = partial(DecoderRecipe, steps=4, check=2, batch=3, length=8)
+    monkeypatch.setattr(dirfa, "DecoderRecipe", brief)
+    monkeypatch.setattr("talking_face.training.decoder.SURPRISED", 20)
+    arguments = ["--cache", cache, "--output", output, "--resume", parts, "--steps", 2]
+    monkeypatch.setattr(sys, "argv", ["dirfa", *map(str, arguments)])
+    dirfa.main()
+    made = output.read_bytes()
+    network = find_mapper(f"dirfa:{output}", cache, model)
+    (motion,) = network.draw(examples[0], [0], 0, 1.0)
+    assert np.isfinite(motion.as_array()).all()
+    assert np.abs(motion.rotation).max() > 0.1
+
+    def fail(*_: object) -> None:
+        raise AssertionError("what is finished is trained again")
+
+    monkeypatch.setattr(dirfa, "train", fail)
+    dirfa.main()
+    assert output.read_bytes() == made  # the same seed gives the same weights
 
 
 def test_a_wrong_name_ends_with_a_sentence(

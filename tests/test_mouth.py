@@ -117,6 +117,14 @@ def test_an_untrained_network_leaves_the_light() -> None:
     assert np.allclose(factors, 1)
 
 
+def test_both_ways_through_the_network_agree() -> None:
+    network = load_mouth_light()
+    seen = np.random.default_rng(0).normal(0.5, 0.5, (14, 8, 16)).astype(np.float32)
+    slow = network(torch.from_numpy(seen[None]))[0].permute(1, 2, 0).numpy()
+    assert np.ptp(slow) > 0.05
+    assert np.allclose(network.logarithms(seen), slow, atol=1e-5)
+
+
 def test_the_light_is_bounded_and_a_grey_photo_stays_grey() -> None:
     opening = opening_of(diamond())
     for brightness in (0.0, 0.4, 1.0):

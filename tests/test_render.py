@@ -1,5 +1,6 @@
 """Rendering: known answers, measured on the rendered frames by the tracker."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from talking_face.face import Face, find_faces, fit_face
-from talking_face.face_model import load_face_model, rotation_angles
+from talking_face.face_model import load_face_model, rotation_angles, rotation_matrix
 from talking_face.images import load_photo
 from talking_face.landmarks import detect_faces, mouth_opening, mouth_width
 from talking_face.motion import CHANNELS, Motion
@@ -78,6 +79,45 @@ def test_full_photo_moves_only_around_the_head(closed: Renderer) -> None:
     assert not np.array_equal(frame, plate.canvas)
 
 
+def test_a_4k_photo_stays_4k(closed: Renderer) -> None:
+    face = closed.face.photo
+    photo = np.full((2160, 3840, 3), 90, np.uint8)
+    photo[400 : 400 + len(face), 900 : 900 + face.shape[1]] = face
+    fit = fit_face(photo, find_faces(photo), load_face_model())
+    renderer = Renderer(fit, load_face_model(), TEETH, framing="photo", size=3840)
+    assert np.array_equal(renderer.frame(Motion.still(1)), photo)
+    moved = renderer.frame(pose(rotation=[4, 0, 0]))
+    assert moved.shape == photo.shape
+    assert np.array_equal(moved[1500:], photo[1500:])
+
+
+def test_background_that_the_photo_shows_is_still(closed: Renderer) -> None:
+    still, turned = (closed.frame(pose(rotation=[yaw, 2, 1])) for yaw in (0.0, 0.4))
+    height, width = still.shape[:2]
+    margin = closed.plate.margin
+    person = closed.plate.person[margin : margin + height, margin : margin + width]
+    away = cv2.dilate((person > 0).astype(np.uint8), np.ones((31, 31))) == 0
+    assert away.any()
+    assert np.array_equal(turned[away], closed.plate.image[away])
+    assert np.array_equal(still[away], closed.plate.image[away])
+
+
+def test_a_turned_face_is_turned_less_to_the_side_that_it_hides(closed: Renderer) -> None:
+    def yaw(wanted: float) -> float:
+        motion = pose(rotation=[wanted])
+        return float(rotation_angles(closed.head_pose(motion, 0).rotation)[0])
+
+    photo = closed.face
+    try:
+        for own, reveals in ((-25.0, 15.0), (25.0, -15.0)):
+            turned = rotation_matrix([own, 0, 0])
+            closed.face = replace(photo, pose=replace(photo.pose, rotation=turned))
+            there, back = (abs(yaw(sign * reveals) - yaw(0)) for sign in (1, -1))
+            assert there < 8 < 13 < back
+    finally:
+        closed.face = photo
+
+
 def test_jaw_opens_the_rendered_mouth(closed: Renderer) -> None:
     openings = [
         float(mouth_opening(track(closed.frame(pose(lower=[amount], rest=[1])))))
@@ -116,6 +156,17 @@ def test_blink_closes_the_eyes_and_nothing_else(closed: Renderer) -> None:
     assert eyes(shut) < 0.45 * eyes(open_frame)
     below_nose = int(track(open_frame)[2, 1])
     assert np.array_equal(open_frame[below_nose:], shut[below_nose:])
+
+
+def test_no_eyeball_shows_through_closed_lids() -> None:
+    drawn = make(Path(__file__).parents[1] / "assets/portraits/drawn.jpg")
+    shut = drawn.frame(pose(lids=[1, 1]))
+    marks = drawn.landmarks(pose(lids=[1, 1]), 0)
+    for upper, skin in ((159, 230), (386, 450)):
+        x, y = marks[upper, :2].round().astype(int)
+        column = shut[y : y + 16, x - 24 : x + 25].astype(int)
+        below = shut[tuple(marks[skin, 1::-1].round().astype(int))]
+        assert (column.max(axis=(0, 1)) < below.astype(int) + 20).all()  # the white is whiter
 
 
 def test_gaze_moves_the_irises(closed: Renderer) -> None:
@@ -173,6 +224,6 @@ def test_strip_spans_the_loop() -> None:
     assert len(strip(np.arange(10))) == 8
 
 
-@pytest.mark.parametrize("size", [256, 768])
+@pytest.mark.parametrize("size", [256, 1024])
 def test_output_size(portrait: Path, size: int) -> None:
     assert make(portrait, size=size).frame(Motion.still(1)).shape == (size, size, 3)

@@ -58,6 +58,7 @@ class DecoderRecipe:
     weight_decay: float = 0.05
     dropout: float = 0.2
     noise: float = 0.05  # on the history, so that it learns to mend its own errors
+    silent: float = 0.25  # part of the batches without sound, where there are such clips
     unstyled: float = 0.3  # part of the sequences whose style isn't told
     average: float = 0.99
     lips: float = 1.0  # weight of that group's likelihood
@@ -151,6 +152,8 @@ class Draws:
         chance = {source: p for source, p in self.recipe.chance if source in self.by_source}
         self.sources = list(chance)
         self.chance = np.array(list(chance.values())) / sum(chance.values())
+        kinds = {sequence.audio is None for sequence in sequences}
+        self.silent = self.recipe.silent if len(kinds) == 2 else float(True in kinds)
 
     def draw(self, generator: np.random.Generator, silent: bool) -> dict[str, Tensor]:
         """A batch, all with sound or all without."""
@@ -213,6 +216,7 @@ def predict(decoder: Decoder, batch: dict[str, Tensor], noise: Tensor | float = 
     return decoder(states[:, :-1], before, heard, batch["inside"], frames, style)[0]
 
 
+@torch.no_grad()
 def likelihood(decoder: Decoder, batch: dict[str, Tensor]) -> np.ndarray:
     """Mean log-likelihood of a batch by group, (3,), nats per step."""
     value = predict(decoder, batch).log_likelihood(batch["states"][:, 1:])
@@ -272,7 +276,6 @@ def _descend(
         decoder.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     averaged = copy.deepcopy(decoder).eval().requires_grad_(False)
-    silent = 0.25  # of the batches
     weights = torch.tensor([1.0, 1.0, recipe.lips], device=parallel.device())
     tests = [as_batch([draws.stretch(s, 0, mirrored=False, unstyled=False)]) for s in held]
     best, best_step, waited = -np.inf, steps, 0
@@ -281,7 +284,7 @@ def _descend(
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / 50)
-        batch = draws.draw(generator, bool(generator.random() < silent))
+        batch = draws.draw(generator, bool(generator.random() < draws.silent))
         noise = recipe.noise * torch.randn_like(batch["states"])
         value = predict(decoder, batch, noise).log_likelihood(batch["states"][:, 1:])
         if "audio" not in batch:
@@ -297,8 +300,7 @@ def _descend(
         for mean, now in zip(averaged.parameters(), decoder.parameters(), strict=True):
             mean.lerp_(now.detach(), 1 - keep)
         if step % recipe.check == recipe.check - 1:
-            with torch.no_grad():
-                scores = [likelihood(averaged, test) for test in tests]
+            scores = [likelihood(averaged, test) for test in tests]
             score = np.mean(scores, axis=0) if scores else np.full(3, np.nan)
             logger.info(
                 "decoder step %d: loss %.3f, held out %s, %.0f s",

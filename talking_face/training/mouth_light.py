@@ -53,9 +53,10 @@ LONGEST = 120  # frames of a clip that are read
 OPENED = 0.035  # inter-ocular distances, from which a mouth is worth learning from
 SMALLEST = 28.0  # pixels of an inter-ocular distance
 TURNED = 25.0  # degrees; a photo isn't turned further
-BATCH, STEPS, RATE = 64, 4000, 3e-3
+BATCH, STEPS, RATE = 64, 3000, 1e-3
+LONGEST_STEP = 0.5  # norm to which gradients are cut: a few examples are far off
 AVERAGING = 0.01  # share of a new step in the averaged weights
-FEW = 1e-3, 0.2  # weights of strong factors, and of factors that change from cell to cell
+FEW = 3e-4, 0.05  # weights of strong factors, and of factors that change from cell to cell
 ABSOLUTE = 0.1  # weight of the absolute error beside the squared one
 
 logger = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ def train(examples: dict[str, np.ndarray], steps: int, seed: int) -> MouthLight:
         loss = error + FEW[0] * logs.square().mean() + FEW[1] * smooth
         optimiser.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST_STEP)
         optimiser.step()
         schedule.step()
         with torch.no_grad():

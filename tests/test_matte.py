@@ -1,0 +1,60 @@
+"""Telling the person from the background, and painting the background without them."""
+
+import numpy as np
+import pytest
+
+from talking_face.matte import complete, pull_push, without_holes
+
+UNIT = 40.0  # inter-ocular distance, pixels
+
+
+def disc(radius: float, size: int = 160, centre: tuple[int, int] = (80, 80)) -> np.ndarray:
+    y, x = np.mgrid[:size, :size]
+    return np.asarray(np.hypot(x - centre[0], y - centre[1]) < radius)
+
+
+def test_holes_and_doubts_within_a_person_are_person() -> None:
+    seen = disc(60).astype(np.float32)
+    seen[disc(8, centre=(70, 100))] = 0.0
+    seen[disc(8, centre=(95, 70))] = 0.6
+    whole = without_holes(seen, edge=3)
+    assert np.array_equal(whole[disc(50)], np.ones_like(whole[disc(50)]))
+    assert (whole[~disc(61)] == 0).all()
+
+
+def test_what_is_open_to_the_border_stays_background() -> None:
+    seen = disc(60).astype(np.float32)
+    seen[:, 70:90] = 0
+    whole = without_holes(seen, edge=3)
+    assert (whole[:, 75:85] == 0).all()
+
+
+@pytest.mark.parametrize("period", [10, 16])
+def test_stripes_go_on_behind_the_person(period: int) -> None:
+    y, x = np.mgrid[:160, :160]
+    stripes = np.where((y // period) % 2, 200, 40).astype(np.uint8)
+    image = np.repeat(stripes[..., None], 3, axis=2)
+    hidden = (x > 60) & (x < 110)
+    covered = image.copy()
+    covered[hidden] = 128
+    made = complete(covered, hidden, UNIT)
+    assert np.array_equal(made[~hidden], image[~hidden])
+    near = hidden & (x < 64)
+    assert np.abs(made[near].astype(int) - image[near]).mean() < 15
+    assert made[:, 85].std() < 40  # far behind the edge only the colour is left
+
+
+def test_nothing_is_painted_where_nothing_is_hidden() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (60, 70, 3), dtype=np.uint8)
+    assert complete(image, np.zeros((60, 70), bool), UNIT) is image
+
+
+def test_filling_is_smooth_and_keeps_what_is_known() -> None:
+    x = np.tile(np.linspace(0, 200, 101, dtype=np.float32), (61, 1))
+    ramp = np.repeat(x[..., None], 3, axis=2)
+    known = np.ones((61, 101), dtype=np.float32)
+    known[20:40, 30:70] = 0
+    filled = pull_push(ramp * known[..., None], known)
+    assert np.allclose(filled[known > 0], ramp[known > 0], atol=1e-3)
+    assert np.abs(filled - ramp).max() < 25
+    assert np.abs(np.diff(filled[30, :, 0])).max() < 15
