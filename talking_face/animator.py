@@ -53,6 +53,7 @@ from talking_face.render import Renderer
 from talking_face.speech import Speech, listen
 from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.video import Mark, write_clip, write_comparison
+from talking_face.warm_up import warm_up
 from talking_face.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -368,7 +369,7 @@ class Animator:
 def load_animator(
     device: str | None = None, insightface_pack: str | Path | None = None
 ) -> Animator:
-    """Load the models, once per process and device.
+    """Load the models and use them once, once per process and device.
 
     Args:
         device: "cpu", "cuda", …; None takes a GPU where there is one.
@@ -389,11 +390,8 @@ def load_animator(
 
 @lru_cache(maxsize=2)
 def _load(device: str, insightface_pack: Path | None) -> Animator:
-    return Animator(
-        load_face_model(),
-        load_encoder(device),
-        load_dirfa(device),
-        load_idle(),
-        TeethGenerator.from_weights(load_weights("teeth")),
-        insightface_pack,
-    )
+    teeth = TeethGenerator.from_weights(load_weights("teeth"))
+    parts = load_face_model(), load_encoder(device), load_dirfa(device), load_idle(), teeth
+    animator = Animator(*parts, insightface_pack)
+    warm_up(animator)
+    return animator

@@ -101,8 +101,9 @@ def main() -> None:
             animator.animate(face, speech, options.samples, size=options.size, output=Path(folder))
         )
         lap("render and encode")
-        animator.compare(clips, Path(folder) / "comparison.mp4")
-        lap("comparison clip")
+        if options.samples > 1:
+            animator.compare(clips, Path(folder) / "comparison.mp4")
+            lap("comparison clip")
     total = time.perf_counter() - start
     frames = len(speech) * options.samples
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

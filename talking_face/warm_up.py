@@ -1,0 +1,35 @@
+"""Everything once, on a picture of nothing: libraries load parts of themselves at their first use.
+
+So the first visitor waits no longer than the second one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.face import fit_face
+from talking_face.face_model import Pose, load_face_model
+from talking_face.landmarks import detect_faces
+
+if TYPE_CHECKING:
+    from talking_face.animator import Animator
+
+SIDE = 256  # pixels of the picture
+UNIT = 60.0  # pixels between the eyes of the mean face
+
+
+def warm_up(animator: Animator) -> None:
+    """Let an animator search, fit, hear, sample and render; it forgets all of it."""
+    grey = np.full((SIDE, SIDE, 3), 128, dtype=np.uint8)
+    detect_faces(grey)
+    model = load_face_model()
+    middle = np.array([SIDE / 2, SIDE / 2, 0.0])
+    face = fit_face(grey, [Pose(np.eye(3), np.array(UNIT), middle).project(model.mean)], model)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    (motion,) = animator.sample(animator.listen(Recording(noise.astype(np.float32))), 1)
+    for _ in animator.render(face, motion[:2], size=SIDE):
+        pass
+    animator.forget()
