@@ -53,7 +53,6 @@ from talking_face.render import Renderer
 from talking_face.speech import Speech, listen
 from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.video import Mark, write_clip, write_comparison
-from talking_face.warm_up import warm_up
 from talking_face.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -369,7 +368,7 @@ class Animator:
 def load_animator(
     device: str | None = None, insightface_pack: str | Path | None = None
 ) -> Animator:
-    """Load the models and use them once, once per process and device.
+    """Load the models, once per process and device.
 
     Args:
         device: "cpu", "cuda", …; None takes a GPU where there is one.
@@ -392,6 +391,4 @@ def load_animator(
 def _load(device: str, insightface_pack: Path | None) -> Animator:
     teeth = TeethGenerator.from_weights(load_weights("teeth"))
     parts = load_face_model(), load_encoder(device), load_dirfa(device), load_idle(), teeth
-    animator = Animator(*parts, insightface_pack)
-    warm_up(animator)
-    return animator
+    return Animator(*parts, insightface_pack)

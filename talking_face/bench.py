@@ -28,9 +28,12 @@ from talking_face.motion import Motion
 from talking_face.render import Renderer
 from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.video import write_clip
+from talking_face.warm_up import warm_up
 from talking_face.weights import load_weights
 
-LOAD = "from talking_face import load_animator; load_animator()"
+LOAD = """from talking_face import load_animator
+from talking_face.warm_up import warm_up
+warm_up(load_animator())"""  # as the page does before its first visitor
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
@@ -81,6 +84,7 @@ def main() -> None:
     subprocess.run([sys.executable, "-c", LOAD], check=True)
     lap("first load")
     animator = load_animator()
+    warm_up(animator)
     waveform = load_audio(options.audio).waveform
     wanted = round(options.seconds * SAMPLE_RATE)
     recording = Recording(np.resize(waveform, wanted))

@@ -1,21 +1,17 @@
 """Everything once, on a picture of nothing: libraries load parts of themselves at their first use.
 
-So the first visitor waits no longer than the second one.
+The page does it in the background, so that its first visitor waits no longer than the second.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from talking_face.animator import Animator
 from talking_face.audio import SAMPLE_RATE, Recording
 from talking_face.face import fit_face
 from talking_face.face_model import Pose, load_face_model
 from talking_face.landmarks import detect_faces
-
-if TYPE_CHECKING:
-    from talking_face.animator import Animator
 
 SIDE = 256  # pixels of the picture
 UNIT = 60.0  # pixels between the eyes of the mean face

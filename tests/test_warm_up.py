@@ -10,8 +10,10 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = """
 import sys
 from talking_face import load_animator
+from talking_face.warm_up import warm_up
 
 animator = load_animator()
+warm_up(animator)
 before = set(sys.modules)
 face = animator.fit("assets/portraits/man_robe.jpg")
 speech = animator.listen("assets/recordings/grid.wav")

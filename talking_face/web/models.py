@@ -13,6 +13,7 @@ from talking_face.animator import Animator, load_animator
 from talking_face.audio import Recording
 from talking_face.motion import Motion
 from talking_face.speech import Speech
+from talking_face.warm_up import warm_up
 
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
 
@@ -22,7 +23,13 @@ Take = tuple[int, int]  # seed and index: together with the speech they decide a
 @lru_cache(maxsize=1)
 def _loading() -> Future[Animator]:
     # On ZeroGPU machines CUDA exists only inside `hear_and_draw`; the rest works on the CPU.
-    return ThreadPoolExecutor(1).submit(load_animator, "cpu" if ZERO_GPU else None)
+    return ThreadPoolExecutor(1).submit(_load)
+
+
+def _load() -> Animator:
+    loaded = load_animator("cpu" if ZERO_GPU else None)
+    warm_up(loaded)
+    return loaded
 
 
 def start_loading() -> None:
