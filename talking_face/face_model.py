@@ -19,6 +19,7 @@ Fitting and projecting know arrays only: no images, no files.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -187,8 +188,9 @@ class FaceModel:
         return pose, coefficients[n_identity:]
 
 
+@cache
 def load_face_model() -> FaceModel:
-    """The shipped model.
+    """The shipped model, read once.
 
     Raises:
         WeightsMissing, WeightsCorrupt.

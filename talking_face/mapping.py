@@ -2,14 +2,14 @@
 
 `draw` samples the DIRFA network; `draw_baseline` is what it has to beat, the baseline's lips under
 the plain random model of `talking_face.idle`. Blinks and gaze are drawn by that model in both: they
-are events, not curves, and the tracker sees too little of eyes to learn more. In both, sample i is
+are events, not curves, and the tracker sees too little of eyes to learn more. How lips stray is
+taken apart: freely what tells nothing of the words, little of what does. In both, sample i is
 a function of (speech, seed, i, diversity) alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from talking_face.motion import Motion
 from talking_face.speech import Speech
 
 LIPS = 0.15  # of how far opening and width stray naturally: more would be seen as wrong words
+_IDLE = 0.5  # of the temperature, where nobody speaks
 _OPEN = 0.08  # inter-ocular distances; lips that are expected to be nearer stray less
 _FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
 
@@ -99,11 +100,8 @@ def draw(
 
 def _shapes(coefficients: np.ndarray) -> np.ndarray:
     """Mean faces (frames, 478, 3) of coefficients (frames, 22)."""
-    model = _face_model()
+    model = load_face_model()
     return model.mean + model.displacement(coefficients[:, :N_LOWER], coefficients[:, N_LOWER:])
-
-
-_face_model = cache(load_face_model)
 
 
 def generator_of(seed: int, index: int) -> np.random.Generator:
@@ -155,7 +153,10 @@ def sample_states(
     sound = torch.from_numpy(audio).double().to(device)[None]
     near = decoder.hear(sound)
     inside = torch.ones(1, frames, dtype=torch.bool, device=device)
-    temperature = torch.full((N_STATE,), float(diversity), dtype=torch.float64, device=device)
+    # Who doesn't speak holds stiller, which few silent moments of the training clips could teach.
+    speaks = rest_gate(speech.activity)[np.minimum(knots, frames - 1)]
+    heat = diversity * (_IDLE + (1 - _IDLE) * speaks)
+    temperature = torch.from_numpy(heat).double().to(device)[:, None].expand(-1, N_STATE)
 
     now = torch.zeros(len(indices), N_STATE, dtype=torch.float64, device=device)
     before = now
@@ -169,7 +170,7 @@ def sample_states(
         mixture, kept = decoder(
             now[:, None], before[:, None], around, inside[:, window], at, embedded, kept
         )
-        drawn = mixture.sample(uniform[:, step], normal[:, step], temperature)
+        drawn = mixture.sample(uniform[:, step], normal[:, step], temperature[step])
         before, now = now, _FARTHEST * torch.tanh(drawn / _FARTHEST)
         states.append(now)
     values = (torch.stack(states, dim=1) * decoder.state_scale).cpu().numpy()

@@ -277,3 +277,13 @@ def test_three_minutes_do_not_drift(network, heard):
     assert np.abs(half_minutes.mean(1)).max() < 6  # degrees
     extent = half_minutes.std(1).mean(1)
     assert extent.max() < 3 * extent.min()  # as lively at the end as at the beginning
+
+
+def test_silence_is_idle(network, heard):
+    silent = listen(Recording(np.zeros(20 * SAMPLE_RATE, dtype=np.float32)), load_encoder())
+    (idle,) = sample(network, silent, indices=[0])
+    (talking,) = sample(network, repeated(heard, -(-20 * FPS // len(heard))), indices=[0])
+    assert openings(idle.lower).max() < 0.003  # inter-ocular distances
+    assert (idle.lids > 0.7).any()  # it blinks
+    speed = [np.abs(np.diff(m.rotation, axis=0)).mean() * FPS for m in (idle, talking)]
+    assert 0.3 < speed[0] < 0.5 * speed[1]  # degrees a second: alive, and calmer than speech
