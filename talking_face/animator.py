@@ -38,7 +38,7 @@ from talking_face.idle import IdleModel, load_idle
 from talking_face.images import PhotoSource, load_photo
 from talking_face.insightface_pack import find_pack
 from talking_face.mapping import draw
-from talking_face.motion import FPS, Motion
+from talking_face.motion import Motion
 from talking_face.options import (
     MAX_POSE_STRENGTH,
     STYLES,
@@ -239,25 +239,6 @@ class Animator:
         frame = telling_moment(motion, edits, seconds, self._model)
         moved = self.edit(motion, edits)[frame : frame + 1]
         return next(self.render(face, moved, framing, size, background))
-
-    def preview_clip(
-        self,
-        face: Face,
-        motion: Motion,
-        path: str | Path,
-        edits: Edit | Sequence[Edit] = (),
-        seconds: float | None = None,
-        speech: Speech | None = None,
-        framing: Framing = "crop",
-        size: int = 256,
-        background: PhotoSource | None = None,
-    ) -> Path:
-        """The second around a moment of an edited motion as a small mp4; see `preview`."""
-        middle = telling_moment(motion, edits, seconds, self._model)
-        start = max(min(middle - FPS // 2, len(motion) - FPS), 0)
-        moved = self.edit(motion, edits)[start : start + FPS]
-        sound = speech.recording.part(start / FPS, len(moved) / FPS) if speech else None
-        return write_clip(self.render(face, moved, framing, size, background), path, sound)
 
     def _draw_teeth(self, face: Face) -> np.ndarray:
         return draw_teeth(self._teeth, int(face.digest[:8], 16))

@@ -51,11 +51,6 @@ class Recording:
         """Video frames that the recording fills, at least 1."""
         return max(1, round(self.duration * FPS))
 
-    def part(self, start: float, duration: float) -> Recording:
-        """Some seconds of it, as it was heard."""
-        first, last = round(start * SAMPLE_RATE), round((start + duration) * SAMPLE_RATE)
-        return Recording(self.waveform[first:last])
-
     @classmethod
     def from_waveform(cls, samples: np.ndarray, rate: int) -> Recording:
         """A recording from samples in memory, such as those of a microphone.

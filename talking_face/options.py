@@ -14,7 +14,7 @@ MAX_TEXT = 8000  # characters; ten minutes of speech, about
 VOICE_SPEEDS = (0.5, 2.0)
 # How lively head and brows are, in standard deviations over people.
 STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (1.5, 1.5)}
-SIZES = (64, 4096)  # pixels, smallest and largest output
+SIDE_RANGE = (64, 4096)  # pixels, smallest and largest output
 
 
 def sample_indices(samples: int | Sequence[int]) -> list[int]:
@@ -48,4 +48,4 @@ def check_framing(framing: str, size: int | None) -> None:
     if framing not in ("crop", "photo"):
         raise OptionInvalid(f'The framing must be "crop" or "photo", not "{framing}".')
     if size is not None:
-        check_range("The output size", size, *SIZES)
+        check_range("The output size", size, *SIDE_RANGE)

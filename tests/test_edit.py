@@ -32,7 +32,6 @@ from talking_face.landmarks import (
 from talking_face.lips import TOUCHING, lip_gaps
 from talking_face.motion import CHANNELS, FPS, Motion
 from talking_face.render import Renderer
-from talking_face.video import read_frames
 
 MODEL = load_face_model()
 DIRECTIONS = find_directions(MODEL)
@@ -355,15 +354,10 @@ def test_options_become_an_edit() -> None:
         edits_of(parser.parse_args([*plain, "--smile", "2"]))
 
 
-def test_previews_are_frames_of_the_edited_motion(face: Face, tmp_path: Path) -> None:
+def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     animator = load_animator()
     motion = talking(2.0)
     edit = Edit(smile=1, pose_strength=0.5)
     edited = animator.edit(motion, edit)
     frames = list(animator.render(face, edited[10:11], size=128))
     assert np.array_equal(animator.preview(face, motion, edit, seconds=0.4, size=128), frames[0])
-    path = animator.preview_clip(face, motion, tmp_path / "p.mp4", edit, seconds=1.0, size=128)
-    shown = list(read_frames(path))
-    assert len(shown) == FPS
-    whole = list(animator.render(face, edited[13:14], size=128))
-    assert np.abs(shown[0][:100].astype(int) - whole[0][:100]).mean() < 4  # the mark is below

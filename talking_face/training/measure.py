@@ -91,7 +91,7 @@ def draw_row(
         samples = row.mapper.draw(example, indices, seed, row.diversity)
         drawn.samples[example.key] = samples
         drawn.lips[example.key] = compare_lips(example, samples[0], model)
-        if row.diversity > 0 and example.ok.mean() > 0.8:
+        if row.diversity > 0 and example.ok.mean() > WELL_TRACKED:
             likelihood = row.mapper.log_likelihood(example)
             if likelihood is not None:
                 drawn.likelihood[example.key] = likelihood

@@ -1,6 +1,8 @@
 """What the web page does, apart from its looks, which are `app.py`, `app.css` and `app.js`.
 
     models.py     the animator, loaded in the background, and the part that may run on a lent GPU
+    page.py       all parts of the page by name, made by material.py (what goes in) and panels.py
+                  (what comes out); wiring.py says what follows what
     settings.py   what a visitor can choose, and the recipe link that carries it
     orders.py     uploads and settings as they arrive, checked before anything waits in the queue
     messages.py   stages, time left, errors as sentences
