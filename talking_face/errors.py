@@ -77,5 +77,9 @@ class OptionInvalid(TalkingFaceError):
     """An option is outside its range."""
 
 
+class UploadUnknown(TalkingFaceError):
+    """A client names a file that it hasn't uploaded, or that isn't there any more."""
+
+
 class ConsentMissing(TalkingFaceError):
     """Nobody has said that an uploaded photo may be used."""

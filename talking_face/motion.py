@@ -83,6 +83,11 @@ class Motion:
         """Seconds."""
         return len(self) / FPS
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return len(self) * N_CHANNELS * np.dtype(np.float32).itemsize
+
     @classmethod
     def still(cls, frames: int) -> Motion:
         """The photo, unmoved, for that many frames."""

@@ -3,7 +3,7 @@
 import os
 import shutil
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,14 @@ import pytest
 from talking_face.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def upload_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page keeps uploads and results, for as long as the tests run."""
+    folder = tmp_path_factory.mktemp("gradio")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +57,19 @@ def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
         file.writeframes((words * 32767).astype("<i2").tobytes())
     return path
+
+
+@pytest.fixture
+def uploaded(tmp_path: Path) -> Callable[[Path], dict[str, str]]:
+    """Puts a file where Gradio puts uploads; returns the record that a client sends then."""
+    from gradio.utils import get_upload_folder
+
+    def put(path: Path) -> dict[str, str]:
+        folder = Path(get_upload_folder()) / tmp_path.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return {"path": str(shutil.copy(path, folder / path.name))}
+
+    return put
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -37,7 +37,7 @@ from talking_face.web.messages import Stopped, reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
-from talking_face.web.visits import Visit, Visits
+from talking_face.web.visits import LAPSE, Visit, Visits
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,8 +60,7 @@ def two_people(portraits: list[Path], tmp_path: Path) -> Path:
     return tmp_path / "two.png"
 
 
-def upload(path: Path) -> dict[str, str]:
-    return {"path": str(path)}
+Uploaded = Callable[[Path], dict[str, str]]
 
 
 def shot(order: Order, seed: int, index: int, frames: int = 10) -> Shot:
@@ -72,8 +71,10 @@ def shot(order: Order, seed: int, index: int, frames: int = 10) -> Shot:
 # -- photo and recording --------------------------------------------------------------------------
 
 
-def test_the_largest_face_is_chosen_and_others_are_offered(two_people: Path) -> None:
-    found = orders.look_at(upload(two_people))
+def test_the_largest_face_is_chosen_and_others_are_offered(
+    two_people: Path, uploaded: Uploaded
+) -> None:
+    found = orders.look_at(uploaded(two_people))
     assert found.choices == [
         ("Face 1, number 2 from the left", 0),
         ("Face 2, number 1 from the left", 1),
@@ -82,42 +83,43 @@ def test_the_largest_face_is_chosen_and_others_are_offered(two_people: Path) -> 
     assert found.outlined is not None
     assert found.outlined.shape == photo.shape
     assert (found.outlined != photo).any()
-    assert orders.face_at(upload(two_people), 200, 400) == 1
-    assert orders.face_at(upload(two_people), 700, 250) == 0
-    assert orders.face_at(upload(two_people), 5, 5) is None
+    assert orders.face_at(uploaded(two_people), 200, 400) == 1
+    assert orders.face_at(uploaded(two_people), 700, 250) == 0
+    assert orders.face_at(uploaded(two_people), 5, 5) is None
 
 
-def test_one_face_needs_no_picker(portrait: Path) -> None:
-    found = orders.look_at(upload(portrait))
+def test_one_face_needs_no_picker(portrait: Path, uploaded: Uploaded) -> None:
+    found = orders.look_at(uploaded(portrait))
     assert len(found.choices) == 1
     assert found.outlined is None
     assert found.shown is None
 
 
 def test_a_photo_that_browsers_cannot_show_is_shown_as_pixels(
-    portrait: Path, tmp_path: Path
+    portrait: Path, tmp_path: Path, uploaded: Uploaded
 ) -> None:
     Image.open(portrait).save(tmp_path / "photo.tiff")
-    shown = orders.look_at(upload(tmp_path / "photo.tiff")).shown
+    shown = orders.look_at(uploaded(tmp_path / "photo.tiff")).shown
     assert shown is not None
     assert shown.dtype == np.uint8
 
 
-def test_bad_uploads_are_told_at_once(no_face: Path, tmp_path: Path) -> None:
+def test_bad_uploads_are_told_at_once(no_face: Path, tmp_path: Path, uploaded: Uploaded) -> None:
     letter = tmp_path / "letter.wav"
     letter.write_text("Dear reader, this is not a sound.\n" * 100)
     with pytest.raises(gr.Error, match="No face was found in the photo"):
-        orders.look_at(upload(no_face))
+        orders.look_at(uploaded(no_face))
     with pytest.raises(gr.Error, match=r"letter\.wav can't be read as a sound"):
-        orders.check_audio(upload(letter))
+        orders.check_audio(uploaded(letter))
 
 
 def test_an_order_needs_photo_recording_and_numbers(portrait: Path, speech: Path) -> None:
+    photo, sound = {"path": str(portrait)}, {"path": str(speech)}  # examples needn't be uploaded
     with pytest.raises(PhotoUnreadable, match="no photo yet"):
-        Order.read(None, upload(speech))
+        Order.read(None, sound)
     with pytest.raises(AudioUnreadable, match="no recording yet"):
-        Order.read(upload(portrait), None)
-    both = upload(portrait), upload(speech)
+        Order.read(photo, None)
+    both = photo, sound
     with pytest.raises(OptionInvalid, match="Seed must be a number, not 'None'"):
         Order.read(*both, values={"seed": None})
     with pytest.raises(OptionInvalid, match="Diversity must be a number, not 'nan'"):
@@ -130,15 +132,17 @@ def test_an_order_needs_photo_recording_and_numbers(portrait: Path, speech: Path
     assert order == Order(portrait, speech, 0, Settings(samples=2))
 
 
-def test_only_uploaded_photos_need_a_word(portrait: Path, speech: Path, tmp_path: Path) -> None:
+def test_only_uploaded_photos_need_a_word(
+    portrait: Path, speech: Path, tmp_path: Path, uploaded: Uploaded
+) -> None:
     renamed = shutil.copy(portrait, tmp_path / "mine.jpg")
     assert orders.is_example(Path(renamed))
     changed = tmp_path / "changed.jpg"
     changed.write_bytes(portrait.read_bytes() + b"\0")
     with pytest.raises(ConsentMissing, match="tick the box"):
-        Order.read(upload(changed), upload(speech))
-    Order.read(upload(changed), upload(speech), consent=True)
-    Order.read(upload(Path(renamed)), upload(speech))
+        Order.read(uploaded(changed), uploaded(speech))
+    Order.read(uploaded(changed), uploaded(speech), consent=True)
+    Order.read(uploaded(Path(renamed)), uploaded(speech))
 
 
 # -- what runs ------------------------------------------------------------------------------------
@@ -187,6 +191,38 @@ def test_a_visitor_has_one_run_at_a_time_and_can_stop_it() -> None:
     visit.release()
     with pytest.raises(Stopped), visit.running():
         pass
+
+
+def test_an_order_whose_run_never_comes_holds_nobody_up() -> None:
+    now = [0.0]
+    visits = Visits(7200, most_waiting=1, clock=lambda: now[0])
+    people = [cast(gr.Request, SimpleNamespace(session_hash=name)) for name in "ab"]
+    first, second = (visits.of(person) for person in people)
+    visits.reserve(first)
+    now[0] = LAPSE - 1
+    with pytest.raises(OptionInvalid, match="1 people are waiting"):
+        visits.reserve(second)
+    now[0] = LAPSE
+    visits.reserve(second)
+    with second.running():
+        now[0] = 10 * LAPSE  # what is under way is, however long it takes
+        with pytest.raises(OptionInvalid, match="1 people are waiting"):
+            visits.reserve(first)
+    with first.running() as stop:  # a page that waited for longer still gets its turn
+        assert not stop.is_set()
+
+
+def test_pages_together_hold_only_so_many_bytes(
+    portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Order(portrait, speech)
+    monkeypatch.setattr("talking_face.web.visits.MOST_MOTION", 2 * Motion.still(10).nbytes)
+    visits = Visits(7200, most_waiting=9)
+    people = [cast(gr.Request, SimpleNamespace(session_hash=name)) for name in "abcd"]
+    for person in people[:3]:
+        visits.of(person).shots[0] = shot(order, 0, 0)
+    visits.of(people[3])
+    assert [bool(visits.of(person).shown()) for person in people] == [False, True, True, False]
 
 
 def test_too_many_orders_are_refused_before_they_wait() -> None:
@@ -252,10 +288,12 @@ def test_a_mix_takes_the_next_free_card(portrait: Path, speech: Path) -> None:
         shots.mixed([None] * 6, 0, 1, 2)
 
 
-def test_the_preview_is_a_frame_of_the_clip(portrait: Path, short_speech: Path) -> None:
+def test_the_preview_is_a_frame_of_the_clip(
+    portrait: Path, short_speech: Path, uploaded: Uploaded
+) -> None:
     values = {"size": 256, "smile": 0.8, "gaze_x": 4, "background": "colour", "colour": "#206040"}
     values |= {"start": 0.2, "fade": 0.1, "pose_strength": 1.5}
-    order = Order.read(upload(portrait), upload(short_speech), values=values)
+    order = Order.read(uploaded(portrait), uploaded(short_speech), values=values)
     drawn = shots.draw(order, [(0, (0, 0))], lambda *_: None, order.settings.edits)
     ((_, clip),) = drawn
     assert clip.path

@@ -197,17 +197,6 @@ def test_bad_requests_get_a_sentence(
     assert 'File "' not in told
 
 
-def test_files_of_the_machine_cannot_be_asked_for(client: Client, speech: Path) -> None:
-    """Only uploads are read, whatever path a client sends."""
-    outside = {"path": str(ROOT / "README.md"), "meta": {"_type": "gradio.FileData"}}
-    with pytest.raises(AppError):
-        client.predict(outside, handle_file(str(speech)), api_name="/generate")
-    with pytest.raises(AppError):
-        client.predict(handle_file(str(speech)), {"path": "/etc/hostname"}, api_name="/generate")
-    with pytest.raises(AppError):
-        client.predict([outside, {"path": "/etc/hostname"}], api_name="/compare")
-
-
 # -- MCP and the README ---------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """The page's actions for programs: each a documented function, over HTTP and as an MCP tool.
 
-The docstrings are the documentation that clients see. Files arrive as uploads, which Gradio has
-checked to be in its own folder, and leave as files of that folder.
+The docstrings are the documentation that clients see. Files arrive as records of uploads, whose
+paths nobody has checked before `received` does, and leave as files of Gradio's own folder.
 """
 
 # No "from __future__ import annotations" here: Gradio reads the annotations as types.
@@ -17,7 +17,7 @@ from PIL import Image
 
 from talking_face import edit as editing
 from talking_face.edit import PRESETS, RANGES, Edit
-from talking_face.errors import MotionUnreadable, OptionInvalid, PhotoUnreadable
+from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
 from talking_face.motion import Motion
 from talking_face.share import write_gif, write_poster
 from talking_face.video import write_comparison
@@ -26,9 +26,10 @@ from talking_face.web import shots
 from talking_face.web.folders import new_folder
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
-from talking_face.web.orders import Order, Upload
+from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
+from talking_face.web.uploads import Upload, received
 
 EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
 
@@ -186,7 +187,7 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
         One clip (mp4).
     """
     with plain_sentences():
-        paths = [Path(_present(clip)["path"]) for clip in clips or []]
+        paths = [_present(clip) for clip in clips or []]
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
@@ -219,7 +220,7 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
         The picture (png).
     """
     with plain_sentences():
-        path = Path(_present(clip)["path"])
+        path = _present(clip)
         return _file(write_poster(path, new_folder() / "poster.png", _motion(motion)))
 
 
@@ -234,7 +235,7 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
         The loop (gif).
     """
     with plain_sentences():
-        path = Path(_present(clip)["path"])
+        path = _present(clip)
         return _file(write_gif(path, new_folder() / "loop.gif", _motion(motion)))
 
 
@@ -249,7 +250,7 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
         numbered from 1 (png).
     """
     with plain_sentences():
-        path = _present(photo)["path"]
+        path = _present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
         return boxes, _picture(animator().outline_faces(path), "faces")
 
@@ -265,7 +266,7 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
         The photo with the mesh over the face (png).
     """
     with plain_sentences():
-        fitted = animator().fit(_present(photo)["path"], face)
+        fitted = animator().fit(_present(photo), face)
         return _picture(animator().show_mesh(fitted), "mesh")
 
 
@@ -352,13 +353,13 @@ def _given(
 def _motion(upload: Upload) -> Motion:
     if upload is None:
         raise MotionUnreadable('There is no motion yet. Give one that "generate" made.')
-    return Motion.load(upload["path"])
+    return Motion.load(received(upload))
 
 
-def _present(upload: Upload) -> Any:
+def _present(upload: Upload) -> Path:
     if upload is None:
-        raise PhotoUnreadable("There is no file yet. Give one.")
-    return upload
+        raise UploadUnknown("There is no file yet. Give one.")
+    return received(upload)
 
 
 def _finished(shot: Shot) -> Shot:

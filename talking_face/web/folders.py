@@ -7,26 +7,25 @@ files that an endpoint returns in a list. Whatever is in these folders goes when
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from threading import Thread
 
 from gradio.utils import get_upload_folder
 
-PREFIX = "talking-face-"
+from talking_face.web.uploads import RESULTS, folder_name
 
 
 def new_folder() -> Path:
-    """A folder for results."""
-    upload_folder = Path(get_upload_folder())
-    upload_folder.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=upload_folder))
+    """A folder for results of the session whose request is being answered."""
+    folder = Path(get_upload_folder()) / folder_name()
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
 
 
 def remove_old(seconds: float) -> None:
     """Remove the folders in which nothing has changed for so long."""
-    for folder in Path(get_upload_folder()).glob(f"{PREFIX}*"):
+    for folder in Path(get_upload_folder()).glob(f"{RESULTS}*"):
         try:
             age = time.time() - folder.stat().st_mtime
         except FileNotFoundError:  # somebody else was faster

@@ -19,11 +19,10 @@ from talking_face.options import MAX_SAMPLES, check_framing, check_sampling
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.settings import BACKGROUNDS, Settings
+from talking_face.web.uploads import ASSETS, Upload, received
 
-PORTRAITS = Path(__file__).resolve().parents[2] / "assets" / "portraits"
+PORTRAITS = ASSETS / "portraits"
 SHOWN_BY_BROWSERS = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif"}
-
-Upload = Any  # Gradio's record of an upload, a mapping with its "path" on this machine; or None
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Order:
 
         Raises:
             PhotoUnreadable, AudioUnreadable: there is none.
+            UploadUnknown: a file isn't one that this client may use.
             ConsentMissing: the photo is an upload, and nobody has said that it may be used.
             OptionInvalid: not a number where there should be one, or out of its range.
         """
@@ -61,6 +61,7 @@ class Order:
             raise AudioUnreadable(
                 "There is no recording yet. Add one, record your voice, or type a text."
             )
+        photo_path, audio_path = received(photo), received(audio)
         settings = Settings.read(values or {})
         if not 1 <= len(settings.shown_takes()) <= MAX_SAMPLES:
             raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples.")
@@ -73,7 +74,7 @@ class Order:
         if settings.background not in BACKGROUNDS:
             raise OptionInvalid('The background must be "photo", "colour" or "image".')
         _ = settings.edits  # its ranges are checked
-        if not consent and not is_example(Path(photo["path"])):
+        if not consent and not is_example(photo_path):
             raise ConsentMissing(
                 "Say first that you may use this photo and voice: tick the box above the button."
             )
@@ -81,8 +82,8 @@ class Order:
             index = int(face or 0)
         except (TypeError, ValueError) as error:
             raise OptionInvalid("The face must be a number, 0 for the largest.") from error
-        behind = Path(backdrop["path"]) if settings.background == "image" else None
-        return cls(Path(photo["path"]), Path(audio["path"]), index, settings, behind)
+        behind = received(backdrop) if settings.background == "image" else None
+        return cls(photo_path, audio_path, index, settings, behind)
 
     @property
     def background(self) -> str | Path | None:
@@ -104,15 +105,17 @@ class Order:
 
 def is_example(photo: Path) -> bool:
     """Whether this is one of the portraits that come with the page, under whatever name."""
-    try:
-        return _digest(photo) in _examples()
+    examples = _examples()
+    try:  # the size first: uploads may be large
+        return photo.stat().st_size in examples.values() and _digest(photo) in examples
     except OSError:
         return False
 
 
 @lru_cache(maxsize=1)
-def _examples() -> frozenset[str]:
-    return frozenset(_digest(path) for path in PORTRAITS.iterdir())
+def _examples() -> dict[str, int]:
+    """Digest and size in bytes of each portrait."""
+    return {_digest(path): path.stat().st_size for path in PORTRAITS.iterdir()}
 
 
 def _digest(path: Path) -> str:
@@ -139,8 +142,8 @@ class Found:
 
 def look_at(photo: Upload) -> Found:
     """Look for faces as soon as a photo is there."""
-    path = Path(photo["path"])
     with plain_sentences():
+        path = received(photo)
         animator().fit(path)
         boxes = animator().faces(path)
         outlined = animator().outline_faces(path) if len(boxes) > 1 else None
@@ -155,7 +158,8 @@ def look_at(photo: Upload) -> Found:
 
 def face_at(photo: Upload, x: float, y: float) -> int | None:
     """Which face of a photo lies under a point, pixels; None where there is none."""
-    boxes = animator().faces(Path(photo["path"]))
+    with plain_sentences():
+        boxes = animator().faces(received(photo))
     for index, (x0, y0, x1, y1) in enumerate(boxes):
         if x0 <= x <= x1 and y0 <= y <= y1:
             return index
@@ -166,4 +170,4 @@ def check_audio(audio: Upload) -> None:
     """Decode a recording as soon as it is there, so that a bad one is told at once."""
     if audio is not None:
         with plain_sentences():
-            load_audio(audio["path"])
+            load_audio(received(audio))

@@ -9,10 +9,11 @@ from typing import Any
 import gradio as gr
 
 from talking_face.web.material import Choices, Material
-from talking_face.web.orders import Order, Upload
+from talking_face.web.orders import Order
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
+from talking_face.web.uploads import Upload
 from talking_face.web.visits import Visit
 
 Updates = dict[Any, Any]
@@ -123,7 +124,7 @@ class Asked:
 
     def order_for(self, shot: Shot) -> Order:
         """The photo and recording of a card with the settings of now; raises as `Order.read`."""
-        photo, audio = {"path": shot.order.photo}, {"path": shot.order.audio}
+        photo, audio = ({"path": str(path)} for path in (shot.order.photo, shot.order.audio))
         return Order.read(photo, audio, shot.order.face, True, self.uploads[4], self.values)
 
     def changed(self, shot: Shot) -> Shot:

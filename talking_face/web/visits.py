@@ -5,7 +5,8 @@ A visitor is one open page; what belongs to it is forgotten when the page is clo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock
@@ -19,6 +20,10 @@ from talking_face.web.messages import Stopped
 from talking_face.web.shots import Shot
 
 MOST_VISITS = 500
+MOST_MOTION = 2**28  # bytes of motions that all pages together may show
+# Seconds in which an order's turn is waited for; then it holds nobody up any more. A page that is
+# open still gets its turn, however long the queue.
+LAPSE = 180.0
 
 
 @dataclass
@@ -29,11 +34,27 @@ class Visit:
         shots: what each card shows; None for an empty one.
         chosen: the card whose sound is heard and which is changed.
         stop: set to end the run that is under way or waiting; None where there is none.
+        reserved: when that run was ordered, seconds; None once it is under way.
+        clock: tells the time.
     """
 
     shots: list[Shot | None] = field(default_factory=lambda: [None] * MAX_SAMPLES)
     chosen: int | None = None
     stop: Event | None = None
+    reserved: float | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def ordered(self) -> bool:
+        """Whether a run is under way, or was ordered so lately that it can still be expected."""
+        if self.stop is None:
+            return False
+        return self.reserved is None or self.clock() - self.reserved < LAPSE
+
+    @property
+    def size(self) -> int:
+        """Bytes of the motions that the cards hold."""
+        return sum(shot.motion.nbytes for shot in self.shots if shot)
 
     def shown(self) -> list[tuple[int, Shot]]:
         """The cards that show a finished clip, with their places."""
@@ -52,7 +73,7 @@ class Visit:
 
     def check_free(self) -> None:
         """Raise OptionInvalid while an order of this visitor is waiting or under way."""
-        if self.stop is not None:
+        if self.ordered:
             raise OptionInvalid(
                 "Your last order is still being worked on. Wait until it is done, or cancel it."
             )
@@ -60,7 +81,9 @@ class Visit:
     def reserve(self) -> None:
         """Order a run; it waits for its turn. Raises as `check_free`."""
         self.check_free()
-        self.stop = Event()
+        if self.stop is not None:  # one that lapsed
+            self.stop.set()
+        self.stop, self.reserved = Event(), self.clock()
 
     @contextmanager
     def running(self) -> Iterator[Event]:
@@ -72,6 +95,7 @@ class Visit:
         stop = self.stop
         if stop is None:
             raise Stopped
+        self.reserved = None
         try:
             yield stop
         finally:
@@ -88,23 +112,35 @@ class Visit:
 class Visits:
     """The visits of everybody who is on the page."""
 
-    def __init__(self, seconds: float, most_waiting: int) -> None:
+    def __init__(
+        self, seconds: float, most_waiting: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Who is there.
 
         Args:
             seconds: after which an abandoned page is forgotten.
             most_waiting: orders that may wait or be under way at a time.
+            clock: tells the time, seconds.
         """
         self._most_waiting = most_waiting
-        self._visits: TTLCache[str, Visit] = TTLCache(MOST_VISITS, seconds)
+        self._clock = clock
+        self._visits: TTLCache[str, Visit] = TTLCache(MOST_VISITS, seconds, timer=clock)
         self._lock = Lock()
 
     def of(self, request: gr.Request) -> Visit:
         """The visit that a request belongs to."""
         with self._lock:
-            visit = self._visits.pop(str(request.session_hash), None) or Visit()
+            visit = self._visits.pop(str(request.session_hash), None) or Visit(clock=self._clock)
+            while self._visits and sum(v.size for v in self._visits.values()) > MOST_MOTION:
+                self._visits.popitem()[1].release()  # who was away for longest
             self._visits[str(request.session_hash)] = visit  # its time begins again
             return visit
+
+    def expire(self) -> None:
+        """Forget the pages whose time is over."""
+        with self._lock:
+            for _, visit in self._visits.expire():
+                visit.release()
 
     def reserve(self, visit: Visit) -> None:
         """Order a run; it waits for its turn.
@@ -113,7 +149,7 @@ class Visits:
             OptionInvalid: there are too many orders, or one of this visitor.
         """
         with self._lock:
-            waiting = sum(other.stop is not None for other in self._visits.values())
+            waiting = sum(other.ordered for other in self._visits.values())
             if waiting >= self._most_waiting:
                 raise OptionInvalid(
                     f"{waiting} people are waiting already. Please try again in a few minutes."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from talking_face.edit import PRESETS, Edit
 from talking_face.options import MAX_SEED
 from talking_face.web.messages import Report, Stopped, plain_sentences, reporter
 from talking_face.web.models import animator
-from talking_face.web.orders import Upload, check_audio, face_at, is_example, look_at
+from talking_face.web.orders import check_audio, face_at, is_example, look_at
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.settings import SLIDERS, Settings, from_recipe, slider_values, told_takes
 from talking_face.web.shots import (
@@ -32,6 +32,7 @@ from talking_face.web.shots import (
     shared,
     spoken,
 )
+from talking_face.web.uploads import Upload, received
 from talking_face.web.visits import Visit, Visits
 
 PROGRESS = gr.Progress()
@@ -43,8 +44,14 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibil
 # Uploads are read by talking_face alone, as they came: Gradio would decode and convert them.
 RAW: dict[str, Any] = QUIET | {"preprocess": False}
 LOOKS: dict[str, Any] = RAW | {"queue": True, "concurrency_id": "looks", "concurrency_limit": 2}
-# Never waits. Outside of Gradio's queue, the page wouldn't show the sentence of an error.
-AT_ONCE: dict[str, Any] = RAW | {"queue": True, "concurrency_limit": None}
+# What is asked before an order waits for its turn. Looking for a face takes a core for a while, so
+# only as many look as there are cores; each answers within seconds. Outside of Gradio's queue, the
+# page wouldn't show the sentence of an error.
+CHECKS: dict[str, Any] = RAW | {
+    "queue": True,
+    "concurrency_id": "checks",
+    "concurrency_limit": max(2, os.cpu_count() or 1),
+}
 SHORT: dict[str, Any] = LOOKS | {"preprocess": True, "show_progress": "minimal"}
 TURN: dict[str, Any] = {"concurrency_id": "clips", "api_visibility": "private"}
 DICE = f"() => [Math.floor(Math.random() * {MAX_SEED + 1}), '']"
@@ -76,7 +83,7 @@ def _material(page: Page) -> None:
             material.photo: gr.skip() if found.shown is None else gr.update(value=found.shown),
             material.face: gr.update(choices=found.choices, value=0, visible=several),
             material.faces: gr.update(value=found.outlined, visible=several),
-            page.consent: gr.update(visible=not is_example(Path(photo["path"]))),
+            page.consent: gr.update(visible=not is_example(received(photo))),
         }
 
     def pick(photo: Upload, event: gr.SelectData) -> Any:
@@ -88,17 +95,21 @@ def _material(page: Page) -> None:
             path, phonemes = spoken(text, voice, speed)
         return path, gr.update(value=phonemes, visible=True)
 
+    def sound_of(film: Upload) -> str:
+        with plain_sentences():
+            return str(received(film))
+
     def mesh(photo: Upload, face: Any) -> Any:
         if photo is None:
             return None
         with plain_sentences():
-            return animator().show_mesh(animator().fit(photo["path"], face or 0))
+            return animator().show_mesh(animator().fit(received(photo), face or 0))
 
     parts = [material.photo, material.faces, material.face, page.consent]
     material.photo.input(look, material.photo, parts, **LOOKS)
-    material.faces.select(pick, material.photo, material.face, **RAW)
+    material.faces.select(pick, material.photo, material.face, **LOOKS)
     material.audio.input(check_audio, material.audio, **LOOKS)
-    material.film.upload(lambda file: file, material.film, material.audio, **QUIET)
+    material.film.upload(sound_of, material.film, material.audio, **RAW)
     material.speak.click(
         say,
         [material.text, material.voice, material.speed],
@@ -190,7 +201,7 @@ def _runs(page: Page, visits: Visits, show: dict[str, Any]) -> None:
         say,
         [material.audio, material.text, material.voice, material.speed],
         material.audio,
-        **AT_ONCE,
+        **LOOKS,
     )
     picked = page.examples.click(pick, page.examples, chosen, **QUIET)
     rolls = [roll(slot) for slot in range(len(stage.cards))]
@@ -205,7 +216,7 @@ def _runs(page: Page, visits: Visits, show: dict[str, Any]) -> None:
     buttons = [page.start, page.cancel]
     under_way = []
     for asked_for, check, work in orders:
-        ready = asked_for(check, page.asked, buttons, **AT_ONCE)
+        ready = asked_for(check, page.asked, buttons, **CHECKS)
         if work not in rolls:  # who rolls one again looks at it
             ready.success(None, js="() => talkingFace.toResults()", **QUIET)
         running = ready.success(
