@@ -7,15 +7,14 @@ read.
 from __future__ import annotations
 
 import logging
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 
-from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, FfmpegMissing
+from talking_face import ffmpeg
+from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
 from talking_face.motion import FPS
 
 SAMPLE_RATE = 16_000  # Hz
@@ -24,7 +23,7 @@ MAX_SECONDS = 600.0
 
 _ADVICE = "Use a sound or video file that a media player can play."
 _DECODE_LIMIT = MAX_SECONDS + 1  # seconds; decoding stops here, however long the file is
-_DECODE_TIMEOUT = 300  # seconds of wall time; 10 minutes of sound decode in a few
+_DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 
 logger = logging.getLogger(__name__)
 
@@ -103,49 +102,23 @@ def load_audio(path: str | Path) -> Recording:
     return Recording(_tidy(waveform), path)
 
 
-def find_ffmpeg() -> str:
-    """The ffmpeg program: the one on the path, else the one that comes with imageio-ffmpeg.
-
-    Raises:
-        FfmpegMissing: neither is there.
-    """
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
-    try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except RuntimeError as error:
-        raise FfmpegMissing(
-            "No ffmpeg was found. Install ffmpeg, or reinstall the package imageio-ffmpeg."
-        ) from error
-
-
 def _decode(path: Path) -> bytes:
     """Little-endian float32 samples, mono, 16 kHz, of at most _DECODE_LIMIT seconds."""
-    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error"]
-    # A file may be a playlist: let it name no address, and let no name pass for an option.
-    command += ["-protocol_whitelist", "file", "-i", f"file:{path.resolve()}"]
+    command = [*ffmpeg.command(), *ffmpeg.source(path)]
     command += ["-map", "0:a:0", "-af", "aresample=async=1:first_pts=0"]
     command += ["-t", str(_DECODE_LIMIT), "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "-"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_DECODE_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise AudioUnreadable(
-            f"Decoding {path.name} took more than {_DECODE_TIMEOUT} s. {_ADVICE}"
-        ) from error
-    except OSError as error:
-        raise FfmpegMissing(
-            f"ffmpeg at {command[0]} can't be run ({error}). Install ffmpeg again."
-        ) from error
-    complaint = done.stderr.decode(errors="replace").strip()
-    if "matches no streams" in complaint:
+    with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        with process.within(_DECODING):
+            samples = process.stdout.read()
+        ended = process.end()
+    if "matches no streams" in ended.said:
         raise AudioUnreadable(f"{path.name} has no sound. Use a recording with a sound track.")
-    if done.returncode != 0:
-        reason = complaint.splitlines()[-1] if complaint else f"exit status {done.returncode}"
-        raise AudioUnreadable(f"{path.name} can't be read as a sound ({reason}). {_ADVICE}")
-    if complaint:
-        logger.warning("ffmpeg on %s: %s", path.name, complaint)
-    return done.stdout
+    if ended.failed:
+        raise AudioUnreadable(
+            f"{path.name} can't be read as a sound: {ended.cause('it is damaged')}. {_ADVICE}"
+        )
+    return samples
 
 
 def _check_duration(seconds: float, name: str) -> None:

@@ -94,7 +94,7 @@ def write_gif(clip: str | Path, path: str | Path, motion: Motion, mark: Mark = M
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width, height, FPS / LOOP_EVERY)
     command += ["-filter_complex", _PALETTE, "-loop", "0", "-f", "gif"]
     with writing(path) as hidden:
-        ffmpeg.run([*command, f"file:{hidden}"], b"".join(map(np.ndarray.tobytes, pictures)), path)
+        ffmpeg.run(command, b"".join(map(np.ndarray.tobytes, pictures)), hidden, path)
         hidden.write_bytes(with_comment(hidden.read_bytes(), COMMENT))
     return path
 

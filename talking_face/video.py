@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -133,12 +133,12 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
 
     command = ffmpeg.command()
     for clip in clips:
-        command += ["-i", f"file:{Path(clip).resolve()}"]
+        command += ffmpeg.source(clip)
     command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
     command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
     command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
     with appearing(path) as comparison:
-        ffmpeg.run([*command, "-f", "mp4", f"file:{comparison}"], canvas.tobytes(), path)
+        ffmpeg.run([*command, "-f", "mp4"], canvas.tobytes(), comparison, path)
     return path
 
 
@@ -165,34 +165,36 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.n
             f"scale='min(iw,{max_side})':'min(ih,{max_side})'"
             ":force_original_aspect_ratio=decrease:flags=area"
         )
-    # A file may be a playlist: let it name no address. PPM pictures carry their own size.
-    command = [*ffmpeg.command(), "-protocol_whitelist", "file", "-i", f"file:{path.resolve()}"]
+    command = [*ffmpeg.command(), *ffmpeg.source(path)]
     command += ["-map", "0:v:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-"]
     count = 0
-    with (
-        ThreadPoolExecutor(1) as listener,
-        ffmpeg.started(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process,
-    ):
+    with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
-        # Read beside the pictures: about a damaged file ffmpeg says more than a pipe holds.
-        complaints = listener.submit(process.stderr.read)
-        while process.stdout.readline() == b"P6\n":
-            width, height = map(int, process.stdout.readline().split())
-            process.stdout.readline()  # the largest value, 255
-            pixels = process.stdout.read(width * height * 3)
-            if len(pixels) < width * height * 3:
+        while True:
+            with process.within(ffmpeg.STALL):
+                frame = _read_picture(process.stdout)
+            if frame is None:
                 break
             count += 1
-            yield np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
-        complaint = complaints.result().decode(errors="replace")
-        failed = process.wait() != 0
-    if failed or count == 0:
-        reason = ffmpeg.first_line(complaint) or "no pictures"
+            yield frame
+        ended = process.end()
+    if ended.failed or count == 0:
         raise VideoUnreadable(
-            f"{path.name} can't be read as a video ({reason}). "
+            f"{path.name} can't be read as a video: {ended.cause('there are no pictures in it')}. "
             "Use one that a media player can play."
         )
+
+
+def _read_picture(pipe: IO[bytes]) -> np.ndarray | None:
+    """The next PPM picture, which carries its own size; None at the end."""
+    if pipe.readline() != b"P6\n":
+        return None
+    width, height = map(int, pipe.readline().split())
+    pipe.readline()  # the largest value, 255
+    pixels = pipe.read(width * height * 3)
+    if len(pixels) < width * height * 3:
+        return None
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
 def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: Path) -> int:
@@ -207,38 +209,35 @@ def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: P
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
     command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
-    with ffmpeg.started(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        assert process.stdin is not None
+    with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):
             if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
                 raise ValueError(
                     f"frame {count} is {frame.shape} {frame.dtype}, not {(height, width, 3)} uint8"
                 )
             picture = np.ascontiguousarray(np.pad(paint(frame), padding, mode="edge"))
-            try:
-                process.stdin.write(picture.data)
-            except BrokenPipeError:
+            if not process.write(picture.data):
                 break  # ffmpeg says why, below
             count += 1
-        complaint = process.communicate()[1].decode(errors="replace")
-    if process.returncode != 0:
-        raise ffmpeg.failure(complaint, process.returncode, path)
+        ended = process.end()
+    if ended.failed:
+        raise ffmpeg.failure(ended, path)
     return count
 
 
 def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path: Path) -> None:
     """Copy the pictures of `silent` into `clip`, with exactly as much sound as `count` frames."""
-    command = [*ffmpeg.command(), "-i", f"file:{silent}"]
+    command = [*ffmpeg.command(), *ffmpeg.source(silent)]
     samples = None
     if recording.path is not None and recording.path.is_file():
-        command += ["-protocol_whitelist", "file", "-i", f"file:{recording.path.resolve()}"]
+        command += ffmpeg.source(recording.path)
     else:
         samples = recording.waveform.astype("<f4").tobytes()
-        command += f"-f f32le -ar {SAMPLE_RATE} -ac 1 -i pipe:0".split()
+        command += f"-protocol_whitelist pipe -f f32le -ar {SAMPLE_RATE} -ac 1 -i pipe:0".split()
     # Sound that starts later than its file keeps its time, as in `load_audio`.
     command += ["-map", "0:v", "-map", "1:a:0", "-af", "aresample=async=1:first_pts=0,apad"]
     command += ["-c:v", "copy", *_AAC, "-t", f"{count / FPS:.3f}", *_CONTAINER]
-    ffmpeg.run([*command, "-f", "mp4", f"file:{clip}"], samples, path)
+    ffmpeg.run([*command, "-f", "mp4"], samples, clip, path)
 
 
 def _first_frame(clip: str | Path) -> np.ndarray:

@@ -219,6 +219,6 @@ def test_an_ffmpeg_that_fails_leaves_nothing(clip, motion, tmp_path, monkeypatch
     )
     program.chmod(0o755)
     monkeypatch.setattr("talking_face.ffmpeg.find_ffmpeg", lambda: str(program))
-    with pytest.raises(EncodingFailed, match="no room"):
+    with pytest.raises(EncodingFailed, match=r"a\.gif could not be written: ffmpeg failed"):
         write_gif(clip, tmp_path / "a.gif", motion)
     assert list(tmp_path.iterdir()) == [program]
