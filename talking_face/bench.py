@@ -11,7 +11,6 @@ import argparse
 import logging
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -59,6 +58,16 @@ def time_stages(face: Face, motion: Motion, size: int, recording: Recording) -> 
         write_clip(frames, Path(folder) / "clip.mp4", recording)
         stages["encode"] = (time.perf_counter() - start) / len(motion)
     return stages
+
+
+def peak_memory() -> float | None:
+    """GiB that this process has held at most; None on Windows, which doesn't tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 2**10  # bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def main() -> None:
@@ -110,7 +119,7 @@ def main() -> None:
             lap("comparison clip")
     total = time.perf_counter() - start
     frames = len(speech) * options.samples
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_memory()
     stages = time_stages(face, motions[0], options.size, recording)
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -122,7 +131,8 @@ def main() -> None:
         print(f"{name:24}{1000 * seconds:8.1f} ms a frame")
     print(f"everything              {1000 * total / frames:8.1f} ms a frame")
     print(f"per second of video and sample {25 * total / frames:.2f} s")
-    print(f"peak memory             {peak:8.2f} GiB")
+    if peak is not None:
+        print(f"peak memory             {peak:8.2f} GiB")
 
 
 if __name__ == "__main__":

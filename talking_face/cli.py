@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,7 +202,13 @@ def _shown_by(bar: tqdm) -> Progress:
 
 @contextmanager
 def _terminated_politely() -> Iterator[None]:
-    """A request to end (SIGTERM) removes half-written files as an interrupt does."""
+    """A request to end (SIGTERM) removes half-written files as an interrupt does.
+
+    Only the main thread hears signals; a program that calls `main` in another one minds them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def leave(*_: object) -> None:
         raise SystemExit(TERMINATED)
@@ -223,7 +230,8 @@ def _chatter_hidden(verbose: int) -> Iterator[None]:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.getLogger("talking_face").setLevel(level)
     logging.captureWarnings(True)
-    if verbose or sys.stderr is not sys.__stderr__:  # someone else has turned it away already
+    # Someone else may have turned it away already, and a program without a console has none.
+    if verbose or sys.stderr is None or sys.stderr is not sys.__stderr__:
         logging.basicConfig(format="%(name)s: %(message)s")
         yield
         return

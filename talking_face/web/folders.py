@@ -6,14 +6,19 @@ files that an endpoint returns in a list. Whatever is in these folders goes when
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
 from gradio.utils import get_upload_folder
 
 from talking_face.web.uploads import RESULTS, folder_name
+
+logger = logging.getLogger(__name__)
 
 
 def new_folder() -> Path:
@@ -24,14 +29,23 @@ def new_folder() -> Path:
 
 
 def remove_old(seconds: float) -> None:
-    """Remove the folders in which nothing has changed for so long."""
-    for folder in Path(get_upload_folder()).glob(f"{RESULTS}*"):
-        try:
-            age = time.time() - folder.stat().st_mtime
-        except FileNotFoundError:  # somebody else was faster
-            continue
-        if age > seconds:
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folders in which nothing has changed for so long.
+
+    What can't be looked at or removed now is left for the next time.
+    """
+    with _left_for_next_time("The folders of results"):
+        for folder in list(Path(get_upload_folder()).glob(f"{RESULTS}*")):
+            with _left_for_next_time(str(folder)):
+                if time.time() - folder.stat().st_mtime > seconds:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _left_for_next_time(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # somebody else was faster, or may do what we may not
+        logger.debug("%s can't be removed now: %s", what, error)
 
 
 def keep_removing(every: float, seconds: float) -> None:
