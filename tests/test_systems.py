@@ -49,8 +49,8 @@ def test_the_sweeper_goes_on_where_it_can(failing, tmp_path, monkeypatch):
     old = [folders.new_folder() for _ in range(3)]
     for folder in old:
         os.utime(folder, (0, 0))
-    (tmp_path / f"{folders.PREFIX}file").write_text("not a folder")
-    os.utime(tmp_path / f"{folders.PREFIX}file", (0, 0))
+    (tmp_path / f"{folders.RESULTS}file").write_text("not a folder")
+    os.utime(tmp_path / f"{folders.RESULTS}file", (0, 0))
     owner = folders.shutil if failing == "rmtree" else Path
     real, asked = getattr(owner, failing), []
 
