@@ -15,11 +15,11 @@ import numpy as np
 
 from talking_face import ffmpeg
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
-from talking_face.motion import FPS
+from talking_face.motion_space import FPS
+from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
 
 SAMPLE_RATE = 16_000  # Hz
 MIN_SECONDS = 0.3
-MAX_SECONDS = 600.0
 
 _ADVICE = "Use a sound or video file that a media player can play."
 _DECODE_LIMIT = MAX_SECONDS + 1  # seconds; decoding stops here, however long the file is

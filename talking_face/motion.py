@@ -1,58 +1,26 @@
-"""The motion space: what an animation is, apart from whose face it moves.
+"""An animation: arrays of expression, head pose, gaze and eyelids at 25 fps.
 
-This is the one place that documents it. A `Motion` is a sequence of frames at 25 fps; each frame
-holds the channels below. All zeros is the photo, unchanged.
-
-=========== ====  ==============  ===============================================================
-channel     size  unit            meaning
-=========== ====  ==============  ===============================================================
-lower       16    standard dev.   expression coefficients of lips, jaw and cheeks (face model)
-upper       6     standard dev.   expression coefficients of brows and forehead (face model)
-lids        2     1               closure of the (image-left, image-right) eye: 0 as in the photo,
-                                  1 closed, negative wider
-gaze        2     degrees         eyes relative to the head: (yaw, pitch), + to image right, + down
-rotation    3     degrees         head relative to the photo: (yaw, pitch, roll); + turns the nose
-                                  to image right, + nods down, + tilts clockwise in the image
-translation 3     inter-ocular    head relative to the photo: (x right, y down, z), where z is the
-                                  natural logarithm of the scale, + nearer
-rest        1     1               how far the photo's own lower-face expression is brought to rest
-                                  before `lower` is added: 0 keeps it, 1 removes it
-=========== ====  ==============  ===============================================================
-
-Signs are the image's, not the person's, so that a motion can be checked by looking at a frame.
+What the numbers mean stands in `talking_face.motion_space`, how they lie in files in
+`talking_face.motion_files`.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from talking_face.errors import MotionUnreadable, OutputUnwritable
-from talking_face.files import appearing
-
-FPS = 25
-CHANNELS: dict[str, int] = {
-    "lower": 16,
-    "upper": 6,
-    "lids": 2,
-    "gaze": 2,
-    "rotation": 3,
-    "translation": 3,
-    "rest": 1,
-}
-N_CHANNELS = sum(CHANNELS.values())
-COLUMNS = ["seconds", *(f"{name}_{i}" for name, size in CHANNELS.items() for i in range(size))]
-SPACE = "talking-face-motion-1"  # changes when the meaning of a channel changes
+from talking_face.motion_files import read_motion, write_motion
+from talking_face.motion_space import CHANNELS as CHANNELS
+from talking_face.motion_space import FPS as FPS
+from talking_face.motion_space import N_CHANNELS as N_CHANNELS
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Facial animation at 25 fps; see the module's table for units and axes.
+    """Facial animation at 25 fps; see `talking_face.motion_space` for units and axes.
 
     Every field is a float32 array of shape (frames, size).
     """
@@ -123,53 +91,19 @@ class Motion:
         Both hold every number exactly.
 
         Raises:
-            OutputUnwritable: the folder can't be written, or the disk is full.
+            OutputUnwritable: the folder can't be written, the disk is full, or the name ends
+                otherwise.
         """
-        path = Path(path)
-        try:
-            with appearing(path) as hidden:
-                if path.suffix == ".csv":
-                    self._write_csv(hidden)
-                else:
-                    channels = {name: getattr(self, name) for name in CHANNELS}
-                    with hidden.open("wb") as file:
-                        np.savez_compressed(file, space=SPACE, fps=FPS, **channels)
-        except OSError as error:
-            raise OutputUnwritable(
-                f"The motion {path} can't be written ({error.strerror}). Make room on the disk or "
-                "choose another folder."
-            ) from error
-
-    def _write_csv(self, path: Path) -> None:
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            for index, row in enumerate(self.as_array()):
-                writer.writerow([f"{index / FPS:.2f}", *(f"{value:.9g}" for value in row)])
+        write_motion(Path(path), self.as_array())
 
     @classmethod
     def load(cls, path: str | Path) -> Motion:
-        """Read what `save` wrote.
+        """Read a motion from a file, of 1 frame to 10 minutes; see `talking_face.motion_files`.
+
+        What `save` wrote comes back exactly; other frame rates are brought to 25 fps.
 
         Raises:
-            MotionUnreadable: no such file, not a motion, damaged, or of another motion space.
+            MotionUnreadable: no such file, not a motion, damaged, too long, or of another motion
+                space. The message names the file without its folder.
         """
-        path = Path(path)
-        advice = "Use a .npz or .csv that this version wrote with --motion-only or Motion.save."
-        if not path.is_file():
-            raise MotionUnreadable(f"There is no motion file {path}. Check the path.")
-        try:
-            if path.suffix == ".csv":
-                with path.open(newline="") as file:
-                    rows = list(csv.reader(file))
-                if len(rows) < 2 or rows[0] != COLUMNS:
-                    raise ValueError("the columns aren't those of a motion")
-                return cls.from_array(np.array([row[1:] for row in rows[1:]], dtype=np.float32))
-            with np.load(path, allow_pickle=False) as stored:
-                if str(stored["space"]) != SPACE:
-                    raise MotionUnreadable(
-                        f"{path} holds the motion space {stored['space']}, not {SPACE}. {advice}"
-                    )
-                return cls(**{name: stored[name] for name in CHANNELS})
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise MotionUnreadable(f"{path} is not a motion file ({error}). {advice}") from error
+        return cls.from_array(read_motion(Path(path)))

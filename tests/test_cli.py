@@ -197,6 +197,9 @@ def bad_files(folder: Path) -> None:
     (folder / "text.jpg").write_text("no picture")
     (folder / "file").touch()
     (folder / "text.npz").write_text("no motion")
+    Motion.still(3).save(folder / "spoilt.csv")
+    lines = (folder / "spoilt.csv").read_text().splitlines()
+    (folder / "spoilt.csv").write_text("\n".join([*lines[:2], lines[3].replace("0.08", "nan")]))
     Image.new("RGB", (300, 300), "grey").save(folder / "grey.png")
 
 
@@ -225,6 +228,11 @@ def bad_files(folder: Path) -> None:
         (["{portrait}", "--text-file", "nothing.txt"], "nothing.txt"),
         (["{portrait}", "--motion", "nothing.npz"], "nothing.npz"),
         (["{portrait}", "--motion", "text.npz"], "text.npz"),
+        (
+            ["{portrait}", "--motion", "spoilt.csv"],
+            "spoilt.csv can't be used as a motion: line 3 has 'nan'",
+        ),
+        (["{portrait}", "--motion", "."], "is a folder"),
         (["{speech}", "--motion-only", "-o", "file"], "file"),
         (["{portrait}", "{speech}", "--insightface-pack", "."], "insightface"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -22,6 +23,7 @@ from talking_face.errors import OptionInvalid
 from talking_face.motion import FPS, Motion
 from talking_face.video import read_frames
 from talking_face.web.endpoints import read_edits
+from talking_face.web.messages import plain_sentences
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 256
@@ -195,6 +197,52 @@ def test_bad_requests_get_a_sentence(
     assert told.rstrip().endswith(".")
     assert "Traceback" not in told
     assert 'File "' not in told
+
+
+def test_motions_from_outside_are_read_or_refused_in_a_sentence(
+    client: Client, tmp_path: Path
+) -> None:
+    Motion.still(3).save(tmp_path / "still.csv")
+    lines = (tmp_path / "still.csv").read_text().replace(",", ";").replace(".", ",").splitlines()
+    (tmp_path / "excel.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    told = client.predict(handle_file(tmp_path / "excel.csv"), api_name="/table")
+    assert len(Motion.load(told)) == 3
+    (tmp_path / "spoilt.csv").write_text("\n".join([lines[0], lines[1].replace("0,00", "nan")]))
+    np.savez(tmp_path / "other.npz", space="other")
+    for name, sentence in (
+        ("spoilt.csv", "spoilt.csv can't be used as a motion: line 2 has 'nan' for seconds"),
+        ("other.npz", "holds the motion space 'other'"),
+    ):
+        for action in (1, "/table"), (3, "/mix"):
+            with pytest.raises(AppError) as caught:
+                client.predict(*[handle_file(tmp_path / name)] * action[0], api_name=action[1])
+            assert sentence in str(caught.value)
+            assert "/tmp" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["motion.npz", "motion.csv"])
+def test_motions_may_come_without_their_name(page: str, tmp_path: Path, name: str) -> None:
+    """As a data URL, the way that MCP clients send files."""
+    Motion.still(3).save(tmp_path / name)
+
+    async def use() -> Any:
+        address = f"{page}/gradio_api/mcp/"
+        async with (
+            streamable_http_client(address) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            return await session.call_tool("table", {"motion": data_url(tmp_path / name)})
+
+    answer = anyio.run(use)
+    assert not answer.isError, answer.content
+
+
+def test_a_full_disk_is_told_without_its_folders() -> None:
+    with pytest.raises(gr.Error) as caught, plain_sentences():
+        Motion.still(1).save("/nowhere/secret/motion.npz")
+    assert "secret" not in str(caught.value)
+    assert "Try again later" in str(caught.value)
 
 
 # -- MCP and the README ---------------------------------------------------------------------------

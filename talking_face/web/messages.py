@@ -9,7 +9,7 @@ from threading import Event
 
 import gradio as gr
 
-from talking_face.errors import TalkingFaceError
+from talking_face.errors import OutputUnwritable, TalkingFaceError
 
 Report = Callable[[float, str], None]
 
@@ -24,7 +24,14 @@ def plain_sentences() -> Iterator[None]:
     try:
         yield
     except TalkingFaceError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(sentence(error), print_exception=False) from error
+
+
+def sentence(error: TalkingFaceError) -> str:
+    """What the page tells of an error; folders of its machine are nobody's business."""
+    if isinstance(error, OutputUnwritable):
+        return "The page's machine can't write the result: its disk may be full. Try again later."
+    return str(error)
 
 
 def reporter(

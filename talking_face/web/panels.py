@@ -9,6 +9,7 @@ import gradio as gr
 
 from talking_face.edit import PRESETS, RANGES
 from talking_face.options import MAX_SAMPLES
+from talking_face.web.messages import sentence
 from talking_face.web.settings import SLIDERS, Settings
 from talking_face.web.shots import Shot
 
@@ -77,10 +78,11 @@ class Card:
 
     def show(self, shot: Shot) -> dict[Any, Any]:
         failed = shot.error is not None
+        told = sentence(shot.error) if shot.error else ""
         return {
             self.box: gr.update(visible=True),
             self.video: gr.update(value=shot.path, label=shot.name, visible=not failed),
-            self.failure: gr.update(value=f"{shot.name}: {shot.error}", visible=failed),
+            self.failure: gr.update(value=f"{shot.name}: {told}", visible=failed),
             self.alone: gr.update(visible=not failed),
             self.keep: gr.update(visible=not failed),
             self.clip: gr.update(value=shot.path, visible=not failed),
