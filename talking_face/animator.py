@@ -8,14 +8,15 @@
 
 The web page, the command line and the tests use this and nothing below it. Work that doesn't change
 is cached by content: faces, speech, motions (so that another pose strength renders the same samples
-again) and what a face needs to be rendered.
+again) and what a face needs to be rendered; each for two hours, and all of it in little memory.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache, partial
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ from talking_face.teeth import TeethGenerator, draw_teeth
 from talking_face.video import Mark, write_clip, write_comparison
 from talking_face.weights import load_weights
 
+# Bytes that each cache may hold, 1.25 GB together: not too much for a laptop of 8 GB, and enough
+# for one of the largest of each kind.
+KEPT_LANDMARKS = 1_000_000  # 6 kB a face of a photo
+KEPT_FACES = 150_000_000  # most of it the photo: 36 MB at 12 megapixels, 146 MB at 48
+KEPT_SPEECHES = 160_000_000  # 150 MB for ten minutes
+KEPT_MOTIONS = 32_000_000  # 2 MB for ten minutes
+KEPT_RENDERERS = 900_000_000  # 14 MB at 512 pixels, 670 to 870 MB at 4096
+
 logger = logging.getLogger(__name__)
 
 
@@ -69,6 +78,7 @@ class Animator:
         idle: IdleModel,
         teeth: TeethGenerator,
         insightface_pack: Path | None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
         self._encoder = encoder
@@ -76,15 +86,21 @@ class Animator:
         self._idle = idle
         self._teeth = teeth
         self._insightface_pack = insightface_pack
+        self._timer = timer
         self.forget()
 
     def forget(self) -> None:
         """Empty the caches."""
-        self._photos = Cached(8)
-        self._faces = Cached(16)
-        self._speeches = Cached(8)
-        self._motions = Cached(64)
-        self._renderers = Cached(4)
+        self._photos = Cached(KEPT_LANDMARKS, timer=self._timer)
+        self._faces = Cached(KEPT_FACES, timer=self._timer)
+        self._speeches = Cached(KEPT_SPEECHES, timer=self._timer)
+        self._motions = Cached(KEPT_MOTIONS, timer=self._timer)
+        self._renderers = Cached(KEPT_RENDERERS, timer=self._timer)
+
+    def expire(self) -> None:
+        """Drop what was worked out more than `KEPT_SECONDS` ago; using a cache does so too."""
+        for kept in (self._photos, self._faces, self._speeches, self._motions, self._renderers):
+            kept.expire()
 
     # -- photo --------------------------------------------------------------------------------
 
@@ -174,19 +190,14 @@ class Animator:
         """
         indices = sample_indices(samples)
         check_sampling(seed, diversity, style)
-        moved = STYLES[style]
 
-        @cache
-        def drawn() -> list[Motion]:  # as one batch, if any of them has to be
-            return draw(self._network, self._idle, speech, indices, seed, diversity, moved)
+        def drawn(keys: list[tuple]) -> list[Motion]:  # as one batch
+            wanted = [index for *_, index in keys]
+            moved = STYLES[style]
+            return draw(self._network, self._idle, speech, wanted, seed, diversity, moved)
 
-        return [
-            self._motions.get(
-                (speech.digest, seed, index, float(diversity), style),
-                partial(lambda at: drawn()[at], place),
-            )
-            for place, index in enumerate(indices)
-        ]
+        keys = [(speech.digest, seed, float(diversity), style, index) for index in indices]
+        return self._motions.get_all(keys, drawn)
 
     def edit(self, motion: Motion, edits: Edit | Sequence[Edit]) -> Motion:
         """The motion as the edits want it; see `talking_face.edit`."""

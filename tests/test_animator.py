@@ -1,5 +1,10 @@
 """The whole path through the one object that the app and the command line use."""
 
+import gc
+import time
+import tracemalloc
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +13,13 @@ import pytest
 from talking_face import Animator, Motion, load_animator
 from talking_face.animator import Clip
 from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.cache import KEPT_SECONDS, size_of
 from talking_face.errors import EncodingFailed, OptionInvalid, OutputUnwritable
 from talking_face.face import Face
 from talking_face.face_model import load_face_model
 from talking_face.landmarks import mouth_opening, track_face
 from talking_face.options import STYLES
+from talking_face.render import Renderer
 from talking_face.speech import Speech
 from talking_face.training.lip_figures import mouth_curves
 from talking_face.video import read_frames
@@ -52,11 +59,50 @@ def test_work_that_does_not_change_is_cached(
     assert animator.sample(heard, 1, seed=5)[0] is animator.sample(heard, 2, seed=5)[0]
 
 
+def emptied(animator: Animator, timer: Callable[[], float] = time.monotonic) -> Animator:
+    """The same models, with caches of its own."""
+    fresh = Animator.__new__(Animator)
+    fresh.__dict__.update(animator.__dict__, _timer=timer)
+    fresh.forget()
+    return fresh
+
+
+def test_what_is_out_of_date_is_forgotten(animator: Animator, portrait: Path) -> None:
+    now = [0.0]
+    fresh = emptied(animator, lambda: now[0])
+    face = fresh.fit(portrait)
+    frame = next(fresh.render(face, Motion.still(1), size=128))
+    photo, made = weakref.ref(face.photo), weakref.ref(face)
+    del face
+    gc.collect()
+    assert photo() is not None  # the animator holds it
+    now[0] = KEPT_SECONDS
+    fresh.expire()
+    gc.collect()
+    assert photo() is None
+    assert made() is None
+    assert frame.shape == (128, 128, 3)
+
+
+def test_bytes_of_a_renderer_are_counted(animator: Animator, face: Face) -> None:
+    model, teeth = load_face_model(), animator._draw_teeth(face)
+    Renderer(face, model, teeth)  # libraries keep something for themselves
+    gc.collect()
+    tracemalloc.start()
+    try:
+        renderer = Renderer(face, model, teeth)
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken > 5e6
+    own = size_of(renderer) - size_of([face, model, renderer.mesh])  # those were there before
+    assert own == pytest.approx(taken, rel=0.03)
+
+
 def test_samples_depend_on_seed_and_index_alone(animator: Animator, heard: Speech) -> None:
     four = animator.sample(heard, 4, seed=3)
-    fresh = Animator.__new__(Animator)
-    fresh.__dict__.update(animator.__dict__)
-    fresh.forget()
+    fresh = emptied(animator)
     again = fresh.sample(heard, [2, 0], seed=3)
     assert np.array_equal(again[0].as_array(), four[2].as_array())
     assert np.array_equal(again[1].as_array(), four[0].as_array())
