@@ -35,6 +35,7 @@ from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face import Face, face_boxes, find_faces, fit_face
 from talking_face.face_model import FaceModel, load_face_model
 from talking_face.files import output_folder
+from talking_face.frozen import sealed
 from talking_face.idle import IdleModel, load_idle
 from talking_face.images import PhotoSource, load_photo
 from talking_face.insightface_pack import find_pack
@@ -122,7 +123,7 @@ class Animator:
         Raises:
             PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
         """
-        pixels = load_photo(photo)
+        pixels = sealed(load_photo(photo))  # so that the face needs no copy of its own
         key = (digest_of(pixels), face_index or 0)
         return self._faces.get(
             key,

@@ -15,6 +15,7 @@ import numpy as np
 
 from talking_face import ffmpeg
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
+from talking_face.frozen import Frozen, sealed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
 
@@ -28,12 +29,12 @@ _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Recording:
+@dataclass(frozen=True, eq=False)
+class Recording(Frozen):
     """A recording, ready to be heard.
 
     Attributes:
-        waveform: (n,) float32 in [-1, 1], mono, 16 kHz.
+        waveform: (n,) float32 in [-1, 1], mono, 16 kHz; read-only.
         path: the file that it came from, so that its original sound can go into the clip.
     """
 
@@ -145,4 +146,4 @@ def _full_scale(samples: np.ndarray) -> np.ndarray:
 
 def _tidy(waveform: np.ndarray) -> np.ndarray:
     """Finite samples within [-1, 1], float32, contiguous and owned by the recording."""
-    return np.clip(np.nan_to_num(waveform, copy=True), -1.0, 1.0).astype(np.float32)
+    return sealed(np.clip(np.nan_to_num(waveform, copy=True), -1.0, 1.0).astype(np.float32))

@@ -24,7 +24,7 @@ FIRST = round(0.4 * FPS)  # frames; none is put earlier
 OFF_CENTRE = (0.44, 0.58)  # of a gap, by turns: blinks that come exactly half-way look like a clock
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blink:
     """One blink: its first and last frame, and the part of what was open that it closes.
 

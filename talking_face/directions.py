@@ -33,7 +33,7 @@ ASKED, KEPT, LOOSE = 0.003, 0.002, 0.01
 Wish = tuple[np.ndarray, float, float]  # measurements (n, k), their value, their tolerance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Directions:
     """What one unit of each expression adds to the coefficients.
 

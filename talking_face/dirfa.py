@@ -143,7 +143,7 @@ def _heads(x: Tensor) -> Tensor:
     return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Gaussian mixtures with diagonal covariance, one for each group of `GROUPS`.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
 from talking_face.face_model import FaceModel, Pose, rotation_angles
+from talking_face.frozen import Frozen
 from talking_face.landmarks import detect_faces
 from talking_face.motion import CHANNELS
 
@@ -23,9 +24,9 @@ MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Face:
-    """One face of one photo, fitted.
+@dataclass(frozen=True, eq=False)
+class Face(Frozen):
+    """One face of one photo, fitted; its arrays are read-only.
 
     Attributes:
         photo: (H, W, 3) uint8 RGB, as loaded, upright.

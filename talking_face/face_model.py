@@ -23,6 +23,7 @@ from functools import cache
 
 import numpy as np
 
+from talking_face.frozen import Frozen
 from talking_face.landmarks import N_MESH
 from talking_face.weights import load_weights
 
@@ -61,8 +62,8 @@ def rotation_angles(matrix: np.ndarray) -> np.ndarray:
     return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
 
 
-@dataclass(frozen=True)
-class Pose:
+@dataclass(frozen=True, eq=False)
+class Pose(Frozen):
     """Where a head is: `landmarks = scale * (shape - PIVOT) @ rotation.T + origin`.
 
     Attributes:
@@ -115,7 +116,7 @@ def fit_pose(landmarks: np.ndarray, shape: np.ndarray, weights: np.ndarray) -> P
     return Pose(rotation, scale, origin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FaceModel:
     """The learned model; see the module for the equation.
 

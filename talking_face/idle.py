@@ -45,7 +45,7 @@ _BREATH_MOVES = np.array([0.0, -0.005, 0.0015])  # translation when breathed in:
 _TILT = 0.15  # spread of the breath's period, natural logarithm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IdleModel:
     """The fitted model. Pose channels are rotation, translation and upper, side by side.
 

@@ -26,7 +26,7 @@ TEETH_OF_LIPS, TEETH_OF_SKIN, TEETH_AT_LEAST = 0.8, 0.15, 0.16
 CAVITY_OF_LIPS = 0.36
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Light:
     """Colours are (3,) float32 RGB 0..1.
 

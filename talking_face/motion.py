@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.frozen import Frozen, read_only
 from talking_face.motion_files import read_motion, write_motion
 from talking_face.motion_space import CHANNELS as CHANNELS
 from talking_face.motion_space import FPS as FPS
 from talking_face.motion_space import N_CHANNELS as N_CHANNELS
 
 
-@dataclass(frozen=True)
-class Motion:
+@dataclass(frozen=True, eq=False)
+class Motion(Frozen):
     """Facial animation at 25 fps; see `talking_face.motion_space` for units and axes.
 
-    Every field is a float32 array of shape (frames, size).
+    Every field is a read-only float32 array of shape (frames, size).
     """
 
     lower: np.ndarray
@@ -41,7 +42,7 @@ class Motion:
                 raise ValueError(f"{name} must have shape ({frames}, {size}), not {value.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"{name} holds numbers that are not finite")
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, read_only(value))
 
     def __len__(self) -> int:
         return len(self.lower)

@@ -28,7 +28,7 @@ NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed
 ROWS = 32  # at which the photo's opening is searched for that gap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OwnMouth:
     """The inside of the mouth that a photo shows, in two layers (h, w, 4) float32.
 

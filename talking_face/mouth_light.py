@@ -36,7 +36,7 @@ WIDEST = 0.25  # gap, inter-ocular distances, beyond which the network has seen 
 LEAST_LIPS = 0.05  # brightness 0..1 of lips; darker ones count as this bright
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Interior:
     """An open mouth as it is painted in one frame.
 

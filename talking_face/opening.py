@@ -12,7 +12,7 @@ import numpy as np
 N_PLACES = 49  # equally spaced along the mouth, from its left corner to its right one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Opening:
     """The lines of the two lips over the line that joins the mouth's corners.
 

@@ -28,7 +28,7 @@ MARGIN = 0.5  # canonical units around the window that can come into view
 CENTRE = np.array([0.0, 0.5, 0.2])  # canonical; midway between the top of the hair and the collar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plate:
     """See the module.
 

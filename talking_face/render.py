@@ -60,7 +60,7 @@ def soft_limit(value: np.ndarray, limit: np.ndarray) -> np.ndarray:
     return np.sign(value) * (np.minimum(size, limit) + limit / 4 * np.tanh(4 * over / limit))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FaceMesh:
     """The refined topology, the same for every face."""
 
@@ -71,7 +71,7 @@ class FaceMesh:
     eyes: tuple[np.ndarray, np.ndarray]  # refined points along the lids, image-left eye first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Flow:
     """Where everything is in one frame, before any colour.
 

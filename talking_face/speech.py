@@ -24,6 +24,7 @@ from talking_face.encoder import (
     SpeechEncoder,
     log_mel,
 )
+from talking_face.frozen import Frozen, sealed
 from talking_face.motion import FPS
 
 _TAIL_SECONDS = 1  # silence after the end, so that the last phones are heard as the others are
@@ -32,9 +33,9 @@ _EDGE_SECONDS = 1  # at an inner end of a window, where context is missing, its 
 _PER_FRAME = ENCODER_RATE // FPS
 
 
-@dataclass(frozen=True)
-class Speech:
-    """A recording and everything that the mapping network may know of it.
+@dataclass(frozen=True, eq=False)
+class Speech(Frozen):
+    """A recording and everything that the mapping network may know of it; arrays are read-only.
 
     Attributes:
         recording: the sound itself.
@@ -114,4 +115,4 @@ def _encode(mel: np.ndarray, encoder: SpeechEncoder) -> np.ndarray:
         if stop < total:
             weight[-overlap:] = ramp[::-1]
         heard[start:stop] += weight[:, None, None] * output.cpu().numpy()
-    return heard
+    return sealed(heard)

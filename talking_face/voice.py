@@ -27,6 +27,7 @@ import numpy as np
 from talking_face.audio import MAX_SECONDS, MIN_SECONDS, Recording
 from talking_face.errors import OptionInvalid, TextUnspeakable, VoiceMissing
 from talking_face.files import writing
+from talking_face.frozen import Frozen
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range
 
 PEAK = 0.7  # of full scale, 3 dB below it: as loud as recordings are
@@ -65,8 +66,8 @@ class Voice:
         return f"{self.engine}/{self.name}"
 
 
-@dataclass(frozen=True)
-class Spoken:
+@dataclass(frozen=True, eq=False)
+class Spoken(Frozen):
     """A text, spoken.
 
     Attributes:

@@ -17,6 +17,7 @@ from talking_face.cache import KEPT_SECONDS, size_of
 from talking_face.errors import EncodingFailed, OptionInvalid, OutputUnwritable
 from talking_face.face import Face
 from talking_face.face_model import load_face_model
+from talking_face.images import load_photo
 from talking_face.landmarks import mouth_opening, track_face
 from talking_face.options import STYLES
 from talking_face.render import Renderer
@@ -57,6 +58,27 @@ def test_work_that_does_not_change_is_cached(
     heard = animator.listen(speech)
     assert animator.listen(speech) is heard
     assert animator.sample(heard, 1, seed=5)[0] is animator.sample(heard, 2, seed=5)[0]
+
+
+def test_nobody_changes_what_is_remembered(
+    animator: Animator, portrait: Path, speech: Path
+) -> None:
+    photo = load_photo(portrait)
+    face, heard = animator.fit(photo), animator.listen(speech)
+    (motion,) = animator.sample(heard, 1, seed=6)
+    for array in (
+        motion.rotation, motion.lower, face.photo, face.landmarks, face.expression,
+        face.pose.rotation, heard.features, heard.energy, heard.recording.waveform,
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 7
+    photo[:] = 7  # the caller's own
+    assert animator.fit(portrait) is face
+    assert animator.sample(heard, 1, seed=6)[0] is motion
+    for asked in (lambda: animator.faces(portrait), lambda: animator.sample(heard, 1, seed=6)):
+        before = list(asked())
+        asked().clear()
+        assert asked() == before
 
 
 def emptied(animator: Animator, timer: Callable[[], float] = time.monotonic) -> Animator:

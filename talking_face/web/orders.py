@@ -125,7 +125,7 @@ def _digest(path: Path) -> str:
 # -- as soon as something is there ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """What was found in a photo.
 
