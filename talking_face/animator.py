@@ -34,7 +34,7 @@ from talking_face.encoder import SpeechEncoder, load_encoder
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face import Face, face_boxes, find_faces, fit_face
 from talking_face.face_model import FaceModel, load_face_model
-from talking_face.files import output_folder
+from talking_face.files import drop_if_empty, output_folder
 from talking_face.frozen import sealed
 from talking_face.idle import IdleModel, load_idle
 from talking_face.images import PhotoSource, load_photo
@@ -194,8 +194,7 @@ class Animator:
 
         def drawn(keys: list[tuple]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
-            moved = STYLES[style]
-            return draw(self._network, self._idle, speech, wanted, seed, diversity, moved)
+            return draw(self._network, self._idle, speech, wanted, seed, diversity, STYLES[style])
 
         keys = [(speech.digest, seed, float(diversity), style, index) for index in indices]
         return self._motions.get_all(keys, drawn)
@@ -223,7 +222,7 @@ class Animator:
             background: None keeps the photo's; "#rrggbb" or an image takes its place.
 
         Raises:
-            OptionInvalid, PhotoUnreadable: of the background.
+            OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
         check_framing(framing, size)
         backdrop = None if background is None else load_backdrop(background)
@@ -280,9 +279,10 @@ class Animator:
             pose_strength: 0 holds the head still (it still speaks and blinks), 1 is natural, at
                 most 2.
             framing, size, background: see `render`.
-            output: folder for the clips, made if it isn't there; None makes a temporary one.
+            output: folder for the clips, made if it isn't there. None makes a temporary one, which
+                is removed when the process ends: move what is to stay.
             mark: the visible mark that says the clip is made by a machine.
-            motions: what `sample` gave for the same arguments, where it ran elsewhere already.
+            motions: one a sample, as `sample` gave them, where that ran elsewhere already.
             progress: called with a fraction 0..1 and a sentence, several times a second.
             edits: what to change in every sample; the clips keep the motions as drawn.
 
@@ -291,33 +291,44 @@ class Animator:
             go on.
 
         Raises:
-            OptionInvalid, PhotoUnreadable, OutputUnwritable: before anything is drawn.
+            OptionInvalid, PhotoUnreadable, OutputUnwritable: at the call, before the first clip.
         """
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
         check_sampling(seed, diversity, style)
         check_framing(framing, size)
         indices = sample_indices(samples)
         backdrop = None if background is None else load_backdrop(background)
-        folder = output_folder(output)
-        if progress:
-            progress(0.0, "Drawing the animations")
-        if motions is None:
-            motions = self.sample(speech, indices, seed, diversity, style)
-        for done, (index, motion) in enumerate(zip(indices, motions, strict=True)):
-            path = folder / f"sample-{index + 1}_seed-{seed}.mp4"
-            stage = f"Rendering sample {done + 1} of {len(indices)}"
-            share = (done / len(indices), 1 / len(indices))
+        if motions is not None and len(motions) != len(indices):
+            raise OptionInvalid(
+                f"There are {len(motions)} motions for {len(indices)} samples. Give one for each."
+            )
+        named = None if output is None else output_folder(output)
+
+        def clips() -> Iterator[Clip]:
+            if progress:
+                progress(0.0, "Drawing the animations")
+            drawn = motions or self.sample(speech, indices, seed, diversity, style)
+            folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
             try:
-                moved = self.edit(motion.with_pose_strength(pose_strength), edits)
-                frames = self.render(face, moved, framing, size, backdrop)
-                frames = watched(frames, len(moved), stage, progress, *share)
-                write_clip(frames, path, speech.recording, mark)
-                moved.save(path.with_suffix(".npz"))
-            except TalkingFaceError as error:
-                logger.debug("sample %d of seed %d failed: %s", index, seed, error)
-                yield Clip(index, seed, motion, error=error)
-            else:
-                yield Clip(index, seed, motion, path, path.with_suffix(".npz"))
+                for done, (index, motion) in enumerate(zip(indices, drawn, strict=True)):
+                    path = folder / f"sample-{index + 1}_seed-{seed}.mp4"
+                    stage = f"Rendering sample {done + 1} of {len(indices)}"
+                    share = (done / len(indices), 1 / len(indices))
+                    try:
+                        moved = self.edit(motion.with_pose_strength(pose_strength), edits)
+                        frames = self.render(face, moved, framing, size, backdrop)
+                        frames = watched(frames, len(moved), stage, progress, *share)
+                        write_clip(frames, path, speech.recording, mark)
+                        moved.save(path.with_suffix(".npz"))
+                    except TalkingFaceError as error:
+                        logger.debug("sample %d of seed %d failed: %s", index, seed, error)
+                        yield Clip(index, seed, motion, error=error)
+                    else:
+                        yield Clip(index, seed, motion, path, path.with_suffix(".npz"))
+            finally:
+                drop_if_empty(folder)
+
+        return clips()
 
     def render_motion(
         self,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from talking_face.errors import OutputUnwritable
 
 ATTEMPTS = 3  # at removing a folder
+
+_temporary: set[Path] = set()  # folders that go when the process ends
 
 
 @contextmanager
@@ -82,13 +85,18 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def output_folder(output: str | Path | None) -> Path:
-    """The folder for results, made if it isn't there; None makes a temporary one.
+    """The folder for results, made if it isn't there.
+
+    None makes a temporary one, which is removed with all that is in it when the process ends; see
+    `drop_if_empty` for before.
 
     Raises:
         OutputUnwritable.
     """
     if output is None:
-        return Path(tempfile.mkdtemp(prefix="talking_face_"))
+        made = Path(tempfile.mkdtemp(prefix="talking_face_"))
+        _temporary.add(made)
+        return made
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,3 +107,17 @@ def output_folder(output: str | Path | None) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputUnwritable(f"The output folder {folder} can't be written. Choose another one.")
     return folder
+
+
+def drop_if_empty(folder: Path) -> None:
+    """Remove a temporary folder of `output_folder` that nothing was written into; no other one."""
+    if folder in _temporary:
+        with suppress(OSError):  # there is something in it
+            folder.rmdir()
+            _temporary.discard(folder)
+
+
+@atexit.register
+def _remove_temporary() -> None:
+    while _temporary:
+        _remove(_temporary.pop())

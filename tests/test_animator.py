@@ -1,10 +1,14 @@
 """The whole path through the one object that the app and the command line use."""
 
 import gc
+import os
+import subprocess
+import sys
+import tempfile
 import time
 import tracemalloc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,13 @@ from talking_face import Animator, Motion, load_animator
 from talking_face.animator import Clip
 from talking_face.audio import SAMPLE_RATE, Recording
 from talking_face.cache import KEPT_SECONDS, size_of
-from talking_face.errors import EncodingFailed, OptionInvalid, OutputUnwritable
+from talking_face.clip import Progress
+from talking_face.errors import (
+    EncodingFailed,
+    OptionInvalid,
+    OutputUnwritable,
+    PhotoUnreadable,
+)
 from talking_face.face import Face
 from talking_face.face_model import load_face_model
 from talking_face.images import load_photo
@@ -250,15 +260,88 @@ def test_a_style_is_more_or_less_lively(animator: Animator, speech: Path) -> Non
     [
         {"samples": 0}, {"samples": 7}, {"samples": [-1]}, {"seed": -1}, {"diversity": 2.0},
         {"pose_strength": 2.5}, {"diversity": float("nan")}, {"framing": "wide"}, {"size": 8},
-        {"style": "grand"},
+        {"style": "grand"}, {"samples": 9}, {"motions": []}, {"motions": [Motion.still(2)] * 3},
     ],
 )  # fmt: skip
 def test_options_out_of_range_say_so_before_anything_is_drawn(
     animator: Animator, face: Face, heard: Speech, tmp_path: Path, wrong: dict[str, object]
 ) -> None:
     with pytest.raises(OptionInvalid):
-        next(animator.animate(face, heard, output=tmp_path, **wrong))  # type: ignore[arg-type]
+        animator.animate(face, heard, output=tmp_path, **wrong)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_read_or_written_says_so_at_the_call(
+    animator: Animator, face: Face, heard: Speech, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputUnwritable):
+        animator.animate(face, heard, output=tmp_path / "file")
+    with pytest.raises(PhotoUnreadable):
+        animator.animate(face, heard, output=tmp_path, background=tmp_path / "none.jpg")
+    with pytest.raises(OptionInvalid):
+        animator.render(face, Motion.still(1), size=8)
+    with pytest.raises(PhotoUnreadable):
+        animator.render(face, Motion.still(1), background=tmp_path / "none.jpg")
+
+
+def test_a_temporary_folder_without_clips_goes_at_once(
+    animator: Animator, face: Face, heard: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    motions = [Motion.still(3)]
+
+    def clips(progress: Progress | None = None) -> Iterator[Clip]:
+        return animator.animate(face, heard, 1, size=64, motions=motions, progress=progress)
+
+    asked = clips()
+    assert not list(tmp_path.iterdir())  # nothing is asked of it yet
+    clip = next(asked)
+    assert clip.path is not None
+    assert clip.path.is_relative_to(tmp_path)
+    asked.close()  # type: ignore[attr-defined]
+    assert clip.path.is_file()
+    clip.path.unlink()
+    clip.path.with_suffix(".npz").unlink()
+    clip.path.parent.rmdir()
+
+    def stop(fraction: float, _: str) -> None:
+        if fraction > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        next(clips(stop))
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(Motion, "with_pose_strength", refuse)
+    assert [clip.path for clip in clips()] == [None]
+    assert not list(tmp_path.iterdir())
+
+
+def refuse(*_: object) -> None:
+    raise EncodingFailed("The clip can't be encoded. Try another one.")
+
+
+@pytest.mark.slow
+def test_nothing_is_left_when_the_process_ends(
+    portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    script = f"""
+from talking_face import load_animator
+animator = load_animator()
+face, speech = animator.fit({str(portrait)!r}), animator.listen({str(short_speech)!r})
+clips = animator.animate(face, speech, 2, size=64)
+print(next(clips).path.stat().st_size)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("talking_face")]
 
 
 def test_motion_of_one_face_renders_on_another(

@@ -1,12 +1,16 @@
 """Where results go: complete or not at all, and nothing beside them."""
 
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from talking_face import files
 from talking_face.errors import OutputUnwritable
-from talking_face.files import appearing, scratch, writing
+from talking_face.files import appearing, drop_if_empty, output_folder, scratch, writing
 
 
 def test_a_result_appears_when_it_is_complete(tmp_path):
@@ -80,3 +84,28 @@ def test_a_folder_that_is_not_there(tmp_path):
         writing(tmp_path / "no" / "a.png"),
     ):
         pass
+
+
+def test_temporary_folders_end_with_the_process(tmp_path):
+    script = """
+import sys
+from talking_face.files import output_folder
+for name in "ab":
+    (output_folder(None) / name).write_text(name)
+    output_folder(sys.argv[1])
+"""
+    own = tmp_path / "own"
+    own.mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", script, str(own)], cwd=root, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == [own]
+
+
+def test_only_temporary_folders_with_nothing_in_them_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
+    empty, full, named = output_folder(None), output_folder(None), output_folder(tmp_path / "named")
+    (full / "clip.mp4").touch()
+    for folder in (empty, full, named):
+        drop_if_empty(folder)
+    assert sorted(tmp_path.iterdir()) == sorted([full, named])
