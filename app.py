@@ -13,7 +13,7 @@ from talking_face.plots import COLOURS
 from talking_face.web import endpoints
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
-from talking_face.web.models import start_loading
+from talking_face.web.models import expire, start_loading
 from talking_face.web.page import Page
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
 from talking_face.web.visits import Visits
@@ -54,7 +54,8 @@ Or click one of the examples."""
 def create_demo() -> gr.Blocks:
     """Build the page; `demo.launch(**launch_options())` serves it."""
     seconds = KEPT_HOURS * 3600
-    keep_removing(SWEPT_EVERY, seconds)
+    visits = Visits(seconds, WAITING)
+    keep_removing(SWEPT_EVERY, seconds, visits.expire, expire)
     gr.set_static_paths([ASSETS])  # else a copy is made, and deleted with the visitors' files
     with gr.Blocks(
         title="Talking Face", analytics_enabled=False, delete_cache=(SWEPT_EVERY, seconds)
@@ -125,7 +126,7 @@ def create_demo() -> gr.Blocks:
             sharing=sharing,
             later=[more],
         )
-        connect(demo, page, Visits(seconds, WAITING))
+        connect(demo, page, visits)
         demo.queue(max_size=QUEUED, default_concurrency_limit=1)
     return demo
 

@@ -32,7 +32,7 @@ from talking_face.errors import (
 from talking_face.motion import FPS, Motion
 from talking_face.video import read_frames
 from talking_face.web import models, orders, settings, shots
-from talking_face.web.folders import new_folder, remove_old
+from talking_face.web.folders import keep_removing, new_folder, remove_old
 from talking_face.web.messages import Stopped, reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
@@ -376,6 +376,32 @@ def test_results_are_removed_when_their_time_is_up() -> None:
     remove_old(90)
     assert not old.exists()
     assert (young / "clip.mp4").exists()
+
+
+def test_pages_and_what_was_worked_out_are_forgotten_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    visits = Visits(7200, most_waiting=9, clock=lambda: now[0])
+    gone = visits.of(cast(gr.Request, SimpleNamespace(session_hash="gone")))
+    visits.reserve(gone)
+    stop = gone.stop
+    forgotten = []
+    ended = Event()
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if len(forgotten) == 3:
+            ended.set()
+            raise SystemExit  # ends the thread
+
+    monkeypatch.setattr("talking_face.web.folders.time.sleep", sleep)
+    keep_removing(4000, 7200, visits.expire, lambda: forgotten.append(now[0]))
+    assert ended.wait(10)
+    assert forgotten == [4000, 8000, 12000]
+    assert stop is not None
+    assert stop.is_set()
+    assert gone.stop is None
 
 
 def test_examples_stay_when_uploads_are_deleted(page: str) -> None:

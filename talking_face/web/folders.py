@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -48,12 +48,20 @@ def _left_for_next_time(what: str) -> Iterator[None]:
         logger.debug("%s can't be removed now: %s", what, error)
 
 
-def keep_removing(every: float, seconds: float) -> None:
-    """Look for old folders from now on, as long as the program runs."""
+def keep_removing(every: float, seconds: float, *forget: Callable[[], None]) -> None:
+    """Look for old folders from now on, as long as the program runs.
+
+    Args:
+        every: seconds between two looks.
+        seconds: as in `remove_old`.
+        forget: called at each look; what else has had its time.
+    """
 
     def look() -> None:
         while True:
             time.sleep(every)
             remove_old(seconds)
+            for forget_old in forget:
+                forget_old()
 
     Thread(target=look, daemon=True, name="remove old results").start()

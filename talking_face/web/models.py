@@ -46,6 +46,13 @@ def animator() -> Animator:
     return _loading().result()
 
 
+def expire() -> None:
+    """Forget what was worked out of photos and recordings whose time is over."""
+    loading = _loading()
+    if loading.done() and loading.exception() is None:
+        loading.result().expire()
+
+
 if ZERO_GPU:
     load_animator("cuda")  # ZeroGPU wants models to be placed while modules load
 
