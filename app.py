@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 
-from talking_face.plots import COLOURS
+from talking_face.clips.plots import COLOURS
 from talking_face.web import endpoints
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material

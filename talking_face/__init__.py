@@ -1,9 +1,9 @@
 """Talking Face: one photo and one recording become several different talking clips."""
 
 from talking_face.animator import Animator, Clip, load_animator
-from talking_face.edit import PRESETS, Edit, mix
+from talking_face.clips.mark import Mark
+from talking_face.editing.edit import PRESETS, Edit, mix
 from talking_face.errors import TalkingFaceError
-from talking_face.mark import Mark
 from talking_face.motion import FPS, Motion
 
 __all__ = [

@@ -22,24 +22,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from talking_face.audio import Recording, load_audio
-from talking_face.backdrop import load_backdrop
 from talking_face.cache import Cached, digest_of
-from talking_face.clip import Clip as Clip
-from talking_face.clip import Progress as Progress
-from talking_face.clip import watched
-from talking_face.dirfa import Dirfa, load_dirfa
-from talking_face.edit import Edit, apply_edits, telling_moment
-from talking_face.encoder import SpeechEncoder, load_encoder
+from talking_face.clips.clip import Clip as Clip
+from talking_face.clips.clip import Progress as Progress
+from talking_face.clips.clip import watched
+from talking_face.clips.overlay import draw_faces, draw_mesh
+from talking_face.clips.video import Mark, write_clip, write_comparison
+from talking_face.editing.edit import Edit, apply_edits, telling_moment
 from talking_face.errors import OptionInvalid, TalkingFaceError
-from talking_face.face import Face, face_boxes, find_faces, fit_face
-from talking_face.face_model import FaceModel, load_face_model
+from talking_face.face.detector import find_pack
+from talking_face.face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, output_folder
 from talking_face.frozen import sealed
-from talking_face.idle import IdleModel, load_idle
-from talking_face.images import PhotoSource, load_photo
-from talking_face.insightface_pack import find_pack
-from talking_face.mapping import draw
+from talking_face.mapping.dirfa import Dirfa, load_dirfa
+from talking_face.mapping.events import IdleModel, load_idle
+from talking_face.mapping.sampler import draw
 from talking_face.motion import Motion
 from talking_face.options import (
     MAX_POSE_STRENGTH,
@@ -49,12 +48,13 @@ from talking_face.options import (
     check_sampling,
     sample_indices,
 )
-from talking_face.overlay import draw_faces, draw_mesh
-from talking_face.plate import Framing
-from talking_face.render import Renderer
-from talking_face.speech import Speech, listen
-from talking_face.teeth import TeethGenerator, draw_teeth
-from talking_face.video import Mark, write_clip, write_comparison
+from talking_face.picture.backdrop import load_backdrop
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.plate import Framing
+from talking_face.picture.renderer import Renderer
+from talking_face.sound.audio import Recording, load_audio
+from talking_face.sound.encoder import SpeechEncoder, load_encoder
+from talking_face.sound.speech import Speech, listen
 from talking_face.weights import load_weights
 
 # Bytes that each cache may hold, 1.25 GB together: not too much for a laptop of 8 GB, and enough
@@ -200,7 +200,7 @@ class Animator:
         return self._motions.get_all(keys, drawn)
 
     def edit(self, motion: Motion, edits: Edit | Sequence[Edit]) -> Motion:
-        """The motion as the edits want it; see `talking_face.edit`."""
+        """The motion as the edits want it; see `talking_face.editing.edit`."""
         return apply_edits(motion, edits, self._model)
 
     # -- frames and clips ---------------------------------------------------------------------

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from talking_face.animator import Animator
-from talking_face.edit import PRESETS, RANGES, Edit
-from talking_face.mark import CORNERS, Mark
+from talking_face.clips.mark import CORNERS, Mark
+from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.options import (
     MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
@@ -20,7 +20,7 @@ from talking_face.options import (
     STYLES,
     VOICE_SPEEDS,
 )
-from talking_face.voice import speak
+from talking_face.sound.voice import speak
 
 # The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
 SLIDERS = {

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from talking_face.animator import load_animator
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
-from talking_face.face import Face
-from talking_face.face_model import load_face_model
+from talking_face.clips.video import write_clip
+from talking_face.face.face import Face
+from talking_face.face.model import load_face_model
 from talking_face.motion import Motion
-from talking_face.render import Renderer
-from talking_face.teeth import TeethGenerator, draw_teeth
-from talking_face.video import write_clip
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.renderer import Renderer
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.warm_up import warm_up
 from talking_face.weights import load_weights
 

@@ -21,17 +21,17 @@ from tqdm import tqdm
 from talking_face.animator import load_animator
 from talking_face.arguments import build_parser as build_parser
 from talking_face.arguments import edits_of, parse
-from talking_face.audio import Recording
-from talking_face.clip import Clip, Progress
+from talking_face.clips.clip import Clip, Progress
+from talking_face.clips.mark import Mark
+from talking_face.clips.plots import plot_samples, write_plot
+from talking_face.clips.share import write_gif, write_poster
 from talking_face.errors import TalkingFaceError
-from talking_face.face_model import load_face_model
+from talking_face.face.model import load_face_model
 from talking_face.files import output_folder
-from talking_face.mark import Mark
 from talking_face.motion import Motion
-from talking_face.plots import plot_samples, write_plot
-from talking_face.share import write_gif, write_poster
-from talking_face.speech import Speech
-from talking_face.voice import read_text, speak, voices
+from talking_face.sound.audio import Recording
+from talking_face.sound.speech import Speech
+from talking_face.sound.voice import read_text, speak, voices
 
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from talking_face.animator import Animator
-from talking_face.audio import SAMPLE_RATE, Recording
-from talking_face.face import fit_face
-from talking_face.face_model import Pose, load_face_model
-from talking_face.landmarks import detect_faces
+from talking_face.face.face import fit_face
+from talking_face.face.landmarks import detect_faces
+from talking_face.face.model import Pose, load_face_model
+from talking_face.sound.audio import SAMPLE_RATE, Recording
 
 SIDE = 256  # pixels of the picture
 UNIT = 60.0  # pixels between the eyes of the mean face

@@ -39,42 +39,42 @@ class WeightSpec:
 WEIGHTS: dict[str, WeightSpec] = {
     "face_model": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.face_model --cache CACHE",
+        build="python -m talking_face.training.fit.face_model --cache CACHE",
         files={
             "face_model.safetensors": "ede4baf8cb8aaccb69da9558efcee92bb46358cf3c82888e4e1d37dad23708b5",  # noqa: E501
         },
     ),
     "teeth": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.teeth --portraits FOLDER",
+        build="python -m talking_face.training.fit.teeth --portraits FOLDER",
         files={
             "teeth.safetensors": "a135ea5517080a68c7035f98a85464e0964e15be6def88919024256d61fdda2b",
         },
     ),
     "dirfa": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.dirfa --cache CACHE",
+        build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
             "dirfa.safetensors": "9b05833e9f7db52a3165800f3886bdfbbfa18586f1651e5e58af0c474d164a3c",
         },
     ),
     "mouth_light": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.mouth_light --clips CLIPS --cache CACHE",
+        build="python -m talking_face.training.fit.shading --clips CLIPS --cache CACHE",
         files={
             "mouth_light.safetensors": "d5a91a2211dac91092fbdab83c02a96c1cb65462d929cfe41d1e51af060d5ada",  # noqa: E501
         },
     ),
     "idle": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.idle --cache CACHE",
+        build="python -m talking_face.training.fit.events --cache CACHE",
         files={
             "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
         },
     ),
     "speech_encoder": WeightSpec(
         licence="MIT, copyright OpenAI 2022 (Whisper tiny.en, encoder only): LICENSE-whisper",
-        build="python -m talking_face.training.encoder_weights ENCODER.safetensors",
+        build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",
         files={
             "speech_encoder-00001-of-00002.safetensors": "fc9e4d74aa34c4528b470c5f1bf42131720103284929555d721f34a672446b92",  # noqa: E501
             "speech_encoder-00002-of-00002.safetensors": "23a8857b33c4792900fc41ea11d56f50534b7f0bbf485d59ec71c40a7171deef",  # noqa: E501
@@ -82,14 +82,14 @@ WEIGHTS: dict[str, WeightSpec] = {
     ),
     "speech_positions": WeightSpec(
         licence="MIT, as speech_encoder; averages over the training clips",
-        build="python -m talking_face.training.encoder_positions CLIPS",
+        build="python -m talking_face.training.fit.encoder_positions CLIPS",
         files={
             "speech_positions.safetensors": "5fc5dbe518369b6eafd14a71b2a804774f7c4032ad083b490bd8e320b3cf9382",  # noqa: E501
         },
     ),
     "baseline": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.baseline --cache CACHE",
+        build="python -m talking_face.training.fit.listeners --cache CACHE",
         files={
             "baseline.safetensors": "179e2944e6c6cfcbb3abbed608dd2df86e098a284fb60e0ad8491cf12ff2117c",  # noqa: E501
         },

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 

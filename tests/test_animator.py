@@ -16,24 +16,24 @@ import pytest
 
 from talking_face import Animator, Motion, load_animator
 from talking_face.animator import Clip
-from talking_face.audio import SAMPLE_RATE, Recording
 from talking_face.cache import KEPT_SECONDS, size_of
-from talking_face.clip import Progress
+from talking_face.clips.clip import Progress
+from talking_face.clips.video import read_frames
 from talking_face.errors import (
     EncodingFailed,
     OptionInvalid,
     OutputUnwritable,
     PhotoUnreadable,
 )
-from talking_face.face import Face
-from talking_face.face_model import load_face_model
-from talking_face.images import load_photo
-from talking_face.landmarks import mouth_opening, track_face
+from talking_face.face.face import Face
+from talking_face.face.landmarks import mouth_opening, track_face
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.options import STYLES
-from talking_face.render import Renderer
-from talking_face.speech import Speech
-from talking_face.training.lip_figures import mouth_curves
-from talking_face.video import read_frames
+from talking_face.picture.renderer import Renderer
+from talking_face.sound.audio import SAMPLE_RATE, Recording
+from talking_face.sound.speech import Speech
+from talking_face.training.measure.lip_figures import mouth_curves
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from talking_face.audio import load_audio
-from talking_face.edit import PRESETS, Edit
+from talking_face.clips.video import read_frames
+from talking_face.editing.edit import PRESETS, Edit
 from talking_face.errors import (
     AudioUnreadable,
     ConsentMissing,
@@ -30,7 +30,7 @@ from talking_face.errors import (
     PhotoUnreadable,
 )
 from talking_face.motion import FPS, Motion
-from talking_face.video import read_frames
+from talking_face.sound.audio import load_audio
 from talking_face.web import models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
 from talking_face.web.messages import Stopped, reporter

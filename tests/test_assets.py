@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import ASSETS
 
-from talking_face.audio import load_audio
-from talking_face.images import load_photo
-from talking_face.landmarks import detect_faces, interocular
+from talking_face.face.landmarks import detect_faces, interocular
+from talking_face.face.photo import load_photo
+from talking_face.sound.audio import load_audio
 
 PORTRAITS = sorted((ASSETS / "portraits").iterdir())
 RECORDINGS = sorted((ASSETS / "recordings").iterdir())

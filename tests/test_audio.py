@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from talking_face import audio
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, FfmpegMissing
 from talking_face.ffmpeg import find_ffmpeg
+from talking_face.sound import audio
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 TONE = 440  # Hz
 PICTURE = ("-f", "lavfi", "-i", "color=s=32x32:r=25:d=2")

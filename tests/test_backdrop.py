@@ -7,16 +7,16 @@ import cv2
 import numpy as np
 import pytest
 
-from talking_face.backdrop import fill, load_backdrop, replace_background
+from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.errors import OptionInvalid, PhotoUnreadable
-from talking_face.face import Face, find_faces, fit_face
-from talking_face.face_model import load_face_model
-from talking_face.images import load_photo
-from talking_face.landmarks import FACE_OVAL
+from talking_face.face.face import Face, find_faces, fit_face
+from talking_face.face.landmarks import FACE_OVAL
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.motion import Motion
-from talking_face.overlay import draw_faces, draw_mesh
-from talking_face.plate import cut_plate
-from talking_face.render import Renderer
+from talking_face.picture.backdrop import fill, load_backdrop, replace_background
+from talking_face.picture.plate import cut_plate
+from talking_face.picture.renderer import Renderer
 
 MODEL = load_face_model()
 TEETH = np.ones((48, 128, 4), dtype=np.float32)

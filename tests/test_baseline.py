@@ -3,8 +3,9 @@ import pytest
 import torch
 from synthetic_voice import RATE, synthetic_voice
 
-from talking_face.audio import Recording, load_audio
-from talking_face.baseline import (
+from talking_face.face.lips import contact, lip_gaps
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.listeners import (
     N_LOWER,
     N_OUTPUTS,
     REACH,
@@ -15,10 +16,9 @@ from talking_face.baseline import (
     rest_gate,
     run,
 )
-from talking_face.encoder import SpeechEncoder, load_encoder
-from talking_face.face_model import FaceModel, load_face_model
-from talking_face.lips import contact, lip_gaps
-from talking_face.speech import Speech, listen
+from talking_face.sound.audio import Recording, load_audio
+from talking_face.sound.encoder import SpeechEncoder, load_encoder
+from talking_face.sound.speech import Speech, listen
 
 OPEN = 0.03  # inter-ocular distances: lips that anyone sees are apart
 CLOSED = 0.02  # as in the evaluation

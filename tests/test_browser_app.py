@@ -16,9 +16,9 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from talking_face.audio import Recording
+from talking_face.clips.video import write_clip
 from talking_face.motion import Motion
-from talking_face.video import write_clip
+from talking_face.sound.audio import Recording
 from talking_face.web import shots
 from talking_face.web.shots import draw
 

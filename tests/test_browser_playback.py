@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import ASSETS
 
-from talking_face.audio import load_audio
-from talking_face.video import write_clip, write_comparison
+from talking_face.clips.video import write_clip, write_comparison
+from talking_face.sound.audio import load_audio
 
 pytestmark = pytest.mark.browser
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from talking_face import animator, cli
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.clips.video import read_frames, write_clip
 from talking_face.errors import EncodingFailed
 from talking_face.motion import Motion
-from talking_face.video import read_frames, write_clip
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 QUICK = ["--size", "128"]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
-from talking_face.dirfa import (
+from talking_face.face.lips import mean_opening
+from talking_face.face.model import load_face_model
+from talking_face.mapping.dirfa import (
     COMPONENTS,
     GROUPS,
     HEADS,
@@ -24,16 +25,15 @@ from talking_face.dirfa import (
     load_dirfa,
     temporal_bias,
 )
-from talking_face.encoder import load_encoder
-from talking_face.face_model import load_face_model
-from talking_face.idle import load_idle
-from talking_face.lips import mean_opening
-from talking_face.mapping import draw, expected_face, sample_states
+from talking_face.mapping.events import load_idle
+from talking_face.mapping.sampler import draw, expected_face, sample_states
 from talking_face.motion import FPS
-from talking_face.speech import Speech, listen
-from talking_face.training.decoder import lip_freedom
-from talking_face.training.examples import mouth_readout
-from talking_face.training.lip_figures import LIPS
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.encoder import load_encoder
+from talking_face.sound.speech import Speech, listen
+from talking_face.training.data.examples import mouth_readout
+from talking_face.training.fit.decoder import lip_freedom
+from talking_face.training.measure.lip_figures import LIPS
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,20 @@ from scipy.ndimage import gaussian_filter1d
 
 from talking_face import load_animator
 from talking_face.arguments import build_parser, edits_of
-from talking_face.blinks import change_blinks, find_blinks
-from talking_face.directions import find_directions
-from talking_face.edit import PRESETS, RANGES, Edit, apply_edits, mix, telling_moment, weight
+from talking_face.editing.blinks import change_blinks, find_blinks
+from talking_face.editing.directions import find_directions
+from talking_face.editing.edit import (
+    PRESETS,
+    RANGES,
+    Edit,
+    apply_edits,
+    mix,
+    telling_moment,
+    weight,
+)
 from talking_face.errors import OptionInvalid
-from talking_face.face import Face, face_boxes, find_faces, fit_face
-from talking_face.face_model import load_face_model
-from talking_face.images import load_photo
-from talking_face.landmarks import (
+from talking_face.face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face.landmarks import (
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
     IRIS_CENTRE,
@@ -29,9 +35,11 @@ from talking_face.landmarks import (
     mesh_in_box,
     mouth_opening,
 )
-from talking_face.lips import TOUCHING, lip_gaps
+from talking_face.face.lips import TOUCHING, lip_gaps
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, FPS, Motion
-from talking_face.render import Renderer
+from talking_face.picture.renderer import Renderer
 
 MODEL = load_face_model()
 DIRECTIONS = find_directions(MODEL)

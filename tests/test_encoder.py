@@ -14,7 +14,7 @@ import pytest
 import torch
 from synthetic_voice import RATE, synthetic_voice
 
-from talking_face.encoder import SpeechEncoder, load_encoder, log_mel, positions
+from talking_face.sound.encoder import SpeechEncoder, load_encoder, log_mel, positions
 
 REFERENCE = Path(__file__).parent / "data" / "whisper_reference.npz"
 TOLERANCE = 2e-3  # outputs reach 14

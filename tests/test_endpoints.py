@@ -17,11 +17,11 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 
-from talking_face.audio import load_audio
-from talking_face.edit import PRESETS, Edit
+from talking_face.clips.video import read_frames
+from talking_face.editing.edit import PRESETS, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.motion import FPS, Motion
-from talking_face.video import read_frames
+from talking_face.sound.audio import load_audio
 from talking_face.web.endpoints import read_edits
 from talking_face.web.messages import plain_sentences
 

@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from talking_face.baseline import N_OUTPUTS
-from talking_face.face_model import FaceModel, load_face_model
-from talking_face.landmarks import mouth_width
+from talking_face.face.landmarks import mouth_width
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.listeners import N_OUTPUTS
 from talking_face.motion import Motion
-from talking_face.training.baseline import (
+from talking_face.training.data.clips import read_clips
+from talking_face.training.data.examples import Example, mouth_readout
+from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
+from talking_face.training.data.prepare import Prepared, prepare_clip
+from talking_face.training.fit.listeners import (
     Loss,
     Recipe,
     correlation,
@@ -17,9 +21,7 @@ from talking_face.training.baseline import (
     shifted_targets,
     train,
 )
-from talking_face.training.clips import read_clips
-from talking_face.training.examples import Example, mouth_readout
-from talking_face.training.lip_figures import (
+from talking_face.training.measure.lip_figures import (
     LIPS,
     format_table,
     lip_distance,
@@ -28,8 +30,6 @@ from talking_face.training.lip_figures import (
     means,
     mouth_curves,
 )
-from talking_face.training.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
-from talking_face.training.prepare import Prepared, prepare_clip
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound, WeightsMissing
-from talking_face.face import Face, face_boxes, find_faces, fit_face
-from talking_face.face_model import load_face_model
-from talking_face.images import load_photo
-from talking_face.insightface_pack import find_pack
+from talking_face.face.detector import find_pack
+from talking_face.face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 
 
 def fit(photo: np.ndarray, index: int | None = None) -> Face:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from talking_face.face_model import (
+from talking_face.face.landmarks import mouth_opening
+from talking_face.face.lips import LipContact, contact, lip_gaps
+from talking_face.face.model import (
     FaceModel,
     Pose,
     fit_pose,
@@ -11,8 +13,6 @@ from talking_face.face_model import (
     rotation_angles,
     rotation_matrix,
 )
-from talking_face.landmarks import mouth_opening
-from talking_face.lips import LipContact, contact, lip_gaps
 
 
 @pytest.fixture(scope="module")

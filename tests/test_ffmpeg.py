@@ -14,8 +14,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from talking_face import audio, ffmpeg
-from talking_face.audio import SAMPLE_RATE, load_audio
+from talking_face import ffmpeg
+from talking_face.clips.video import read_frames, write_clip, write_comparison
 from talking_face.errors import (
     AudioUnreadable,
     EncodingFailed,
@@ -24,7 +24,8 @@ from talking_face.errors import (
     TalkingFaceError,
     VideoUnreadable,
 )
-from talking_face.video import read_frames, write_clip, write_comparison
+from talking_face.sound import audio
+from talking_face.sound.audio import SAMPLE_RATE, load_audio
 
 RAW_WORDS = ("0x", "[in#", "Invalid data", "Error opening", "whitelist", "exit status")
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import talking_face
-from talking_face.audio import Recording
-from talking_face.clip import Clip
-from talking_face.face import Face
-from talking_face.face_model import Pose
+from talking_face.clips.clip import Clip
+from talking_face.face.face import Face
+from talking_face.face.model import Pose
 from talking_face.frozen import Frozen, read_only, sealed
 from talking_face.motion import CHANNELS, N_CHANNELS, Motion
-from talking_face.plate import Plate
-from talking_face.speech import Speech
+from talking_face.picture.plate import Plate
+from talking_face.sound.audio import Recording
+from talking_face.sound.speech import Speech
 from talking_face.web.orders import Order
 from talking_face.web.shots import Shot
 

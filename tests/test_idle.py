@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from synthetic_voice import synthetic_voice
 
-from talking_face import prosody
-from talking_face.audio import SAMPLE_RATE, Recording
-from talking_face.idle import BLINKS_A_MINUTE, IdleModel, load_idle, sample_idle, wander
+from talking_face.mapping.events import BLINKS_A_MINUTE, IdleModel, load_idle, sample_idle, wander
 from talking_face.motion import CHANNELS, FPS
-from talking_face.speech import Speech
+from talking_face.sound import prosody
+from talking_face.sound.audio import SAMPLE_RATE, Recording
+from talking_face.sound.speech import Speech
 
 SHUT = 0.4  # closure that counts as a blink here; the slow change of opening stays below
 

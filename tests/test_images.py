@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from talking_face.errors import PhotoUnreadable
-from talking_face.images import BACKDROP, MAX_SIDE, MIN_SIDE, load_photo
+from talking_face.face.photo import BACKDROP, MAX_SIDE, MIN_SIDE, load_photo
 
 HEIGHT, WIDTH = 80, 120
 ORIENTATION = 0x0112  # EXIF tag

@@ -15,17 +15,19 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from talking_face.dirfa import Dirfa
 from talking_face.errors import MotionUnreadable, OptionInvalid
-from talking_face.face_model import FaceModel, Pose, load_face_model, rotation_matrix
+from talking_face.face.model import FaceModel, Pose, load_face_model, rotation_matrix
+from talking_face.mapping.dirfa import Dirfa
 from talking_face.motion import CHANNELS, FPS, N_CHANNELS, Motion
-from talking_face.speech import Speech
-from talking_face.training import dirfa, evaluate
-from talking_face.training.decoder import DecoderRecipe
-from talking_face.training.evaluate import choose, long_example
-from talking_face.training.examples import Example, load_examples
-from talking_face.training.lip_figures import mouth_curves
-from talking_face.training.mappers import (
+from talking_face.sound.speech import Speech
+from talking_face.training.data.examples import Example, load_examples
+from talking_face.training.fit import dirfa
+from talking_face.training.fit.decoder import DecoderRecipe
+from talking_face.training.measure import evaluate
+from talking_face.training.measure.evaluate import choose, long_example
+from talking_face.training.measure.lip_figures import mouth_curves
+from talking_face.training.measure.mapper_figures import by_source, compare_lips, draw_row, rows_of
+from talking_face.training.measure.mappers import (
     Files,
     Network,
     OtherPeople,
@@ -34,7 +36,6 @@ from talking_face.training.mappers import (
     log_likelihood,
     shuffled,
 )
-from talking_face.training.measure import by_source, compare_lips, draw_row, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +360,7 @@ def test_the_network_is_trained_by_a_command_that_can_be_resumed(
     (parts / "offsets.json").write_text(json.dumps({example.key: 0.0 for example in examples}))
     brief = partial(DecoderRecipe, steps=4, check=2, batch=3, length=8)
     monkeypatch.setattr(dirfa, "DecoderRecipe", brief)
-    monkeypatch.setattr("talking_face.training.decoder.SURPRISED", 20)
+    monkeypatch.setattr("talking_face.training.fit.decoder.SURPRISED", 20)
     arguments = ["--cache", cache, "--output", output, "--resume", parts, "--steps", 2]
     monkeypatch.setattr(sys, "argv", ["dirfa", *map(str, arguments)])
     dirfa.main()

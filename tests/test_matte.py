@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from talking_face.matte import complete, pull_push, without_holes
+from talking_face.picture.matte import complete, pull_push, without_holes
 
 UNIT = 40.0  # inter-ocular distance, pixels
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from talking_face.landmarks import N_MESH, mesh_triangles
-from talking_face.mesh import border_loops, draw_map, refine
+from talking_face.face.landmarks import N_MESH, mesh_triangles
+from talking_face.picture.mesh import border_loops, draw_map, refine
 
 
 def test_face_mesh_is_a_surface_with_three_holes() -> None:

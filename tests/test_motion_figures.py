@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from talking_face.face_model import FaceModel, load_face_model
+from talking_face.face.model import FaceModel, load_face_model
 from talking_face.motion import CHANNELS, FPS, Motion
-from talking_face.training.diversity import PASSAGE, Passage, cut, distance, diversity, spread
-from talking_face.training.frechet import (
+from talking_face.training.measure.diversity import (
+    PASSAGE,
+    Passage,
+    cut,
+    distance,
+    diversity,
+    spread,
+)
+from talking_face.training.measure.frechet import (
     STRIDE,
     WINDOW,
     WindowSpace,
@@ -18,7 +25,7 @@ from talking_face.training.frechet import (
     window_distance,
     windows,
 )
-from talking_face.training.motion_figures import (
+from talking_face.training.measure.motion_figures import (
     BANDS,
     DRIFT_WINDOW,
     blinks_a_minute,

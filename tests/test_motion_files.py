@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from talking_face import audio
 from talking_face.animator import load_animator
 from talking_face.errors import MotionUnreadable
 from talking_face.motion import CHANNELS, FPS, N_CHANNELS, Motion
 from talking_face.motion_space import MAX_SECONDS, MAX_VALUE, SPACE
 from talking_face.motion_table import COLUMNS
+from talking_face.sound import audio
 
 LIDS = [COLUMNS.index("lids_0") - 1, COLUMNS.index("lids_1") - 1]
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from talking_face.face import find_faces, fit_face
-from talking_face.face_model import load_face_model
-from talking_face.images import load_photo
-from talking_face.light import Light, blur_of
+from talking_face.face.face import find_faces, fit_face
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
-from talking_face.mouth_layers import own_mouth, split_line
-from talking_face.mouth_light import (
+from talking_face.picture.mouth.layers import own_mouth, split_line
+from talking_face.picture.mouth.light import Light, blur_of
+from talking_face.picture.mouth.opening import Opening, opening_of
+from talking_face.picture.mouth.shading import (
     MOST_LIGHT,
     Interior,
     MouthLight,
@@ -23,10 +24,9 @@ from talking_face.mouth_light import (
     load_mouth_light,
     spread_factors,
 )
-from talking_face.opening import Opening, opening_of
-from talking_face.render import Renderer
-from talking_face.teeth import TeethGenerator, draw_teeth
-from talking_face.training.mouth_light import examples_of, train
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.renderer import Renderer
+from talking_face.training.fit.shading import examples_of, train
 from talking_face.weights import load_weights
 
 LEFT, RIGHT, TOP, BOTTOM = 20.0, 120.0, 30.0, 70.0  # pixels, of a mouth as a diamond

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from talking_face.training import parallel
+from talking_face.training.fit import parallel
 
 SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
 import torch
-from talking_face.training import parallel
+from talking_face.training.fit import parallel
 
 parallel.start()
 torch.manual_seed(0)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talking_face.audio import SAMPLE_RATE, Recording
+from talking_face.clips.plots import COLOURS, plot_samples, write_plot
 from talking_face.errors import OptionInvalid, OutputUnwritable
-from talking_face.face_model import load_face_model
+from talking_face.face.model import load_face_model
 from talking_face.motion import FPS, Motion
-from talking_face.plots import COLOURS, plot_samples, write_plot
+from talking_face.sound.audio import SAMPLE_RATE, Recording
 
 FRAMES = 2 * FPS
 PAGE = {"light": "#FFFFFF", "dark": "#0B0F19"}

@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 import pytest
 
-from talking_face.face import Face, find_faces, fit_face
-from talking_face.face_model import FaceModel, load_face_model
-from talking_face.images import load_photo
-from talking_face.landmarks import mouth_opening, track_face
+from talking_face.clips.video import write_clip
+from talking_face.face.face import Face, find_faces, fit_face
+from talking_face.face.landmarks import mouth_opening, track_face
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.motion import Motion
-from talking_face.render import Renderer
-from talking_face.teeth import TeethGenerator, draw_teeth
-from talking_face.training import reenact as command
-from talking_face.training.motions import relative_motion
-from talking_face.training.picture_figures import (
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.renderer import Renderer
+from talking_face.training.data.motions import relative_motion
+from talking_face.training.measure import reenact as command
+from talking_face.training.measure.picture_figures import (
     BEST_PSNR,
     FIGURES,
     PictureFigures,
@@ -31,8 +32,7 @@ from talking_face.training.picture_figures import (
     picture_figures,
     region_boxes,
 )
-from talking_face.training.reenact import FlowOnly, measure, reenact, thin_plate
-from talking_face.video import write_clip
+from talking_face.training.measure.reenact import FlowOnly, measure, reenact, thin_plate
 from talking_face.weights import load_weights
 
 SIZE = 288  # pixels, of the clip

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from talking_face.face import Face, find_faces, fit_face
-from talking_face.face_model import load_face_model, rotation_angles, rotation_matrix
-from talking_face.images import load_photo
-from talking_face.landmarks import detect_faces, mouth_opening, mouth_width
+from talking_face.face.face import Face, find_faces, fit_face
+from talking_face.face.landmarks import detect_faces, mouth_opening, mouth_width
+from talking_face.face.model import load_face_model, rotation_angles, rotation_matrix
+from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
-from talking_face.render import Renderer, soft_limit, strip
-from talking_face.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.renderer import Renderer, soft_limit, strip
 from talking_face.weights import load_weights
 
 TEETH = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)

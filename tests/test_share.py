@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talking_face.errors import EncodingFailed, OutputUnwritable, VideoUnreadable
-from talking_face.face_model import load_face_model
-from talking_face.ffmpeg import find_ffmpeg
-from talking_face.lips import mean_opening
-from talking_face.mark import Mark
-from talking_face.motion import FPS, Motion
-from talking_face.share import (
+from talking_face.clips.mark import Mark
+from talking_face.clips.share import (
     LOOP_FRAMES,
     SEARCHED,
     SPEAKING,
@@ -22,7 +17,12 @@ from talking_face.share import (
     write_gif,
     write_poster,
 )
-from talking_face.video import write_clip
+from talking_face.clips.video import write_clip
+from talking_face.errors import EncodingFailed, OutputUnwritable, VideoUnreadable
+from talking_face.face.lips import mean_opening
+from talking_face.face.model import load_face_model
+from talking_face.ffmpeg import find_ffmpeg
+from talking_face.motion import FPS, Motion
 
 FRAMES = 5 * FPS
 SIDE = 400

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from talking_face.motion import Motion
-from talking_face.training import sheet
+from talking_face.training.measure import sheet
 
 
 def test_motions_are_joined_in_order() -> None:

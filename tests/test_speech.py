@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from synthetic_voice import RATE, synthetic_voice
 
-from talking_face.audio import Recording
-from talking_face.encoder import SpeechEncoder, load_encoder
-from talking_face.prosody import activity, energy, pitch
-from talking_face.speech import Speech, listen
+from talking_face.sound.audio import Recording
+from talking_face.sound.encoder import SpeechEncoder, load_encoder
+from talking_face.sound.prosody import activity, energy, pitch
+from talking_face.sound.speech import Speech, listen
 
 rng = np.random.default_rng(0)
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from talking_face.landmarks import (
+from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
     N_LANDMARKS,
 )
-from talking_face.teeth import (
+from talking_face.picture.mouth.teeth import (
     HEIGHT,
     INCISAL_ROW,
     LATENT,
@@ -24,8 +24,8 @@ from talking_face.teeth import (
     draw_teeth,
     finish_strips,
 )
-from talking_face.training import teeth as training
-from talking_face.training.teeth_strips import Strip, cut_strip, dental_midline, stack_strips
+from talking_face.training.data.teeth_strips import Strip, cut_strip, dental_midline, stack_strips
+from talking_face.training.fit import teeth as training
 from talking_face.weights import weights_folder
 
 TOOTH, GAP, LIP, SKIN, CAVITY = (

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from talking_face.audio import SAMPLE_RATE
-from talking_face.dirfa import GROUPS, N_AUDIO, N_STATE, REACH, STEP
-from talking_face.face_model import FaceModel, load_face_model
-from talking_face.training.augment import at_speed, disturb
-from talking_face.training.decoder import (
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.dirfa import GROUPS, N_AUDIO, N_STATE, REACH, STEP
+from talking_face.sound.audio import SAMPLE_RATE
+from talking_face.training.data.augment import at_speed, disturb
+from talking_face.training.data.sequences import MotionSequence, deviation, with_styles
+from talking_face.training.fit.decoder import (
     DecoderRecipe,
     Draws,
     as_batch,
@@ -22,7 +23,6 @@ from talking_face.training.decoder import (
     surprises,
     train_decoder,
 )
-from talking_face.training.sequences import MotionSequence, deviation, with_styles
 
 TONE = 440.0  # Hz
 FRAMES = 120

@@ -12,8 +12,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from talking_face import video
-from talking_face.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.clips import video
+from talking_face.clips.mark import CORNERS, Mark
+from talking_face.clips.video import read_frames, write_clip, write_comparison
 from talking_face.errors import (
     EncodingFailed,
     FfmpegMissing,
@@ -22,8 +23,7 @@ from talking_face.errors import (
     TalkingFaceError,
     VideoUnreadable,
 )
-from talking_face.mark import CORNERS, Mark
-from talking_face.video import read_frames, write_clip, write_comparison
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 AAC_FRAME = 1024 / 48_000  # seconds; older releases of ffmpeg don't cut the last one
 
@@ -331,7 +331,7 @@ def test_ctrl_c_in_a_terminal_leaves_nothing(tmp_path):
     """The interrupt goes to the whole group, ffmpeg included, as a terminal sends it."""
     program = (
         "import os, signal, sys, numpy as np\n"
-        "from talking_face.video import write_clip\n"
+        "from talking_face.clips.video import write_clip\n"
         "def frames():\n"
         "    for i in range(100):\n"
         "        if i == 50: os.killpg(0, signal.SIGINT)\n"

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talking_face import voice
 from talking_face.animator import load_animator
-from talking_face.audio import MAX_SECONDS, MIN_SECONDS, load_audio
 from talking_face.errors import OptionInvalid, OutputUnwritable, TextUnspeakable, VoiceMissing
 from talking_face.options import MAX_TEXT
-from talking_face.prosody import activity, pitch
-from talking_face.voice import parse_espeak_voices, read_text, speak, voices
+from talking_face.sound import voice
+from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, load_audio
+from talking_face.sound.prosody import activity, pitch
+from talking_face.sound.voice import parse_espeak_voices, read_text, speak, voices
 
 SENTENCE = "Maybe Bob will move the blue boat before we visit your farm."
 
@@ -224,7 +224,7 @@ def test_the_engine_is_loaded_by_the_first_word():
         "import sys, types\n"
         "package = sys.modules['talking_face'] = types.ModuleType('talking_face')\n"
         f"package.__path__ = [{str(package)!r}]\n"
-        "from talking_face.voice import check_text, voices\n"
+        "from talking_face.sound.voice import check_text, voices\n"
         "check_text('Hello.')\n"
         "assert 'hibari' not in sys.modules\n"
         "assert voices()\n"

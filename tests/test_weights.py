@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from talking_face.errors import WeightsCorrupt, WeightsMissing
-from talking_face.training.encoder_weights import shard
+from talking_face.training.fit.encoder_weights import shard
 from talking_face.weights import WEIGHTS, WEIGHTS_VARIABLE, load_weights, weights_folder
 
 

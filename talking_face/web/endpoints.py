@@ -15,13 +15,13 @@ import numpy as np
 from gradio.events import api
 from PIL import Image
 
-from talking_face import edit as editing
-from talking_face.edit import PRESETS, RANGES, Edit
+from talking_face.clips.share import write_gif, write_poster
+from talking_face.clips.video import write_comparison
+from talking_face.editing import edit as editing
+from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
 from talking_face.motion import Motion
-from talking_face.share import write_gif, write_poster
-from talking_face.video import write_comparison
-from talking_face.voice import voices
+from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
 from talking_face.web.messages import plain_sentences

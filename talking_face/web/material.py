@@ -15,7 +15,7 @@ from talking_face.options import (
     STYLES,
     VOICE_SPEEDS,
 )
-from talking_face.voice import voices
+from talking_face.sound.voice import voices
 from talking_face.web.settings import SIZES, Settings
 
 

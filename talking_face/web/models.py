@@ -10,9 +10,9 @@ from functools import lru_cache
 import spaces
 
 from talking_face.animator import Animator, load_animator
-from talking_face.audio import Recording
 from talking_face.motion import Motion
-from talking_face.speech import Speech
+from talking_face.sound.audio import Recording
+from talking_face.sound.speech import Speech
 from talking_face.warm_up import warm_up
 
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from talking_face.audio import load_audio
-from talking_face.backdrop import load_backdrop
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
-from talking_face.images import load_photo
+from talking_face.face.photo import load_photo
 from talking_face.options import MAX_SAMPLES, check_framing, check_sampling
+from talking_face.picture.backdrop import load_backdrop
+from talking_face.sound.audio import load_audio
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.settings import BACKGROUNDS, Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from talking_face.edit import PRESETS, RANGES
+from talking_face.editing.edit import PRESETS, RANGES
 from talking_face.options import MAX_SAMPLES
 from talking_face.web.messages import sentence
 from talking_face.web.settings import SLIDERS, Settings

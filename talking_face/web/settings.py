@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from talking_face.edit import RANGES, Edit
+from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, STYLES
 from talking_face.web.models import Take

@@ -11,17 +11,17 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from talking_face.audio import load_audio
-from talking_face.edit import Edit, mix
+from talking_face.clips.plots import Theme, plot_samples
+from talking_face.clips.share import write_gif, write_poster
+from talking_face.clips.video import write_comparison
+from talking_face.editing.edit import Edit, mix
 from talking_face.errors import OptionInvalid, TalkingFaceError
-from talking_face.face import Face
-from talking_face.face_model import load_face_model
+from talking_face.face.face import Face
+from talking_face.face.model import load_face_model
 from talking_face.motion import Motion
-from talking_face.plots import Theme, plot_samples
-from talking_face.share import write_gif, write_poster
-from talking_face.speech import Speech
-from talking_face.video import write_comparison
-from talking_face.voice import speak
+from talking_face.sound.audio import load_audio
+from talking_face.sound.speech import Speech
+from talking_face.sound.voice import speak
 from talking_face.web.folders import new_folder
 from talking_face.web.messages import Report
 from talking_face.web.models import Take, animator, hear_and_draw

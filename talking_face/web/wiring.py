@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from talking_face.edit import PRESETS, Edit
+from talking_face.editing.edit import PRESETS, Edit
 from talking_face.options import MAX_SEED
 from talking_face.web.messages import Report, Stopped, plain_sentences, reporter
 from talking_face.web.models import animator

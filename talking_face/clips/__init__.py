@@ -1,0 +1,1 @@
+"""From frames to files: clips with their mark, comparisons, pictures and plots."""

@@ -1,0 +1,269 @@
+"""Clips: frames in, a file that every browser plays out; and frames out of any video.
+
+Owns the encoder step (H.264 and AAC in MP4, by ffmpeg), which burns the visible mark into every
+clip, and the comparison of several clips side by side. Knows nothing of faces. A clip appears under
+its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+from talking_face import ffmpeg
+from talking_face.clips.mark import Mark as Mark
+from talking_face.clips.mark import draw_label
+from talking_face.errors import OptionInvalid, VideoUnreadable
+from talking_face.files import appearing, scratch
+from talking_face.motion import FPS
+from talking_face.sound.audio import SAMPLE_RATE, Recording
+
+COMMENT = "AI-generated (talking_face)"  # the comment tag of every file
+
+MAX_COMPARED = 6
+COMPARISON_SIDE = 1920  # pixels, at most, in width and height
+BACKGROUND = (16, 16, 16)
+BAND = 0.09  # height of a comparison's label band, of the cell's height
+
+# x264's "veryfast" at CRF 18: 41 dB to the source on a slowly moving portrait of 512², in 4 ms a
+# frame on two cores. The conversion to YUV uses the matrix that the tags name, so that no player
+# shifts the colours.
+_TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
+_TO_YUV = (
+    f"scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p,{_TAGS}"
+)
+_H264 = (
+    "-c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p -color_primaries bt709 "
+    "-color_trc bt709 -colorspace bt709 -color_range tv"
+).split()
+_AAC = "-c:a aac -b:a 160k -ar 48000 -ac 2".split()
+_CONTAINER = ["-map_metadata", "-1", "-metadata", f"comment={COMMENT}", "-movflags", "+faststart"]
+
+
+def write_clip(
+    frames: Iterable[np.ndarray],
+    path: str | Path,
+    recording: Recording | None = None,
+    mark: Mark | None = Mark(),
+) -> Path:
+    """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
+
+    The clip has exactly the frames given; the sound, from the recording's own file where there is
+    one, is cut or padded with silence to their length. Odd sizes are padded by repeating the last
+    row or column.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB, all of one size, at least one.
+        path: the .mp4 to write, in a folder that exists; replaced if it is there.
+        recording: the sound; None makes a silent clip.
+        mark: burned into every frame; None leaves them as they are.
+
+    Returns:
+        The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
+        changes under it and no temporary file is left.
+
+    Raises:
+        OutputUnwritable: the folder can't be written, or the disk is full.
+        EncodingFailed: ffmpeg failed; the message says why.
+        FfmpegMissing: there is no ffmpeg.
+        ValueError: no frames, or frames of different sizes or types.
+    """
+    path = Path(path)
+    with appearing(path) as clip:
+        if recording is None:
+            _encode(frames, clip, mark, path)
+        else:
+            # The sound goes in when the number of frames is known.
+            with scratch(path) as silent:
+                count = _encode(frames, silent, mark, path)
+                _add_sound(silent, clip, recording, count, path)
+    return path
+
+
+def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: str | Path) -> Path:
+    """Put finished clips side by side, each under its label, with the sound of the first.
+
+    Up to four stand in a row, five and six in two rows. Needs the same memory for any length.
+
+    Args:
+        clips: 1 to 6 files that `write_clip` made, of one length.
+        labels: one a clip, such as "sample 1 · seed 0".
+        path: the .mp4 to write, as in `write_clip`.
+
+    Raises:
+        OptionInvalid: not 1 to 6 clips, or not one label each.
+        VideoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
+    """
+    path = Path(path)
+    if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
+        raise OptionInvalid(
+            f"{len(clips)} clips with {len(labels)} labels can't be compared. "
+            f"Give 1 to {MAX_COMPARED} clips and a label for each."
+        )
+    height, width = _first_frame(clips[0]).shape[:2]
+    cell, band, places = _grid(len(clips), height, width)
+    canvas = Image.new(
+        "RGBA",
+        (max(left for left, _ in places) + cell[0], places[-1][1] + band + cell[1]),
+        BACKGROUND,
+    )
+    for label, (left, top) in zip(labels, places, strict=True):
+        canvas.paste((0, 0, 0, 0), (left, top + band, left + cell[0], top + band + cell[1]))
+        canvas.alpha_composite(draw_label(label, cell[0], band), (left, top))
+
+    # Every clip in its cell under a band, the cells in their places, the labels over them all.
+    fit = (
+        f"scale={cell[0]}:{cell[1]}:force_original_aspect_ratio=decrease:flags=area,"
+        f"pad={cell[0]}:{cell[1] + band}:(ow-iw)/2:{band}+({cell[1]}-ih)/2,setsar=1"
+    )
+    chains = [f"[{i}:v]{fit}[c{i}]" for i in range(len(clips))]
+    grid = "[c0]"
+    if len(clips) > 1:
+        layout = "|".join(f"{left}_{top}" for left, top in places)
+        inputs, grid = "".join(f"[c{i}]" for i in range(len(clips))), "[grid]"
+        chains.append(f"{inputs}xstack=inputs={len(clips)}:layout={layout}{grid}")
+    chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{_TAGS}[out]")
+
+    command = ffmpeg.command()
+    for clip in clips:
+        command += ffmpeg.source(clip)
+    command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
+    command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
+    command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
+    with appearing(path) as comparison:
+        ffmpeg.run([*command, "-f", "mp4"], canvas.tobytes(), comparison, path)
+    return path
+
+
+def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.ndarray, None, None]:
+    """Decode a video of any container at 25 fps, turned the way that it is meant to be seen.
+
+    Args:
+        path: the video.
+        max_side: pixels; larger pictures are scaled down to it, keeping their proportions.
+
+    Yields:
+        (H, W, 3) uint8 RGB, not writable.
+
+    Raises:
+        VideoUnreadable: no such file, damaged, or without pictures.
+        FfmpegMissing: there is no ffmpeg.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VideoUnreadable(f"There is no video {path}. Check the path.")
+    filters = [f"fps={FPS}:start_time=0"]
+    if max_side is not None:
+        filters.append(
+            f"scale='min(iw,{max_side})':'min(ih,{max_side})'"
+            ":force_original_aspect_ratio=decrease:flags=area"
+        )
+    command = [*ffmpeg.command(), *ffmpeg.source(path)]
+    command += ["-map", "0:v:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-"]
+    count = 0
+    with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while True:
+            with process.within(ffmpeg.STALL):
+                frame = _read_picture(process.stdout)
+            if frame is None:
+                break
+            count += 1
+            yield frame
+        ended = process.end()
+    if ended.failed or count == 0:
+        raise VideoUnreadable(
+            f"{path.name} can't be read as a video: {ended.cause('there are no pictures in it')}. "
+            "Use one that a media player can play."
+        )
+
+
+def _read_picture(pipe: IO[bytes]) -> np.ndarray | None:
+    """The next PPM picture, which carries its own size; None at the end."""
+    if pipe.readline() != b"P6\n":
+        return None
+    width, height = map(int, pipe.readline().split())
+    pipe.readline()  # the largest value, 255
+    pixels = pipe.read(width * height * 3)
+    if len(pixels) < width * height * 3:
+        return None
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
+
+
+def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: Path) -> int:
+    """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("there are no frames to write")
+    height, width = first.shape[:2]
+    paint = mark.painter(height, width) if mark else np.asarray
+    padding = ((0, height % 2), (0, width % 2), (0, 0))
+    command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
+    command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    count = 0
+    with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
+        for frame in chain([first], frames):
+            if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
+                raise ValueError(
+                    f"frame {count} is {frame.shape} {frame.dtype}, not {(height, width, 3)} uint8"
+                )
+            picture = np.ascontiguousarray(np.pad(paint(frame), padding, mode="edge"))
+            if not process.write(picture.data):
+                break  # ffmpeg says why, below
+            count += 1
+        ended = process.end()
+    if ended.failed:
+        raise ffmpeg.failure(ended, path)
+    return count
+
+
+def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path: Path) -> None:
+    """Copy the pictures of `silent` into `clip`, with exactly as much sound as `count` frames."""
+    command = [*ffmpeg.command(), *ffmpeg.source(silent)]
+    samples = None
+    if recording.path is not None and recording.path.is_file():
+        command += ffmpeg.source(recording.path)
+    else:
+        samples = recording.waveform.astype("<f4").tobytes()
+        command += f"-protocol_whitelist pipe -f f32le -ar {SAMPLE_RATE} -ac 1 -i pipe:0".split()
+    # Sound that starts later than its file keeps its time, as in `load_audio`.
+    command += ["-map", "0:v", "-map", "1:a:0", "-af", "aresample=async=1:first_pts=0,apad"]
+    command += ["-c:v", "copy", *_AAC, "-t", f"{count / FPS:.3f}", *_CONTAINER]
+    ffmpeg.run([*command, "-f", "mp4"], samples, clip, path)
+
+
+def _first_frame(clip: str | Path) -> np.ndarray:
+    with closing(read_frames(clip)) as frames:
+        return next(frames)
+
+
+def _even(length: float) -> int:
+    return max(2, 2 * round(length / 2))
+
+
+def _grid(
+    count: int, height: int, width: int
+) -> tuple[tuple[int, int], int, list[tuple[int, int]]]:
+    """Size (width, height) of a cell, height of its label band, left top corner of each cell.
+
+    All even, and the whole no larger than `COMPARISON_SIDE` either way.
+    """
+    columns = count if count <= 4 else 3
+    rows = -(-count // columns)
+    scale = min(
+        1.0,
+        COMPARISON_SIDE / (columns * width),
+        COMPARISON_SIDE / (rows * height * (1 + BAND) + 2 * rows),
+    )
+    cell = (int(width * scale) // 2 * 2 or 2, int(height * scale) // 2 * 2 or 2)
+    band = _even(max(BAND * cell[1], 16))
+    places = [(i % columns * cell[0], i // columns * (cell[1] + band)) for i in range(count)]
+    return cell, band, places

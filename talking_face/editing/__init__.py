@@ -1,0 +1,1 @@
+"""A motion changed after it was drawn, without drawing it again."""

@@ -1,0 +1,122 @@
+"""A photo becomes a `Face`: which face, where it looks, and what it is like at rest.
+
+Pay once with `fit_face`, then render any number of motions on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
+from talking_face.face.landmarks import detect_faces
+from talking_face.face.model import FaceModel, Pose, rotation_angles
+from talking_face.frozen import Frozen
+from talking_face.motion import CHANNELS
+
+MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
+MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Face(Frozen):
+    """One face of one photo, fitted; its arrays are read-only.
+
+    Attributes:
+        photo: (H, W, 3) uint8 RGB, as loaded, upright.
+        landmarks: (478, 3) float32, pixels of the photo.
+        pose: from the canonical frame to pixels of the photo.
+        shape: (478, 3) the face as photographed, canonical (`pose.project(shape)` = landmarks).
+        expression: (22,) the photo's own expression: lower-face, then upper-face coefficients.
+        digest: sha256 of the photo's pixels and the face's index.
+    """
+
+    photo: np.ndarray
+    landmarks: np.ndarray
+    pose: Pose
+    shape: np.ndarray
+    expression: np.ndarray
+    digest: str
+
+    @property
+    def lower(self) -> np.ndarray:
+        """The photo's own lower-face coefficients, (16,)."""
+        return self.expression[: CHANNELS["lower"]]
+
+    @property
+    def angles(self) -> np.ndarray:
+        """Head yaw, pitch and roll in the photo, degrees, (3,)."""
+        return rotation_angles(self.pose.rotation)
+
+
+def face_boxes(faces: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
+    """Bounding boxes (x0, y0, x1, y1) of landmarks, pixels."""
+    boxes = []
+    for marks in faces:
+        (x0, y0), (x1, y1) = marks[:, :2].min(0), marks[:, :2].max(0)
+        boxes.append((int(x0), int(y0), int(x1), int(y1)))
+    return boxes
+
+
+def find_faces(photo: np.ndarray, insightface_pack: Path | None = None) -> list[np.ndarray]:
+    """Landmarks of all faces, largest first; insightface finds and ranks them where it can.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        insightface_pack: folder with insightface's detection model, or None for MediaPipe's.
+    """
+    if insightface_pack is None:
+        return detect_faces(photo)
+    from talking_face.face.detector import detect_faces_with_pack
+
+    return detect_faces_with_pack(photo, insightface_pack)
+
+
+def fit_face(
+    photo: np.ndarray, faces: list[np.ndarray], model: FaceModel, index: int | None = None
+) -> Face:
+    """Fit the face model to one of the faces found in a photo.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        faces: of `find_faces`.
+        model: the face model.
+        index: which face, largest first; None takes the largest.
+
+    Raises:
+        NoFaceFound, FaceIndexError, FaceUnsuitable.
+    """
+    if not faces:
+        raise NoFaceFound(
+            "No face was found in the photo. Use a photo in which one face is clearly visible "
+            "from the front, well lit and not covered."
+        )
+    if index is not None and not 0 <= index < len(faces):
+        raise FaceIndexError(
+            f"The photo has {len(faces)} face(s), so there is no face {index}. "
+            f"Choose a number from 0 (the largest) to {len(faces) - 1}."
+        )
+    landmarks = faces[index or 0]
+    pose, expression = model.fit(landmarks)
+    size = float(pose.scale)
+    if size < MIN_INTEROCULAR:
+        raise FaceUnsuitable(
+            f"The face is too small: its eyes are {size:.0f} pixels apart and at least "
+            f"{MIN_INTEROCULAR:.0f} are needed. Use a larger photo or crop closer to the face."
+        )
+    turn = np.abs(rotation_angles(pose.rotation))
+    if (turn > MAX_TURN).any():
+        raise FaceUnsuitable(
+            "The face is turned too far from the camera "
+            f"(sideways {turn[0]:.0f}°, up or down {turn[1]:.0f}°, tilted {turn[2]:.0f}°). "
+            "Use a photo in which the person looks towards the camera."
+        )
+    digest = hashlib.sha256(photo.tobytes())
+    digest.update(repr((photo.shape, index or 0)).encode())
+    return Face(photo, landmarks, pose, pose.unproject(landmarks), expression, digest.hexdigest())

@@ -1,0 +1,1 @@
+"""From speech to motions: the DIRFA network, how it is sampled, and blinks and glances."""

@@ -1,0 +1,175 @@
+"""The baseline mapper: speech to the lips and brows that go with it on average.
+
+A small temporal convolution network on the frozen activations of the speech encoder: it looks half
+a second back and ahead, it is deterministic, and it is what the probabilistic network has to beat.
+Where nobody speaks, its answer is faded to the face at rest: see `rest_gate`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor, nn
+
+from talking_face.motion import CHANNELS, FPS
+from talking_face.sound.encoder import BLOCKS
+from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
+from talking_face.sound.speech import Speech
+from talking_face.weights import load_weights
+
+N_LOWER = CHANNELS["lower"]
+N_OUTPUTS = N_LOWER + CHANNELS["upper"]
+N_PROSODY = 4
+
+WIDTH = 160
+KERNEL = 3
+DILATIONS = (1, 2, 4, 2, 1, 2)
+REACH = sum(DILATIONS) * (KERNEL // 2)  # frames that an answer depends on, on either side
+
+_CHUNK = 1000  # frames at a time; bounds the memory
+_LOUD = 10 * FPS + 1  # frames around one whose loudest tells how loud the voice is
+_LOUDNESS_RANGE = 40.0  # dB
+
+_SPEAKS = (0.15, 0.5)  # speech activity: surely rest, surely speech
+_MARGIN = 6  # frames around speech in which the mouth is the network's own
+_BREATH = 25  # frames before speech in which it may breathe in
+_LINGER = 14  # frames after speech in which it may close in its own way
+_RELAXED = 0.9  # how far the mouth opens while it only breathes
+_EASE = 5  # frames, odd, that opening or closing the gate takes
+
+
+class Baseline(nn.Module):
+    """Features and prosody in, coefficients out; residual dilated convolutions between.
+
+    The averages and deviations of the inputs and the typical amplitude of the outputs are part of
+    the weights.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+    output_scale: Tensor
+
+    def __init__(self, width: int = WIDTH, dropout: float = 0.0) -> None:
+        super().__init__()
+        inputs = BLOCKS * FEATURE_WIDTH
+        self.register_buffer("feature_mean", torch.zeros(inputs))
+        self.register_buffer("feature_scale", torch.ones(inputs))
+        self.register_buffer("output_scale", torch.ones(N_OUTPUTS))
+        self.project = nn.Linear(inputs + N_PROSODY, width)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(width, width, KERNEL, dilation=d, padding=d * (KERNEL // 2))
+            for d in DILATIONS
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, N_OUTPUTS)
+        self.dropout = dropout
+
+    def forward(self, features: Tensor, prosody: Tensor, inside: Tensor) -> Tensor:
+        """The coefficients of each frame.
+
+        Args:
+            features: (B, T, 1536) float32, the four blocks side by side.
+            prosody: (B, T, 4) float32 of `prosody_inputs`.
+            inside: (B, T) float32, 1 where the recording is, 0 where the batch is padded.
+
+        Returns:
+            (B, T, 22) float32: lower face, then upper face.
+        """
+        scale = self._thin(self.feature_scale.expand(len(features), 1, -1))
+        x = (features - self.feature_mean) * scale
+        x = self.project(torch.cat([x, prosody], dim=-1))
+        mask = inside[..., None]
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            y = layer((F.gelu(norm(x)) * mask).transpose(1, 2)).transpose(1, 2)
+            x = x + y * self._thin(y.new_ones(len(y), 1, y.shape[2]))
+        return self.output(F.gelu(self.norm(x))) * self.output_scale
+
+    def _thin(self, channels: Tensor) -> Tensor:
+        """Dropout of whole channels (B, 1, n), the same ones at every frame."""
+        return F.dropout(channels, self.dropout, self.training)
+
+
+def prosody_inputs(energy: np.ndarray, activity: np.ndarray, voicing: np.ndarray) -> np.ndarray:
+    """What the network is told of the voice itself, each about 0 to 1.
+
+    Args:
+        energy: (frames,) dB relative to full scale.
+        activity: (frames,) 0 to 1.
+        voicing: (frames,) 0 to 1.
+
+    Returns:
+        (frames, 4) float32: loudness relative to the loudest within 5 s, its slope, activity,
+        voicing. Loudness is relative, so that the recording's gain doesn't matter.
+    """
+    loudest = ndimage.maximum_filter1d(energy, _LOUD, mode="nearest")
+    loudness = np.clip((energy - loudest) / _LOUDNESS_RANGE + 1, 0.0, 1.0)
+    slope = np.gradient(loudness) if len(loudness) > 1 else np.zeros_like(loudness)
+    return np.stack([loudness, 4 * slope, activity, voicing], axis=1).astype(np.float32)
+
+
+def load_baseline(device: str | torch.device = "cpu") -> Baseline:
+    """The shipped network, frozen.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt.
+    """
+    tensors = load_weights("baseline")
+    network = Baseline()
+    network.load_state_dict(
+        {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
+    )
+    return network.requires_grad_(False).eval().to(device)
+
+
+def predict(network: Baseline, speech: Speech) -> tuple[np.ndarray, np.ndarray]:
+    """The expected face of a recording, at rest where nobody speaks.
+
+    Args:
+        network: of `load_baseline`, on any device.
+        speech: of any length; time is proportional to it, memory beyond the answer is constant.
+
+    Returns:
+        lower (frames, 16) and upper (frames, 6), float32, in the motion space.
+    """
+    prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
+    coefficients = run(network, speech.features, prosody)
+    coefficients *= rest_gate(speech.activity)[:, None]
+    return coefficients[:, :N_LOWER], coefficients[:, N_LOWER:]
+
+
+@torch.inference_mode()
+def run(network: Baseline, features: np.ndarray, prosody: np.ndarray) -> np.ndarray:
+    """The network's own answer, (frames, 22) float32, for features (frames, 4, 384)."""
+    device = network.output_scale.device
+    frames = len(features)
+    answer = np.empty((frames, N_OUTPUTS), dtype=np.float32)
+    for start in range(0, frames, _CHUNK):
+        stop = min(start + _CHUNK, frames)
+        first, last = max(start - REACH, 0), min(stop + REACH, frames)
+        heard = torch.from_numpy(features[first:last].astype(np.float32)).flatten(1).to(device)
+        voice = torch.from_numpy(prosody[first:last]).to(device)
+        inside = torch.ones(1, last - first, device=device)
+        output = network(heard[None], voice[None], inside)[0]
+        answer[start:stop] = output[start - first : stop - first].cpu().numpy()
+    return answer
+
+
+def rest_gate(activity: np.ndarray) -> np.ndarray:
+    """How far the face speaks, (frames,) float32: 0 at rest, 1 in speech, with smooth passages.
+
+    In pauses of speech, and just before and after it, people breathe and their lips part, and the
+    network hears it; there the mouth is relaxed. Far from speech, where noise might fool the
+    network, it is closed.
+    """
+    low, high = _SPEAKS
+    size = _BREATH + _LINGER + 1
+    speaks = np.pad(np.clip((activity - low) / (high - low), 0.0, 1.0), size, mode="edge")
+    speech = ndimage.maximum_filter1d(speaks, 2 * _MARGIN + 1)
+    breath = ndimage.maximum_filter1d(speaks, size, origin=(_LINGER - _BREATH) // 2)
+    window = np.hanning(_EASE + 2)[1:-1]
+    gate = np.maximum(speech, _RELAXED * breath)
+    smooth = np.convolve(gate, window / window.sum(), mode="same")
+    return smooth[size:-size].astype(np.float32)

@@ -1,0 +1,147 @@
+"""Telling the person in a photo from the background, and painting the background without them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from talking_face.face.landmarks import FACE_OVAL
+from talking_face.picture.brush import polygon_mask, smoothstep
+
+EDGE = 0.06  # inter-ocular distances, how far the person's edge is searched for and widened
+DOUBT = 0.15  # of the network's answer, below which a pixel may be background
+# Inter-ocular distances behind the person's edge over which the background is its mirror image, and
+# from which on it is only its colour; and how much the edge is smoothed to be a mirror.
+MIRROR = (0.12, 0.45)
+EVEN_EDGE = 0.08
+STRAND = 0.025  # inter-ocular distances, half width of what isn't mirrored
+
+
+def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tell the person from the background; and paint the person over.
+
+    MediaPipe's selfie network, its edge drawn to the image's own by a guided filter. Where it
+    doesn't even see the face (some drawings), there is one layer only.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        landmarks: (478, 3) pixels.
+
+    Returns:
+        (h, w) float32 0..1, how far each pixel belongs to the person; and (h, w, 3) uint8, the
+        background. All 1 and the image itself where there is one layer only.
+    """
+    unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
+    seen = without_holes(see_person(image), max(2, round(EDGE * unit)))
+    height, width = image.shape[:2]
+    face = polygon_mask(landmarks[list(FACE_OVAL), :2], height, width, 1.0)
+    if (seen * face).sum() < 0.8 * face.sum():
+        return np.ones((height, width), dtype=np.float32), image
+    radius = max(2, round(EDGE * unit))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (radius | 1, radius | 1))
+    # The mesh cuts across hollows of the outline, such as the eye socket of a turned face.
+    face = cv2.erode(face, kernel, iterations=2)
+    # A rim of background goes with the person, so that no strand of hair stays behind.
+    wide = np.asarray(cv2.dilate(np.maximum(seen, face), kernel), dtype=np.float32)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    person = smoothstep(guided_filter(grey, wide, radius), 0.15, 0.85).astype(np.float32)
+    person = np.maximum(person, face)
+    person[person < 0.004] = 0
+    return person, complete(image, person > 0, unit)
+
+
+def without_holes(seen: np.ndarray, edge: int) -> np.ndarray:
+    """Make person of all that isn't near the background which the image's border belongs to.
+
+    The network doubts parts of drawn hair, and sees holes in it.
+
+    Args:
+        seen: (h, w) float32 0..1. edge: pixels around that background which are left as seen.
+    """
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * edge + 1, 2 * edge + 1))
+    behind = (seen < DOUBT).astype(np.uint8)
+    # Bays that are hardly open count as holes. What lies beyond the image is like its border.
+    pad = 2 * edge
+    padded = cv2.copyMakeBorder(behind, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, kernel)
+    behind = np.ascontiguousarray(opened[pad:-pad, pad:-pad], dtype=np.uint8)
+    count, labels = cv2.connectedComponents(behind)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    outside = np.isin(np.arange(count), border)
+    outside[0] = False
+    near = cv2.dilate(outside[labels].astype(np.uint8), kernel, iterations=2) > 0
+    return np.where(near, seen, np.float32(1.0))
+
+
+def complete(image: np.ndarray, hidden: np.ndarray, unit: float) -> np.ndarray:
+    """Paint what the person hides of a background, (h, w, 3) uint8.
+
+    Near the edge the background goes on as its own mirror image, which has its texture; further in
+    as its colour alone.
+
+    Args:
+        image: (h, w, 3) uint8. hidden: (h, w) bool. unit: inter-ocular distance, pixels.
+    """
+    if not hidden.any() or hidden.all():
+        return image
+    plain = pull_push(image.astype(np.float32), (~hidden).astype(np.float32))
+    depth, nearest = distance_transform_edt(hidden, return_indices=True)
+    height, width = hidden.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    sigma = EVEN_EDGE * unit
+    step_y = cv2.GaussianBlur((nearest[0] - y).astype(np.float32), (0, 0), sigma)
+    step_x = cv2.GaussianBlur((nearest[1] - x).astype(np.float32), (0, 0), sigma)
+    at_x, at_y = x + 2 * step_x, y + 2 * step_y
+    border = cv2.BORDER_REFLECT_101
+    # Strands of hair beside the person aren't background.
+    clean = cv2.medianBlur(image, 2 * max(1, round(STRAND * unit)) + 1)
+    mirrored = cv2.remap(clean, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+    shown = cv2.remap((~hidden).astype(np.float32), at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+    share = cv2.blur(np.floor(shown), (3, 3)) * (1 - smoothstep(depth / unit, *MIRROR))
+    plain += share[..., None] * (mirrored - plain)
+    return np.where(hidden[..., None], np.clip(np.rint(plain), 0, 255), image).astype(np.uint8)
+
+
+def pull_push(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Fill an image (h, w, 3) float32 smoothly where its weight (h, w) 0..1 is small.
+
+    Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.5.
+    """
+    height, width = weight.shape
+    if min(height, width) < 3:
+        total = max(float(weight.sum()), 1e-6)
+        behind = np.broadcast_to((colour * weight[..., None]).sum((0, 1)) / total, colour.shape)
+    else:
+        half = ((width + 1) // 2, (height + 1) // 2)
+        share = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+        mean = cv2.resize(colour * weight[..., None], half, interpolation=cv2.INTER_AREA)
+        mean /= np.maximum(share, 1e-6)[..., None]
+        filled = cv2.GaussianBlur(pull_push(mean, np.minimum(share, 1)), (3, 3), 0)
+        behind = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(behind + weight[..., None] * (colour - behind), dtype=np.float32)
+
+
+def see_person(image: np.ndarray) -> np.ndarray:
+    """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8."""
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
+
+    with SelfieSegmentation(model_selection=0) as network:
+        return np.asarray(network.process(np.ascontiguousarray(image)).segmentation_mask)
+
+
+def guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
+    """Fit a mask's edges to those of an image (He, Sun and Tang, ECCV 2010).
+
+    Args:
+        guide: (h, w) float32 0..1. mask: (h, w) float32 0..1. radius: pixels.
+    """
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.blur(values, size))
+
+    mean_guide, mean_mask = mean(guide), mean(mask)
+    variance = mean(guide * guide) - mean_guide**2
+    slope = (mean(guide * mask) - mean_guide * mean_mask) / (variance + 1e-3)
+    return mean(slope) * guide + mean(mean_mask - slope * mean_guide)

@@ -1,0 +1,179 @@
+"""What lies in a mouth, as layers that are made once per photo: teeth, tongue, and the photo's own.
+
+A layer is a flat picture behind the lips, in canonical units around the resting mouth's middle. One
+goes with the skull, one with the jaw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from talking_face.picture.brush import smoothstep, spread
+from talking_face.picture.mouth.light import LUMA, Light
+from talking_face.picture.mouth.opening import Opening
+from talking_face.picture.mouth.teeth import INCISAL_ROW, MIDLINE_COLUMN, SPAN
+
+# All lengths are in canonical units, inter-ocular distances.
+TYPICAL_WIDTH = 0.52  # of a mouth at rest; a wider one gets wider teeth
+INCISAL = 0.035  # how far the upper incisors reach below the resting lip
+LOWER_INCISAL = -0.02  # how far below it the lower incisors begin
+TONGUE = -0.13  # how far below the resting lip the tongue's back lies
+RIM = 0.012  # of the photo's opening, where lip and tooth mix
+HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the jaw's begins
+VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, at least
+NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
+ROWS = 32  # at which the photo's opening is searched for that gap
+
+
+@dataclass(frozen=True, eq=False)
+class OwnMouth:
+    """The inside of the mouth that a photo shows, in two layers (h, w, 4) float32.
+
+    RGBA 0..1, the colour multiplied by alpha; None for a part that the photo doesn't show.
+    """
+
+    skull: np.ndarray | None
+    jaw: np.ndarray | None
+
+
+def skull_layer(
+    x: np.ndarray, y: np.ndarray, mouth_width: float, light: Light, teeth: np.ndarray
+) -> np.ndarray:
+    """The generated upper row where it lies at rest.
+
+    Args:
+        x, y: (h, w) canonical positions relative to the mouth's middle.
+        mouth_width: between the inner corners at rest, canonical.
+
+    Returns:
+        (h, w, 4) float32, RGBA 0..1 with the colour multiplied by alpha.
+    """
+    width = SPAN * np.clip(mouth_width / TYPICAL_WIDTH, 0.85, 1.15)
+    row = lay_teeth(teeth, x, INCISAL - y, width)
+    rounded = np.sqrt(np.clip(1 - (2 * x / (1.05 * width)) ** 2, 0, 1))
+    return _tinted(row, light.teeth, 0.45 + 0.55 * rounded)
+
+
+def jaw_layer(
+    x: np.ndarray, y: np.ndarray, mouth_width: float, light: Light, teeth: np.ndarray
+) -> np.ndarray:
+    """Tongue and lower teeth at the jaw's rest position; as `skull_layer`."""
+    half = 0.36 * mouth_width
+    across = np.clip(1 - (x / half) ** 2, 0, 1)
+    tongue = np.empty((*x.shape, 4), dtype=np.float32)
+    tongue[..., :3] = [0.95, 0.8, 0.8]
+    front = smoothstep(y - TONGUE - 0.06 * (x / half) ** 2, 0.0, 0.16)
+    tongue[..., 3] = smoothstep(front, 0.0, 0.3) * np.minimum(2 * across, 1)
+    groove = 1 - 0.18 * np.exp(-((x / 0.022) ** 2))
+    layer = _tinted(tongue, light.flesh, (0.3 + 0.6 * front) * groove * (0.65 + 0.35 * across))
+    # The lower row is narrower, hangs upside down, and stands in the shade.
+    width = 0.72 * SPAN * np.clip(mouth_width / TYPICAL_WIDTH, 0.85, 1.15)
+    row = lay_teeth(teeth, x, y - LOWER_INCISAL - 0.02 * (x / half) ** 2, width)
+    row[..., 3] *= 0.9 * np.minimum(3 * across, 1)
+    over = _tinted(row, 0.85 * light.teeth + 0.15 * light.flesh, np.full(x.shape, 0.66))
+    return layer * (1 - over[..., 3:]) + over
+
+
+def lay_teeth(teeth: np.ndarray, x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    """A row of teeth over positions (h, w): y 0 at the incisal edge, growing towards the roots."""
+    scale = teeth.shape[1] / width
+    column = (MIDLINE_COLUMN + x * scale).astype(np.float32)
+    row = (INCISAL_ROW - y * scale).astype(np.float32)
+    border = (0, 0, 0, 0)
+    return cv2.remap(teeth, column, row, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, border)
+
+
+def own_mouth(photo: np.ndarray, opening: Opening, density: float, light: Light) -> OwnMouth:
+    """Split the mouth that a photo shows where it is darkest between the rows of teeth.
+
+    What lies above goes with the skull, what lies below with the jaw; they end in the dark.
+
+    Args:
+        photo: (h, w, 3) uint8, the photo at the layer's place.
+        opening: of the photo's mouth, in layer pixels.
+        density: layer pixels a canonical unit.
+    """
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    along, below, above = opening.coordinates(x, y)
+    rim = max(1.5, RIM * density)
+    inside = (along > 0) & (along < 1)
+    deep = np.where(inside, np.minimum(below, above), -1.0)
+    known = deep > rim
+    if known.sum() < 20:
+        return OwnMouth(None, None)
+    # Lip and tooth mix in the rim: paint it anew from the core outwards.
+    colour = spread(photo.astype(np.float32) / 255, known)
+    split = split_line(photo, opening)
+    split = np.interp(along, (np.arange(len(split)) + 0.5) / len(split), split)
+    gap = np.maximum(below + above, 1e-3)
+    from_split = (below - split * gap) / density  # canonical, positive in the jaw's part
+    ends = cv2.GaussianBlur(known.any(axis=0).astype(np.float32)[None], (0, 0), 2 * rim)
+    soft = HAND_OVER / 2
+    skull = jaw = None
+    if split.min() > 0.05:
+        # The lips hide the roots: continue the teeth upwards, into gum and shadow.
+        up = -below / density
+        root = smoothstep(up, 0.0, 0.09)[..., None]
+        teeth = colour * (1 - root) + light.flesh * 0.75 * root
+        core = np.where(split < 0.98, 1.0, smoothstep(above / density, 0.0, RIM))
+        cover = core * (1 - smoothstep(from_split, -soft, soft)) * (1 - smoothstep(up, 0.1, 0.15))
+        skull = _as_layer(teeth, cover * ends)
+    if split.max() < 0.95:
+        # Behind the lower lip it goes on, ever darker.
+        down = -above / density
+        floor = colour * (1 - 0.4 * smoothstep(down, 0.0, 0.12))[..., None]
+        cover = smoothstep(from_split, -soft, soft) * (1 - smoothstep(down, 0.12, 0.2))
+        jaw = _as_layer(floor, cover * ends)
+    return OwnMouth(skull, jaw)
+
+
+def split_line(photo: np.ndarray, opening: Opening, columns: int = 48) -> np.ndarray:
+    """Where between the lips, 0..1 down from the upper one, skull and jaw part; (columns,).
+
+    1 where all belongs to the skull (a smile of upper teeth), 0 where all belongs to the jaw.
+    """
+    x, y = (place.astype(np.float32) for place in opening.places(ROWS, columns))
+    seen = cv2.remap(photo, x, y, cv2.INTER_LINEAR).astype(np.float32) @ LUMA
+    bright = cv2.GaussianBlur(seen, (0, 0), 2.5, None, 1.2, cv2.BORDER_REPLICATE)
+    core = bright[:, columns // 4 : -columns // 4]
+    profile = core.mean(axis=1)
+    above = np.maximum.accumulate(profile)
+    below = np.maximum.accumulate(profile[::-1])[::-1]
+    valley = np.minimum(above, below) - profile
+    at = int(valley.argmax())
+    down = (np.arange(ROWS) + 0.5) / ROWS
+    if valley[at] < VALLEY * profile.max():
+        third = ROWS // 3
+        skull = profile[:third].mean() > 0.8 * profile[-third:].mean()
+        return np.full(columns, 1.0 if skull else 0.0)
+    reach = ROWS // 5
+    low, high = max(at - reach, 0), min(at + reach + 1, ROWS)
+    line = down[low + bright[low:high].argmin(axis=0)]
+    smooth = cv2.GaussianBlur(line[None], (0, 0), 4, None, 0, cv2.BORDER_REPLICATE)
+    return np.asarray(smooth[0])
+
+
+def teeth_of(skull: np.ndarray, light: Light) -> np.ndarray:
+    """The colour (3,) of the teeth that a photo shows; the expected one if it isn't near that."""
+    shown = skull[skull[..., 3] > 0.95, :3]
+    if not len(shown):
+        return light.teeth
+    bright = shown @ LUMA
+    colour = np.median(shown[bright >= np.percentile(bright, 70)], axis=0)
+    level = float(colour @ LUMA) / max(float(light.teeth @ LUMA), 1e-3)
+    return colour.astype(np.float32) if NEAR[0] < level < NEAR[1] else light.teeth
+
+
+def _as_layer(colour: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    alpha = cover[..., None].astype(np.float32)
+    return np.concatenate([colour * alpha, alpha], axis=-1).astype(np.float32)
+
+
+def _tinted(rgba: np.ndarray, tint: np.ndarray, shade: np.ndarray) -> np.ndarray:
+    alpha = rgba[..., 3:]
+    colour = rgba[..., :3] * tint * shade[..., None]
+    return np.concatenate([colour * alpha, alpha], axis=-1).astype(np.float32)

@@ -1,0 +1,254 @@
+"""The inside of the mouth: painted once per photo in layers, revealed by the lips.
+
+From the back: the cavity, dark and red; the tongue and the lower teeth, which go with the jaw; the
+upper teeth, which stay with the skull; the light that the lips let in. Nothing in it stretches with
+the lips, but their wet rim, which is the moved photo's, hands over to it. A photo that shows its
+teeth keeps them; otherwise a generated row is used, in the light of the photo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from talking_face.face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
+from talking_face.face.lips import lip_gaps
+from talking_face.face.model import Pose
+from talking_face.picture.brush import blend, pixel_grid, region_around, smoothstep
+from talking_face.picture.mouth.layers import jaw_layer, own_mouth, skull_layer, teeth_of
+from talking_face.picture.mouth.light import LUMA, read_light
+from talking_face.picture.mouth.opening import Opening, opening_of
+from talking_face.picture.mouth.shading import (
+    Interior,
+    light_factors,
+    load_mouth_light,
+    spread_factors,
+)
+from talking_face.picture.plate import Plate
+
+# All lengths are in canonical units, inter-ocular distances.
+OPEN_PHOTO = 0.05  # inner-lip gap from which a photo shows its own teeth
+PAINTED = (0.005, 0.03)  # motion of the lips from which, and at which fully, they are painted
+DEPTH = 0.04  # how far the teeth lie behind the lips
+HALF_WIDTH, ABOVE, BELOW = 0.36, 0.16, 0.5  # extent of the layers around the mouth's middle
+SUPERSAMPLING = 1.5  # layer pixels a plate pixel
+SOFTER = 1.2  # blur of generated layers over the photo's: what is not lit from outside is softer
+SHADOW = 0.07  # how far the upper lip's shadow reaches down
+HEM, HEM_OF_GAP = (
+    0.075,
+    0.55,
+)  # width of the lips' wet rim, which goes with them; less in small gaps
+PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
+LIT = (0.02, 0.11)  # gap over which light enters the mouth
+DIM = 0.55  # light in a mouth that is hardly open
+# Gap, place by place, below which lips shade all behind them, and the cavity's light that is left.
+CONTACT, CONTACT_SHADE = 0.05, 0.7
+CAVITY = 0.8  # light behind tongue and teeth
+SEAM = 0.35  # how much darker the line between closed lips is than the lips
+SOFTNESS = 0.006  # blur of that line
+LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
+CHIN = 152
+LOWER_LIP = INNER_LIP_LOWER[4]
+INNER = [*INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS]
+INNER_LOOP = [INNER_LIP_CORNERS[0], *INNER_LIP_UPPER, INNER_LIP_CORNERS[1], *INNER_LIP_LOWER[::-1]]
+
+
+class Mouth:
+    """Paints one face's mouth.
+
+    Args:
+        plate: the plate that the frames are made from.
+        shape: (478, 3) the face as photographed, canonical.
+        rest: (478, 3) the face at rest, lips closed, canonical.
+        outline: indices of the refined points along the inner lips.
+        teeth: (48, 128, 4) float32 RGBA row of upper teeth, see `talking_face.picture.mouth.teeth`.
+    """
+
+    def __init__(
+        self,
+        plate: Plate,
+        shape: np.ndarray,
+        rest: np.ndarray,
+        outline: np.ndarray,
+        teeth: np.ndarray,
+    ) -> None:
+        self._outline = outline
+        self._unit = float(plate.pose.scale)
+        self._jaw_at_rest = jaw_of(rest)
+        density = SUPERSAMPLING * self._unit
+        self._size = (round(2 * HALF_WIDTH * density), round((ABOVE + BELOW) * density))
+        # Canonical positions of the layers' left top, right top and left bottom corners.
+        left_top = rest[INNER].mean(0) + np.array([-HALF_WIDTH, -ABOVE, DEPTH])
+        width, height = np.array(self._size) / density
+        self._corners = left_top + np.array([[0, 0, 0], [width, 0, 0], [0, height, 0]])
+
+        light = self.light = read_light(plate, shape)
+        y, x = np.mgrid[: self._size[1], : self._size[0]].astype(np.float32)
+        x, y = x / np.float32(density) - HALF_WIDTH, y / np.float32(density) - ABOVE
+        mouth_width = float(np.ptp(rest[list(INNER_LIP_CORNERS), 0]))
+        self._cavity = light.cavity
+        self._photo_gap = float(lip_gaps(shape)[3:6].mean())
+        self._shows_teeth = self._photo_gap >= OPEN_PHOTO
+        upper = lower = None
+        if self._shows_teeth:
+            upper = own_mouth(*self._photo_behind(plate, shape, np.zeros(3)), density, light).skull
+            offset = jaw_of(shape) - self._jaw_at_rest
+            lower = own_mouth(*self._photo_behind(plate, shape, offset), density, light).jaw
+        if upper is None:
+            upper = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
+        else:
+            light = replace(light, teeth=teeth_of(upper, light))
+        self._upper = upper
+        self._lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
+        if lower is not None:
+            self._lower = self._lower * (1 - lower[..., 3:]) + lower
+
+    def paint(
+        self,
+        window: np.ndarray,
+        shape: np.ndarray,
+        dense: np.ndarray,
+        still: np.ndarray,
+        pose: Pose,
+    ) -> None:
+        """Paint the open part of the mouth into a frame, in place.
+
+        Args:
+            window: (h, w, 3) uint8 RGB, the moved plate.
+            shape: (478, 3) canonical shape of this frame.
+            dense: (n, 3) refined points in the frame, pixels.
+            still: (n, 3) the same with the photo's own expression.
+            pose: of the head in this frame.
+        """
+        outline = dense[self._outline, :2]
+        change = np.abs(outline - still[self._outline, :2]).max() / self._unit
+        strength = smoothstep(change, *PAINTED)  # an unmoved mouth is the photo's
+        gap = float(lip_gaps(shape)[3:6].mean())
+        if not self._shows_teeth:
+            strength *= smoothstep(gap, *PARTING)
+        region, corner = region_around(window, outline, max(4, round(0.03 * self._unit)))
+        if strength == 0 or region.size == 0:
+            return
+        opening = opening_of(outline - corner)
+        x, y = pixel_grid(region, np.zeros(2))
+        along, below, above = opening.coordinates(x, y)
+        colour = self._inside(region, shape, pose, corner)
+        colour *= self._light(along, below, gap)[..., None]
+        sharp = 1 + self.light.blur
+        hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
+        mask = smoothstep(np.minimum(below, above) / hem, 0.0, 1.0)
+        mask *= (along > 0) & (along < 1)
+        moved = region.astype(np.float32) / 255
+        gap = self._photo_gap if self._shows_teeth else 0.0
+        factors = self.light_factors(Interior(colour, moved, mask, opening, self._unit, gap))
+        down = below / np.maximum(below + above, 1e-3)
+        colour *= spread_factors(factors, along, down)
+        blend(region, 255 * colour, mask * strength)
+        if self._shows_teeth:
+            photo = opening_of(still[self._outline, :2])
+            self._close(region, opening, photo, (along, below, above), strength)
+
+    def light_factors(self, interior: Interior) -> np.ndarray:
+        """What to multiply the painting by; see `talking_face.picture.mouth.shading`."""
+        return light_factors(load_mouth_light(), interior, self.light)
+
+    def _inside(
+        self, region: np.ndarray, shape: np.ndarray, pose: Pose, corner: np.ndarray
+    ) -> np.ndarray:
+        """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
+        height, width = region.shape[:2]
+        colour = np.empty((height, width, 3), dtype=np.float32)
+        colour[:] = CAVITY * self._cavity
+        jaw = jaw_of(shape) - self._jaw_at_rest
+        for layer, offset in ((self._lower, jaw), (self._upper, np.zeros(3))):
+            matrix = self._layer_to(pose, offset, corner)
+            over = cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
+            colour *= 1 - over[..., 3:]
+            colour += over[..., :3]
+        return colour
+
+    def _light(self, along: np.ndarray, below: np.ndarray, gap: float) -> np.ndarray:
+        """How much light (h, w) the lips let in: less under the upper lip and in the corners."""
+        reach = SHADOW * self._unit
+        from_side = np.minimum(along, 1 - along) / 0.15
+        if self._shows_teeth:
+            # The photo's own light, but where its mouth closes.
+            lit = smoothstep(gap, LIT[0], min(LIT[1], max(self._photo_gap, OPEN_PHOTO)))
+            return np.full(along.shape, DIM + (1 - DIM) * lit, dtype=np.float32)
+        light = 0.75 + 0.25 * np.clip(below / reach, 0, 1)
+        light *= 0.7 + 0.3 * np.clip(from_side, 0, 1)
+        light *= DIM + (1 - DIM) * smoothstep(gap, *LIT)
+        return light
+
+    def _close(
+        self,
+        region: np.ndarray,
+        opening: Opening,
+        photo: Opening,
+        coordinates: tuple[np.ndarray, ...],
+        strength: float,
+    ) -> None:
+        """Dark between lips that are nearer to each other than in the photo, and a seam at last."""
+        along, below, above = coordinates
+        at = np.linspace(0, 1, len(photo.upper))
+        own_gap = np.interp(along, at, photo.lower - photo.upper) / self._unit
+        gap = np.maximum(below + above, 0) / self._unit
+        nearer = np.maximum(smoothstep(own_gap, 0.0, CONTACT) - smoothstep(gap, 0.0, CONTACT), 0)
+        nearer *= smoothstep(np.minimum(below, above), -0.5, 1.0) * strength
+        dark = np.empty((*along.shape, 3), dtype=np.float32)
+        dark[:] = 255 * CONTACT_SHADE * self._cavity
+        blend(region, dark, nearer)
+        self._draw_seam(region, opening, strength)
+
+    def _photo_behind(
+        self, plate: Plate, shape: np.ndarray, offset: np.ndarray
+    ) -> tuple[np.ndarray, Opening]:
+        """The photo at the place of a layer that is displaced, and its mouth's opening there."""
+        matrix = self._layer_to(plate.pose, offset, np.zeros(2))
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        photo = cv2.warpAffine(plate.image, matrix, self._size, flags=flags)
+        back = cv2.invertAffineTransform(matrix)
+        loop = plate.pose.project(shape[INNER_LOOP])[:, :2] @ back[:, :2].T + back[:, 2]
+        return photo, opening_of(loop)
+
+    def _as_photo(self, layer: np.ndarray) -> np.ndarray:
+        """A generated layer as unsharp as the photo, and grey where the photo is."""
+        grey = (layer[..., :3] @ LUMA)[..., None]
+        layer[..., :3] = grey + self.light.coloured * (layer[..., :3] - grey)
+        blur = SUPERSAMPLING * SOFTER * self.light.blur
+        return layer if blur == 0 else np.asarray(cv2.GaussianBlur(layer, (0, 0), blur))
+
+    def _layer_to(self, pose: Pose, offset: np.ndarray, corner: np.ndarray) -> np.ndarray:
+        """The (2, 3) affine map from a layer's pixels to those of a region at a corner."""
+        width, height = self._size
+        layer = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float32)
+        here = pose.project(self._corners + offset)[:, :2] - corner
+        return cv2.getAffineTransform(layer, here.astype(np.float32))
+
+    def _draw_seam(self, region: np.ndarray, opening: Opening, strength: float) -> None:
+        """The dark line between closed lips, which a photo with an open mouth doesn't have."""
+        gap = float((opening.lower - opening.upper).max()) / self._unit
+        closed = 1 - smoothstep(gap, 0.01, 0.06)
+        if closed == 0:
+            return
+        line = np.zeros(region.shape[:2], dtype=np.uint8)
+        middle = np.round(opening.middle() * 16).astype(np.int32)[3:-3]
+        thickness = max(1, round(0.008 * self._unit))
+        cv2.polylines(line, [middle[:, None]], False, (255,), thickness, cv2.LINE_AA, shift=4)
+        soft = cv2.GaussianBlur(line, (0, 0), max(0.7, SOFTNESS * self._unit)).astype(np.float32)
+        # The photo is torn apart there: what comes from either lip meets in hard steps.
+        wide = cv2.GaussianBlur(soft, (0, 0), max(1.0, 1.5 * SOFTNESS * self._unit))
+        healed = cv2.GaussianBlur(region, (0, 0), max(0.8, 1.5 * SOFTNESS * self._unit))
+        blend(region, healed, np.minimum(wide / 64, 1) * closed * strength)
+        half = max(opening.length / 2, 1.0)
+        centre = opening.corner[0] + half * opening.axes[0, 0]
+        across = (np.arange(line.shape[1]) - centre) / half
+        soft *= np.clip(1.1 - across**2, 0.3, 1)
+        region[:] = np.rint(region * (1 - SEAM * closed * strength * soft[..., None] / 255))
+
+
+def jaw_of(shape: np.ndarray) -> np.ndarray:
+    """Where the jaw is in a canonical shape (478, 3): between its chin and its lower lip, (3,)."""
+    return np.asarray((1 - LIP_SHARE) * shape[CHIN] + LIP_SHARE * shape[LOWER_LIP])

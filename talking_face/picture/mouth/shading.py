@@ -1,0 +1,167 @@
+"""The light in an open mouth: a small network that brightens and tints what is painted there.
+
+Teeth, tongue and cavity are painted once per photo, sharp, but as if lit evenly. How bright they
+are in truth depends on the lips around them. The network sees the opening as a coarse grid between
+the lips, with what is painted and what the moved photo shows, and says by how much to multiply each
+part of the painting; it can't blur it. It is trained by `talking_face.training.fit.shading`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor, nn
+
+from talking_face.picture.mouth.light import LUMA, Light
+from talking_face.picture.mouth.opening import N_PLACES, Opening
+from talking_face.weights import load_weights
+
+ROWS, COLUMNS = 8, 16  # cells between the lips, and from corner to corner
+N_FEATURES, N_OUTPUTS = 14, 3
+CHANNELS = 24
+MOST_LIGHT, MOST_TINT = 0.8, 0.1  # logarithms of the largest factors
+# The share of the logarithms that is applied to generated teeth. It can't know what lies in a mouth
+# that was never seen, and in doubt makes teeth and cavity alike.
+GENERATED = 0.7
+SLOPE = 0.2  # of the leaky rectifier
+LENGTH = 5.0  # features measure lengths in fifths of an inter-ocular distance
+WIDEST = 0.25  # gap, inter-ocular distances, beyond which the network has seen too few
+LEAST_LIPS = 0.05  # brightness 0..1 of lips; darker ones count as this bright
+
+
+@dataclass(frozen=True, eq=False)
+class Interior:
+    """An open mouth as it is painted in one frame.
+
+    Attributes:
+        painted: (h, w, 3) float32 RGB 0..1, everywhere in a region around the mouth.
+        moved: (h, w, 3) float32 RGB 0..1, what the moved photo shows there.
+        share: (h, w) 0..1, how much of the painting will be seen.
+        opening: of the mouth, in pixels of the region.
+        unit: pixels of an inter-ocular distance.
+        photo_gap: of the photo's own opening, canonical units; 0 where the teeth are generated.
+    """
+
+    painted: np.ndarray
+    moved: np.ndarray
+    share: np.ndarray
+    opening: Opening
+    unit: float
+    photo_gap: float
+
+
+class MouthLight(nn.Module):
+    """Features (n, 14, 8, 16) to logarithms of factors (n, 3, 8, 16): light, red and blue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [N_FEATURES, CHANNELS, CHANNELS, CHANNELS, N_OUTPUTS]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1, padding_mode="replicate") for a, b in pairwise(sizes)
+        )
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.leaky_relu(layer(x), SLOPE)
+        x = torch.tanh(self.layers[-1](x))
+        return torch.cat([MOST_LIGHT * x[:, :1], MOST_TINT * x[:, 1:]], dim=1)
+
+    def logarithms(self, seen: np.ndarray) -> np.ndarray:
+        """The same of one mouth, (14, 8, 16) float32 to (8, 16, 3), by plain matrix products.
+
+        For so little, the threads of torch or of one large product wait for each other far longer
+        than they work, above all beside an encoder.
+        """
+        x = seen.transpose(1, 2, 0)
+        for index, layer in enumerate(self.layers):
+            weight, bias = (parameter.detach().numpy() for parameter in layer.parameters())
+            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+            patches = np.asarray(sliding_window_view(padded, (3, 3), (0, 1)))  # type: ignore[call-overload]
+            x = patches.reshape(*x.shape[:2], -1) @ weight.reshape(len(weight), -1).T + bias
+            if index < len(self.layers) - 1:
+                x = np.maximum(x, SLOPE * x)
+        return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
+
+    @classmethod
+    def from_weights(cls, tensors: dict[str, np.ndarray]) -> MouthLight:
+        """The trained network, from tensors as `load_weights("mouth_light")` returns them."""
+        network = cls()
+        state = {name: torch.from_numpy(np.array(t, np.float32)) for name, t in tensors.items()}
+        network.load_state_dict(state)
+        return network.eval().requires_grad_(False)
+
+
+@cache
+def load_mouth_light() -> MouthLight:
+    """The shipped network.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt.
+    """
+    return MouthLight.from_weights(load_weights("mouth_light"))
+
+
+def light_factors(network: MouthLight, interior: Interior, light: Light) -> np.ndarray:
+    """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
+    logs = network.logarithms(features(interior, light))
+    if interior.photo_gap == 0:
+        logs *= GENERATED
+    logs[..., 1:] *= light.coloured  # a grey photo stays grey
+    brightness = logs[..., :1]
+    red, blue = brightness + logs[..., 1:2], brightness + logs[..., 2:]
+    return np.exp(np.concatenate([red, brightness, blue], axis=-1))
+
+
+def factors(logs: Tensor) -> Tensor:
+    """Logarithms (n, 3, h, w) of light, red and blue to factors of red, green and blue."""
+    light, red, blue = logs.unbind(1)
+    return torch.exp(torch.stack([light + red, light, light + blue], dim=1))
+
+
+def features(interior: Interior, light: Light) -> np.ndarray:
+    """What the network sees, (14, 8, 16) float32; brightness relative to that of the lips."""
+    opening = interior.opening
+    lips = max(float(light.lips @ LUMA), LEAST_LIPS)
+    along = (np.arange(COLUMNS) + 0.5) / COLUMNS
+    down = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
+    gaps = np.interp(along, np.linspace(0, 1, N_PLACES), opening.lower - opening.upper)
+    gap = np.broadcast_to(LENGTH * np.minimum(gaps / interior.unit, WIDEST), (ROWS, COLUMNS))
+    everywhere = np.ones((ROWS, COLUMNS))
+    numbers = [
+        gap,
+        down * gap,
+        (1 - down) * gap,
+        np.abs(2 * along - 1) * everywhere,
+        float(interior.photo_gap > 0) * everywhere,
+        LENGTH * interior.photo_gap * everywhere,
+        (float(light.skin @ LUMA) / lips - 1) * everywhere,
+        lips * everywhere,
+    ]
+    colours = [cells(picture, opening) / lips for picture in (interior.painted, interior.moved)]
+    stacked = np.concatenate([*colours, np.stack(numbers, axis=-1)], axis=-1)
+    return np.ascontiguousarray(stacked.transpose(2, 0, 1), dtype=np.float32)
+
+
+def cells(picture: np.ndarray, opening: Opening) -> np.ndarray:
+    """Means (8, 16, n) of a picture (h, w, n) float32 over the cells of an opening."""
+    x, y = (place.astype(np.float32) for place in opening.places(2 * ROWS, 2 * COLUMNS))
+    seen = cv2.remap(picture, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return np.asarray(seen.reshape(ROWS, 2, COLUMNS, 2, -1).mean((1, 3)))
+
+
+def spread_factors(cell_factors: np.ndarray, along: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Factors (h, w, 3) at places along the mouth and down between the lips, both 0..1."""
+    column = (along * COLUMNS - 0.5).astype(np.float32)
+    row = (down * ROWS - 0.5).astype(np.float32)
+    return np.asarray(
+        cv2.remap(cell_factors, column, row, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    )

@@ -1,0 +1,182 @@
+"""Upper teeth for photos that show none: one drawing of a small generative network per photo.
+
+Generative Adversarial Nets, Goodfellow et al. 2014 (arXiv 1406.2661). Knows strips of teeth, seen
+from the front under neutral light; knows nothing of faces, lips or frames. The network is trained
+by `talking_face.training.fit.teeth`.
+
+A strip is fixed to the skull. Its geometry is that of the face, not of the mouth, so that teeth
+keep their size when the lips move: `SPAN` says how wide it is, `INCISAL_ROW` where the central
+incisors end, `MIDLINE_COLUMN` where the two meet. Above the crowns it is gum; everything but teeth
+and gums is transparent and belongs to the dark of the mouth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HEIGHT, WIDTH = 48, 128  # pixels of a strip
+SPAN = 0.66  # width of a strip in inter-ocular distances (outer eye corners); pixels are square
+INCISAL_ROW = 36.0  # lower edge of the central incisors
+MIDLINE_COLUMN = (WIDTH - 1) / 2  # between the central incisors
+LIP_ROW = 24.0  # upper inner lip of parted lips at rest: about half of the crown shows
+
+LATENT = 48  # numbers that a strip is drawn from
+_CHANNELS = (128, 128, 96, 48, 24)  # of the five stages, coarse to fine
+_COARSE = (HEIGHT // 16, WIDTH // 16)
+_BRIGHTEST = 1.25  # highlights may be brighter than the white that strips are scaled by
+_KNEE = 0.85  # brightness above which highlights are compressed to stay below 1
+_TOOTH = np.array([1.00, 0.93, 0.83], np.float32)  # means of the training portraits, white level 1
+_GUM = np.array([0.66, 0.38, 0.35], np.float32)
+_STRAY_HUE = 0.35  # share that is kept of hues which are neither tooth nor gum
+_RED_BELOW = (0.35, 0.85)  # brightness (mean of R, G, B): all gum's hue below; any hue above
+_GUM_ROWS = (5.0, 13.0)  # above the first all is gum; below the second all is as drawn
+_HAZE = 0.15  # coverage below this is none, and as close to 1 is full
+_LONGEST = (3.0, 7.0)  # rows below the incisal edge: teeth may reach the first, none the second
+_CHEEK_SHADE = 0.35  # how much darker than the middle the ends are, in the shade of the cheeks
+_SIDE_FADE = 8.0  # columns over which the last teeth fade into the dark of the cheek
+
+
+class TeethGenerator(nn.Module):
+    """Draws strips from latent vectors, and keeps the vectors that were found to draw good ones.
+
+    Args:
+        n_cast: how many latent vectors it keeps; see `talking_face.training.fit.teeth.choose_cast`.
+    """
+
+    cast: Tensor  # (n_cast, 48)
+
+    def __init__(self, n_cast: int = 0) -> None:
+        super().__init__()
+        rows, columns = _COARSE
+        self.first = nn.Linear(LATENT, _CHANNELS[0] * rows * columns)
+        inputs = (_CHANNELS[0], *_CHANNELS[:-1])
+        self.stages = nn.ModuleList(
+            nn.Conv2d(i, o, 3, padding=1) for i, o in zip(inputs, _CHANNELS, strict=True)
+        )
+        self.styles = nn.ModuleList(nn.Linear(LATENT, 2 * channels) for channels in _CHANNELS)
+        self.last = nn.Conv2d(_CHANNELS[-1], 4, 3, padding=1)
+        self.register_buffer("cast", torch.zeros(n_cast, LATENT))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents (n, 48), standard normal → strips (n, 4, 48, 128): RGB up to 1.25, alpha 0–1."""
+        x = F.leaky_relu(self.first(latents), 0.2).unflatten(1, (_CHANNELS[0], *_COARSE))
+        for index, (stage, style) in enumerate(zip(self.stages, self.styles, strict=True)):
+            if index:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            scale, shift = style(latents)[:, :, None, None].chunk(2, dim=1)
+            x = F.leaky_relu(stage(x) * (1 + scale) + shift, 0.2)
+            x = x * (x.square().mean(dim=1, keepdim=True) + 1e-6).rsqrt()
+        x = self.last(x)
+        return torch.cat([torch.sigmoid(x[:, :3]) * _BRIGHTEST, torch.sigmoid(2 * x[:, 3:])], dim=1)
+
+    @classmethod
+    def from_weights(cls, tensors: dict[str, np.ndarray]) -> TeethGenerator:
+        """The trained generator, from tensors as `load_weights("teeth")` returns them."""
+        generator = cls(n_cast=len(tensors["cast"]))
+        state = {name: torch.from_numpy(np.array(t, np.float32)) for name, t in tensors.items()}
+        generator.load_state_dict(state)
+        return generator.eval().requires_grad_(False)
+
+
+def draw_teeth(generator: TeethGenerator, seed: int) -> np.ndarray:
+    """One strip of upper teeth with gums; the same for the same seed.
+
+    The seed chooses one of the generator's cast of latent vectors and whether it is mirrored.
+
+    Args:
+        generator: from `TeethGenerator.from_weights`.
+        seed: 0 or more.
+
+    Returns:
+        (48, 128, 4) float32 in 0–1: RGB, not multiplied by alpha, under neutral light, its 90th
+        percentile of brightness over the teeth about 1; alpha is the soft coverage by teeth and
+        gums. Rows and columns: see the constants of this module.
+
+    Raises:
+        ValueError: the generator has no cast.
+    """
+    if not len(generator.cast):
+        raise ValueError("the generator has no cast; train it or load its weights")
+    rng = np.random.default_rng(seed)
+    latent = generator.cast[int(rng.integers(len(generator.cast)))]
+    mirrored = bool(rng.integers(2))
+    with torch.no_grad():
+        strip = finish_strips(generator(latent[None]))[0]
+    return np.ascontiguousarray(strip[:, ::-1] if mirrored else strip)
+
+
+def finish_strips(drawn: Tensor) -> np.ndarray:
+    """The generator's output as it is shown: white level, gums to the top, ends that fade.
+
+    Smiles hardly ever show what lies above the crowns, so the generator has learned little of it:
+    there, the strip is covered wherever it is covered further down, and turns into plain gum.
+
+    Args:
+        drawn: (n, 4, 48, 128).
+
+    Returns:
+        (n, 48, 128, 4) float32 in 0–1.
+    """
+    strips = np.ascontiguousarray(drawn.detach().permute(0, 2, 3, 1).numpy(), dtype=np.float32)
+    gum_share = 1 - _ramp(np.arange(HEIGHT), *_GUM_ROWS)[:, None, None]
+    from_midline = np.abs(np.arange(WIDTH) - MIDLINE_COLUMN)
+    fade = 1 - _ramp(from_midline, MIDLINE_COLUMN - _SIDE_FADE, MIDLINE_COLUMN)
+    corridor = 1 - _CHEEK_SHADE * _ramp(from_midline, MIDLINE_COLUMN / 3, MIDLINE_COLUMN)
+    below = 1 - _ramp(np.arange(HEIGHT) - INCISAL_ROW, *_LONGEST)[:, None]
+    for strip in strips:
+        colour, alpha = strip[..., :3], strip[..., 3]
+        alpha[:] = np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1)
+        alpha *= below
+        alpha[:] = np.maximum.accumulate(alpha[::-1])[::-1]
+        colour /= white_level(colour, alpha)
+        colour[:] = _between_tooth_and_gum(colour)
+        colour += gum_share * (_GUM * _shading(colour) - colour)
+        colour *= corridor[:, None]
+        colour /= white_level(colour, alpha)
+        colour[:] = _compress(colour)
+        alpha *= fade
+    return strips
+
+
+def white_level(colour: np.ndarray, alpha: np.ndarray) -> float:
+    """The 90th percentile of brightness (the largest of R, G, B) over teeth and gums."""
+    covered = colour[alpha > 0.5]
+    return float(np.percentile(covered.max(axis=-1), 90)) if len(covered) else 1.0
+
+
+def _compress(colour: np.ndarray) -> np.ndarray:
+    """Scale colours brighter than the knee so that 1 becomes about 0.96 and nothing exceeds 1."""
+    brightness = np.maximum(colour.max(axis=-1, keepdims=True), 1e-6)
+    room = 1.0 - _KNEE
+    bent = _KNEE + room * np.tanh(np.maximum(brightness - _KNEE, 0.0) / room)
+    return colour * np.minimum(1.0, bent / brightness)
+
+
+def _between_tooth_and_gum(colour: np.ndarray) -> np.ndarray:
+    """Take most of the green, blue and violet tints out: colours near the line of tooth and gum.
+
+    In real mouths what is dark is red: gum, or teeth in the light that the lips let through.
+    """
+    tooth, gum = _TOOTH / _TOOTH.mean(), _GUM / _GUM.mean()
+    brightness = np.maximum(colour.mean(axis=-1, keepdims=True), 1e-6)
+    hue = colour / brightness
+    along = ((hue - tooth) @ (gum - tooth) / np.square(gum - tooth).sum())[..., None]
+    along = np.clip(along, 1 - _ramp(brightness, *_RED_BELOW), 1.2)
+    line = tooth + along * (gum - tooth)
+    return np.maximum(line + _STRAY_HUE * (hue - line), 0) * brightness
+
+
+def _shading(colour: np.ndarray) -> np.ndarray:
+    """(128, 1) light on the teeth along the strip, 1 at its brightest."""
+    light = colour[int(_GUM_ROWS[1]) : int(LIP_ROW) + 4].mean(axis=(0, 2))
+    window = np.hanning(41)
+    light = np.convolve(np.pad(light, 20, mode="edge"), window / window.sum(), mode="valid")
+    return (light / light.max())[:, None].astype(np.float32)
+
+
+def _ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return (t * t * (3 - 2 * t)).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Clips and portraits as the training commands read them."""

@@ -1,0 +1,175 @@
+"""Clips with sound as the mapping networks learn from them: what is heard and what is seen."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
+from talking_face.face.model import FaceModel
+from talking_face.mapping.listeners import prosody_inputs
+from talking_face.motion import CHANNELS, Motion
+from talking_face.sound.audio import Recording
+from talking_face.sound.encoder import N_MELS
+from talking_face.sound.prosody import FRAME
+from talking_face.sound.speech import Speech
+from talking_face.training.data.motions import TrackedMotion, track_motions
+from talking_face.training.data.tracks import load_tracks
+
+SOURCES = ("grid", "lrwar", "styletalk", "talkvid")  # whose sound belongs to the face
+MIN_FRAMES = 12
+HEARD = ("features", "energy", "activity", "pitch", "voicing")  # arrays of KEY.speech.npz
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip; sound and picture are cut to the shorter of both.
+
+    Attributes:
+        key, source, speaker, split: of the cache's index.
+        features: (frames, 4, 384) float16, as in `Speech`.
+        energy, activity, pitch, voicing: (frames,) float32, as in `Speech`.
+        motion: what the face does, of as many frames; relative to the speaker's neutral face and
+            the clip's median pose.
+        ok: (frames,) bool, where the face was tracked.
+        opening, width: (frames,) float32, of the inner lips and of the mouth, as seen, in
+            inter-ocular distances.
+    """
+
+    key: str
+    source: str
+    speaker: str
+    split: str
+    features: np.ndarray
+    energy: np.ndarray
+    activity: np.ndarray
+    pitch: np.ndarray
+    voicing: np.ndarray
+    motion: Motion
+    ok: np.ndarray
+    opening: np.ndarray
+    width: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @cached_property
+    def prosody(self) -> np.ndarray:
+        """(frames, 4) float32, what the baseline is told of the voice."""
+        return prosody_inputs(self.energy, self.activity, self.voicing)
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """(frames, 22) float32, lower face then upper face."""
+        return np.concatenate([self.motion.lower, self.motion.upper], axis=1)
+
+    @property
+    def speech(self) -> Speech:
+        """What a mapping network is given.
+
+        The cache keeps no waveform: silence of the right length stands for it, and the spectrogram
+        is empty. So the digest tells only the length; don't remember anything by it.
+        """
+        return Speech(
+            recording=Recording(np.zeros(len(self) * FRAME, dtype=np.float32)),
+            log_mel=np.zeros((N_MELS, 0), dtype=np.float32),
+            features=self.features.astype(np.float32),
+            energy=self.energy,
+            activity=self.activity,
+            pitch=self.pitch,
+            voicing=self.voicing,
+        )
+
+
+def load_examples(
+    cache: Path, model: FaceModel, split: str | None, sources: Sequence[str]
+) -> list[Example]:
+    """The clips of a split that have sound and a face, in the order of the index.
+
+    Motions are computed from the landmarks once and kept beside them as KEY.motion.npz, until the
+    face model changes.
+    """
+    tracks = load_tracks(cache, split, sources)
+    bases = np.concatenate([model.mean[..., None], model.lower, model.upper], axis=-1)
+    digest = hashlib.sha256(np.ascontiguousarray(bases).tobytes()).hexdigest()[:16]
+    files = [cache / f"{track.key}.motion.npz" for track in tracks]
+    if not all(_is_current(file, digest) for file in files):
+        logger.info("computing the motions of %d clips", len(tracks))
+        for file, seen in zip(files, track_motions(tracks, model), strict=True):
+            _store(file, seen, digest)
+    examples = []
+    for track, file in zip(tracks, files, strict=True):
+        sound = cache / f"{track.key}.speech.npz"
+        if not sound.is_file():
+            continue
+        with np.load(file) as seen, np.load(sound) as heard:
+            frames = min(len(seen["ok"]), len(heard["features"]))
+            if frames < MIN_FRAMES:
+                continue
+            examples.append(
+                Example(
+                    key=track.key,
+                    source=track.source,
+                    speaker=track.speaker,
+                    split=track.split,
+                    motion=Motion(**{name: seen[name][:frames] for name in CHANNELS}),
+                    **{name: heard[name][:frames] for name in HEARD},
+                    **{name: seen[name][:frames] for name in ("ok", "opening", "width")},
+                )
+            )
+    return examples
+
+
+def _store(file: Path, seen: TrackedMotion, digest: str) -> None:
+    """Write what was seen, so that the file is never there in part."""
+    unfinished = file.with_suffix(".part")
+    with unfinished.open("wb") as stream:
+        np.savez(
+            stream,
+            model=digest,
+            ok=seen.ok,
+            opening=seen.opening.astype(np.float32),
+            width=seen.width.astype(np.float32),
+            **{name: getattr(seen.motion, name) for name in CHANNELS},
+        )
+    unfinished.replace(file)
+
+
+def _is_current(file: Path, digest: str) -> bool:
+    if not file.is_file():
+        return False
+    with np.load(file) as stored:
+        return str(stored["model"]) == digest and set(CHANNELS) <= set(stored)
+
+
+def mouth_readout(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+    """Lip opening and mouth width of coefficients, as linear functions of them.
+
+    Returns:
+        weights (22, 2) and bias (2,): coefficients @ weights + bias is the vertical gap of the
+        three middle inner-lip pairs and the distance of the mouth's corners along x, of the mean
+        face. The gap is negative where lips overlap.
+    """
+    basis = np.concatenate([model.lower, model.upper], axis=-1)
+    upper, lower = list(INNER_LIP_UPPER[3:6]), list(INNER_LIP_LOWER[3:6])
+    right, left = MOUTH_CORNERS
+    weights = np.stack(
+        [
+            (basis[lower, 1] - basis[upper, 1]).mean(0),
+            basis[left, 0] - basis[right, 0],
+        ],
+        axis=1,
+    )
+    mean = model.mean
+    bias = np.array(
+        [(mean[lower, 1] - mean[upper, 1]).mean(), mean[left, 0] - mean[right, 0]],
+    )
+    return weights.astype(np.float32), bias.astype(np.float32)
