@@ -2,7 +2,8 @@
 
 from talking_face.animator import Animator, Clip, load_animator
 from talking_face.clips.mark import Mark
-from talking_face.editing.edit import PRESETS, Edit, mix
+from talking_face.editing.change import mix
+from talking_face.editing.edit import PRESETS, Edit
 from talking_face.errors import TalkingFaceError
 from talking_face.motion import FPS, Motion
 

@@ -28,7 +28,8 @@ from talking_face.clips.clip import Progress as Progress
 from talking_face.clips.clip import watched
 from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.clips.video import Mark, write_clip, write_comparison
-from talking_face.editing.edit import Edit, apply_edits, telling_moment
+from talking_face.editing.change import apply_edits, telling_moment
+from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import Face, face_boxes, find_faces, fit_face

@@ -12,16 +12,9 @@ from scipy.ndimage import gaussian_filter1d
 from talking_face import load_animator
 from talking_face.arguments import build_parser, edits_of
 from talking_face.editing.blinks import change_blinks, find_blinks
+from talking_face.editing.change import apply_edits, mix, telling_moment, weight
 from talking_face.editing.directions import find_directions
-from talking_face.editing.edit import (
-    PRESETS,
-    RANGES,
-    Edit,
-    apply_edits,
-    mix,
-    telling_moment,
-    weight,
-)
+from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face, face_boxes, find_faces, fit_face
 from talking_face.face.landmarks import (

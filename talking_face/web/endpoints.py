@@ -17,7 +17,7 @@ from PIL import Image
 
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
-from talking_face.editing import edit as editing
+from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
 from talking_face.motion import Motion
@@ -171,7 +171,7 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
         The motion (npz); "edit" renders it.
     """
     with plain_sentences():
-        motion = editing.mix(*(_motion(part) for part in (lips, head, blinks)))
+        motion = change.mix(*(_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
     return _file(path)

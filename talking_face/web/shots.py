@@ -14,7 +14,8 @@ from PIL import Image
 from talking_face.clips.plots import Theme, plot_samples
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
-from talking_face.editing.edit import Edit, mix
+from talking_face.editing.change import mix
+from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.face import Face
 from talking_face.face.model import load_face_model
