@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from talking_face.animator import Animator
 from talking_face.clips.mark import CORNERS, Mark
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.options import (
+    DIVERSITY,
     MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
     MAX_SAMPLES,
     MAX_SEED,
+    POSE_STRENGTH,
+    SAMPLES,
+    SEED,
+    STYLE,
     STYLES,
+    VOICE_SPEED,
     VOICE_SPEEDS,
+    Look,
 )
-from talking_face.sound.voice import speak
 
 # The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
 SLIDERS = {
@@ -77,7 +80,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The options, with the ranges and defaults of `Animator.animate` and `Mark`."""
+    """All options, with the ranges and defaults of `talking_face.options`, `Edit` and `Mark`."""
     parser = argparse.ArgumentParser(
         prog="python -m talking_face",
         usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
@@ -86,6 +89,19 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _add_files(parser)
+    _add_text(parser)
+    _add_sampling(parser)
+    _add_look(parser)
+    _add_edits(parser)
+    _add_mark(parser)
+    _add_extras(parser)
+    _add_motions(parser)
+    _add_machine(parser)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "photo",
         metavar="PHOTO",
@@ -109,6 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="where the results go; made if it isn't there (default: %(default)s)",
     )
 
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
     text = parser.add_argument_group("a text instead of AUDIO")
     either_text = text.add_mutually_exclusive_group()
     either_text.add_argument(
@@ -124,64 +142,67 @@ def build_parser() -> argparse.ArgumentParser:
         "--voice-speed",
         metavar="X",
         type=float,
-        default=_defaults(speak)["speed"],
+        default=VOICE_SPEED,
         help="how fast, {:g} to {:g} (default: %(default)s)".format(*VOICE_SPEEDS),
     )
     text.add_argument(
         "--list-voices", action="store_true", help="print the voices on this machine, and end"
     )
 
-    animate = _defaults(Animator.animate)
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
     samples = parser.add_argument_group("what is drawn")
     samples.add_argument(
         "--samples",
         metavar="N",
         type=int,
-        default=animate["samples"],
+        default=SAMPLES,
         help=f"how many different clips, 1 to {MAX_SAMPLES} (default: %(default)s)",
     )
     samples.add_argument(
         "--seed",
         metavar="S",
         type=int,
-        default=animate["seed"],
+        default=SEED,
         help=f"the dice, 0 to {MAX_SEED}: another seed, other clips (default: %(default)s)",
     )
     samples.add_argument(
         "--diversity",
         metavar="D",
         type=float,
-        default=animate["diversity"],
+        default=DIVERSITY,
         help="how much the clips differ: 0 not at all, 1 as people do, at most "
         f"{MAX_DIVERSITY:g} (default: %(default)s)",
     )
     samples.add_argument(
         "--style",
         choices=STYLES,
-        default=animate["style"],
+        default=STYLE,
         help="how lively head and brows are drawn (default: %(default)s)",
     )
     samples.add_argument(
         "--pose-strength",
         metavar="P",
         type=float,
-        default=animate["pose_strength"],
+        default=POSE_STRENGTH,
         help="how much the head moves: 0 still, 1 natural, at most "
         f"{MAX_POSE_STRENGTH:g} (default: %(default)s)",
     )
 
+
+def _add_look(parser: argparse.ArgumentParser) -> None:
     picture = parser.add_argument_group("the picture")
     picture.add_argument(
         "--framing",
         choices=("crop", "photo"),
-        default=animate["framing"],
+        default=Look.framing,
         help="head and shoulders, or the whole photo (default: %(default)s)",
     )
     picture.add_argument(
         "--size",
         metavar="PIXELS",
         type=int,
-        default=animate["size"],
+        default=Look.size,
         help="side of the crop (default: 512) or longest side of the photo (default: its own, "
         "1920 at most)",
     )
@@ -197,71 +218,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="COLOUR|FILE",
         help='"#rrggbb" or an image to put behind the person (default: the photo\'s own)',
     )
-
-    _add_edits(parser)
-
-    mark = parser.add_argument_group("the mark", "Every clip says in a corner what it is.")
-    mark.add_argument(
-        "--mark-text", metavar="TEXT", default=Mark.text, help="(default: %(default)s)"
-    )
-    mark.add_argument(
-        "--mark-corner", choices=CORNERS, default=Mark.corner, help="(default: %(default)s)"
-    )
-    mark.add_argument(
-        "--mark-opacity",
-        metavar="O",
-        type=float,
-        default=Mark.opacity,
-        help="0 to 1 (default: %(default)s)",
-    )
-
-    extras = parser.add_argument_group("beside the clips")
-    extras.add_argument(
-        "--poster", action="store_true", help="a picture of each clip, in mid-speech (.png)"
-    )
-    extras.add_argument(
-        "--gif", action="store_true", help="a loop of up to 3 s of each clip, without sound (.gif)"
-    )
-    extras.add_argument(
-        "--plot",
-        action="store_true",
-        help="a picture of how lips and heads of the samples move over time (.png)",
-    )
-
-    motions = parser.add_argument_group("animations as files")
-    either = motions.add_mutually_exclusive_group()
-    either.add_argument(
-        "--motion-only",
-        action="store_true",
-        help="write the animations, render nothing; PHOTO isn't looked at and may be left out",
-    )
-    either.add_argument(
-        "--motion",
-        metavar="FILE",
-        type=Path,
-        help="render this animation (.npz or .csv) on PHOTO; AUDIO, if given, is its sound",
-    )
-    motions.add_argument(
-        "--motion-format",
-        choices=("npz", "csv"),
-        default="npz",
-        help="for --motion-only: exact, or a table to edit (default: %(default)s)",
-    )
-
-    machine = parser.add_argument_group("the machine")
-    machine.add_argument(
-        "--device", metavar="NAME", help="cpu or cuda (default: a GPU where there is one)"
-    )
-    machine.add_argument(
-        "--insightface-pack",
-        metavar="FOLDER",
-        type=Path,
-        help="find faces with this insightface model pack; mind its non-commercial licence",
-    )
-    machine.add_argument(
-        "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
-    )
-    return parser
 
 
 def _add_edits(parser: argparse.ArgumentParser) -> None:
@@ -290,6 +246,76 @@ def _add_edits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_mark(parser: argparse.ArgumentParser) -> None:
+    mark = parser.add_argument_group("the mark", "Every clip says in a corner what it is.")
+    mark.add_argument(
+        "--mark-text", metavar="TEXT", default=Mark.text, help="(default: %(default)s)"
+    )
+    mark.add_argument(
+        "--mark-corner", choices=CORNERS, default=Mark.corner, help="(default: %(default)s)"
+    )
+    mark.add_argument(
+        "--mark-opacity",
+        metavar="O",
+        type=float,
+        default=Mark.opacity,
+        help="0 to 1 (default: %(default)s)",
+    )
+
+
+def _add_extras(parser: argparse.ArgumentParser) -> None:
+    extras = parser.add_argument_group("beside the clips")
+    extras.add_argument(
+        "--poster", action="store_true", help="a picture of each clip, in mid-speech (.png)"
+    )
+    extras.add_argument(
+        "--gif", action="store_true", help="a loop of up to 3 s of each clip, without sound (.gif)"
+    )
+    extras.add_argument(
+        "--plot",
+        action="store_true",
+        help="a picture of how lips and heads of the samples move over time (.png)",
+    )
+
+
+def _add_motions(parser: argparse.ArgumentParser) -> None:
+    motions = parser.add_argument_group("animations as files")
+    either = motions.add_mutually_exclusive_group()
+    either.add_argument(
+        "--motion-only",
+        action="store_true",
+        help="write the animations, render nothing; PHOTO isn't looked at and may be left out",
+    )
+    either.add_argument(
+        "--motion",
+        metavar="FILE",
+        type=Path,
+        help="render this animation (.npz or .csv) on PHOTO; AUDIO, if given, is its sound",
+    )
+    motions.add_argument(
+        "--motion-format",
+        choices=("npz", "csv"),
+        default="npz",
+        help="for --motion-only: exact, or a table to edit (default: %(default)s)",
+    )
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument(
+        "--device", metavar="NAME", help="cpu or cuda (default: a GPU where there is one)"
+    )
+    machine.add_argument(
+        "--insightface-pack",
+        metavar="FOLDER",
+        type=Path,
+        help="find faces with this insightface model pack; mind its non-commercial licence",
+    )
+    machine.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
+    )
+
+
 def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
     """The edit that the options ask for; none where they ask for none.
 
@@ -302,7 +328,3 @@ def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
     if options.between is not None:
         said["start"], said["stop"] = options.between
     return (replace(PRESETS.get(options.preset, Edit()), **said),)
-
-
-def _defaults(function: Any) -> dict[str, Any]:
-    return {name: entry.default for name, entry in inspect.signature(function).parameters.items()}

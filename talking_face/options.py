@@ -1,10 +1,19 @@
-"""The options' ranges, in one place, and the sentences for values outside them."""
+"""The options: their defaults and ranges, in one place, and the sentences for other values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from talking_face.errors import OptionInvalid
+
+SAMPLES = 4
+SEED = 0
+DIVERSITY = 1.0
+STYLE = "natural"
+POSE_STRENGTH = 1.0
+VOICE_SPEED = 1.0
 
 MAX_SAMPLES = 6
 MAX_DIVERSITY = 1.5
@@ -15,6 +24,29 @@ VOICE_SPEEDS = (0.5, 2.0)
 # How lively head and brows are, in standard deviations over people.
 STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (1.5, 1.5)}
 SIDE_RANGE = (64, 4096)  # pixels, smallest and largest output
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a clip shows besides the motion.
+
+    Attributes:
+        framing: "crop" for head and shoulders, "photo" for the whole photo.
+        size: side of the crop (512 unless told) or longest side of the photo (1920 at most unless
+            told), pixels.
+        background: None keeps the photo's; "#rrggbb", or an image as `load_photo` takes it, is put
+            behind the person.
+
+    Raises:
+        OptionInvalid: no such framing, or a size outside of 64 to 4096.
+    """
+
+    framing: str = "crop"
+    size: int | None = None
+    background: Any = None
+
+    def __post_init__(self) -> None:
+        check_framing(self.framing, self.size)
 
 
 def sample_indices(samples: int | Sequence[int]) -> list[int]:
