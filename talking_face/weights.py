@@ -46,7 +46,7 @@ WEIGHTS: dict[str, WeightSpec] = {
     ),
     "teeth": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.fit.teeth --portraits FOLDER",
+        build="python -m talking_face.training.fit.teeth --portraits FOLDER --output OUT",
         files={
             "teeth.safetensors": "a135ea5517080a68c7035f98a85464e0964e15be6def88919024256d61fdda2b",
         },

@@ -1,9 +1,8 @@
-"""The page's actions over HTTP and as MCP tools, and the README's examples of both."""
+"""The page's actions over HTTP and as MCP tools."""
 
 import base64
 import csv
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from talking_face.sound.audio import load_audio
 from talking_face.web.endpoints import read_edits
 from talking_face.web.messages import plain_sentences
 
-ROOT = Path(__file__).resolve().parents[1]
 SIDE = 256
 
 
@@ -245,7 +243,7 @@ def test_a_full_disk_is_told_without_its_folders() -> None:
     assert "Try again later" in str(caught.value)
 
 
-# -- MCP and the README ---------------------------------------------------------------------------
+# -- MCP ------------------------------------------------------------------------------------------
 
 
 def data_url(path: Path) -> str:
@@ -277,40 +275,3 @@ def test_every_action_is_an_mcp_tool(page: str, portrait: Path) -> None:
     assert re.search(r"\d+, \d+, \d+, \d+", found.content[0].text)
     assert silent.isError
     assert "There is no text yet" in silent.content[0].text
-
-
-def examples_of_readme(word: str) -> list[str]:
-    """The Python blocks of the README that have a word in them."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    return [block for block in blocks if word in block]
-
-
-@pytest.mark.parametrize("word", ["gradio_client", "streamable_http_client"])
-def test_the_examples_of_the_readme_run(
-    word: str,
-    page: str,
-    portrait: Path,
-    short_speech: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    shutil.copy(portrait, tmp_path / "photo.jpg")
-    shutil.copy(short_speech, tmp_path / "speech.wav")
-    monkeypatch.chdir(tmp_path)
-    (example,) = examples_of_readme(word)
-    exec(compile(example.replace("http://127.0.0.1:7860", page), word, "exec"), {})
-    assert ".mp4" in capsys.readouterr().out
-
-
-def test_the_readme_drives_the_animator(
-    portrait: Path, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(portrait, tmp_path / "photo.jpg")
-    shutil.copy(short_speech, tmp_path / "speech.wav")
-    monkeypatch.chdir(tmp_path)
-    example = "\n".join(examples_of_readme("animator"))
-    assert "samples=4" in example
-    exec(compile(example.replace("samples=4", "samples=2, size=64"), "README.md", "exec"), {})
-    assert len(list((tmp_path / "outputs").glob("*.mp4"))) == 2
-    assert (tmp_path / "smiling.mp4").exists()
