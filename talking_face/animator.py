@@ -21,12 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from talking_face.cache import Cached, digest_of
-from talking_face.clips.clip import Clip as Clip
-from talking_face.clips.clip import Progress as Progress
-from talking_face.clips.clip import watched
+from talking_face.clips.clip import Clip, watched
 from talking_face.clips.overlay import draw_faces, draw_mesh
+from talking_face.clips.plots import Theme, plot_samples
+from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import Mark, write_clip, write_comparison
 from talking_face.editing.change import apply_edits, telling_moment
 from talking_face.editing.edit import Edit
@@ -38,20 +39,23 @@ from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, output_folder
 from talking_face.frozen import sealed
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
-from talking_face.mapping.events import IdleModel, load_idle
+from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.mapping.sampler import draw
 from talking_face.motion import Motion
 from talking_face.options import (
     MAX_POSE_STRENGTH,
     STYLES,
+    Framing,
+    Progress,
     check_framing,
     check_range,
     check_sampling,
+    file_name,
     sample_indices,
+    sample_label,
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
-from talking_face.picture.plate import Framing
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import Recording, load_audio
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
@@ -77,7 +81,7 @@ class Animator:
         model: FaceModel,
         encoder: SpeechEncoder,
         network: Dirfa,
-        idle: IdleModel,
+        eyes: EyeModel,
         teeth: TeethGenerator,
         insightface_pack: Path | None,
         timer: Callable[[], float] = time.monotonic,
@@ -85,7 +89,7 @@ class Animator:
         self._model = model
         self._encoder = encoder
         self._network = network
-        self._idle = idle
+        self._eyes = eyes
         self._teeth = teeth
         self._insightface_pack = insightface_pack
         self._timer = timer
@@ -103,6 +107,11 @@ class Animator:
         """Drop what was worked out more than `KEPT_SECONDS` ago; using a cache does so too."""
         for kept in (self._photos, self._faces, self._speeches, self._motions, self._renderers):
             kept.expire()
+
+    @property
+    def model(self) -> FaceModel:
+        """The face model whose coefficients motions are made of."""
+        return self._model
 
     # -- photo --------------------------------------------------------------------------------
 
@@ -127,8 +136,7 @@ class Animator:
         pixels = sealed(load_photo(photo))  # so that the face needs no copy of its own
         key = (digest_of(pixels), face_index or 0)
         return self._faces.get(
-            key,
-            lambda: fit_face(pixels, self._landmarks(pixels), self._model, face_index),
+            key, lambda: fit_face(pixels, self._landmarks(pixels), self._model, face_index)
         )
 
     def outline_faces(self, photo: PhotoSource) -> np.ndarray:
@@ -195,7 +203,8 @@ class Animator:
 
         def drawn(keys: list[tuple]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
-            return draw(self._network, self._idle, speech, wanted, seed, diversity, STYLES[style])
+            models = self._network, self._eyes, self._model
+            return draw(*models, speech, wanted, seed, diversity, STYLES[style])
 
         keys = [(speech.digest, seed, float(diversity), style, index) for index in indices]
         return self._motions.get_all(keys, drawn)
@@ -312,7 +321,7 @@ class Animator:
             folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
             try:
                 for done, (index, motion) in enumerate(zip(indices, drawn, strict=True)):
-                    path = folder / f"sample-{index + 1}_seed-{seed}.mp4"
+                    path = folder / f"{file_name(sample_label(index, seed))}.mp4"
                     stage = f"Rendering sample {done + 1} of {len(indices)}"
                     share = (done / len(indices), 1 / len(indices))
                     try:
@@ -351,10 +360,9 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
-        recording = speech.recording if speech else None
         frames = self.render(face, motion, framing, size, background)
         frames = watched(frames, len(motion), "Rendering", progress)
-        return write_clip(frames, path, recording, mark)
+        return write_clip(frames, path, speech.recording if speech else None, mark)
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.
@@ -368,6 +376,25 @@ class Animator:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)
         return write_comparison(paths, labels, path)
+
+    def poster(self, clip: str | Path, path: str | Path, motion: Motion) -> Path:
+        """A picture of a finished clip in mid-speech; see `write_poster`."""
+        return write_poster(clip, path, motion, self._model)
+
+    def gif(self, clip: str | Path, path: str | Path, motion: Motion, mark: Mark = Mark()) -> Path:
+        """A short silent loop of a finished clip; see `write_gif`."""
+        return write_gif(clip, path, motion, self._model, mark)
+
+    def plot(
+        self,
+        motions: Sequence[Motion],
+        labels: Sequence[str],
+        recording: Recording,
+        theme: Theme = "light",
+        places: Sequence[int] | None = None,
+    ) -> Image.Image:
+        """What tells motions apart, over time; see `plot_samples`."""
+        return plot_samples(motions, labels, recording, self._model, theme, places)
 
 
 def load_animator(
@@ -395,5 +422,5 @@ def load_animator(
 @lru_cache(maxsize=2)
 def _load(device: str, insightface_pack: Path | None) -> Animator:
     teeth = TeethGenerator.from_weights(load_weights("teeth"))
-    parts = load_face_model(), load_encoder(device), load_dirfa(device), load_idle(), teeth
+    parts = load_face_model(), load_encoder(device), load_dirfa(device), load_eyes(), teeth
     return Animator(*parts, insightface_pack)

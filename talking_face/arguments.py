@@ -11,6 +11,7 @@ from talking_face.clips.mark import CORNERS, Mark
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.options import (
     DIVERSITY,
+    FRAMINGS,
     MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
     MAX_SAMPLES,
@@ -194,7 +195,7 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     picture = parser.add_argument_group("the picture")
     picture.add_argument(
         "--framing",
-        choices=("crop", "photo"),
+        choices=FRAMINGS,
         default=Look.framing,
         help="head and shoulders, or the whole photo (default: %(default)s)",
     )

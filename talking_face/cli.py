@@ -18,17 +18,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from talking_face.animator import load_animator
+from talking_face.animator import Animator, load_animator
 from talking_face.arguments import build_parser as build_parser
 from talking_face.arguments import edits_of, parse
-from talking_face.clips.clip import Clip, Progress
+from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark
-from talking_face.clips.plots import plot_samples, write_plot
-from talking_face.clips.share import write_gif, write_poster
+from talking_face.clips.plots import write_plot
 from talking_face.errors import TalkingFaceError
-from talking_face.face.model import load_face_model
 from talking_face.files import output_folder
 from talking_face.motion import Motion
+from talking_face.options import Progress, file_name, sample_label
 from talking_face.sound.audio import Recording
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import read_text, speak, voices
@@ -85,7 +84,7 @@ def _animate(options: argparse.Namespace) -> int:
             clips.append(clip)
             if clip.path and clip.motion_path:
                 tqdm.write(str(clip.path))
-                _write_pictures(clip.path, Motion.load(clip.motion_path), options)
+                _write_pictures(animator, clip.path, Motion.load(clip.motion_path), options)
             else:
                 tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
         finished = [clip for clip in clips if clip.error is None]
@@ -98,7 +97,7 @@ def _animate(options: argparse.Namespace) -> int:
         if options.plot:
             moved = [Motion.load(clip.motion_path) for clip in finished if clip.motion_path]
             path = options.output / f"plot_seed-{options.seed}.png"
-            _write_plot(path, moved, [clip.label for clip in finished], speech)
+            _write_plot(animator, path, moved, [clip.label for clip in finished], speech)
         bar.set_description_str("Done")
     return OK if len(finished) == len(clips) else PARTLY
 
@@ -116,13 +115,14 @@ def _write_motions(options: argparse.Namespace) -> int:
         )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
         motions = [animator.edit(motion, edits) for motion in motions]
-        for index, motion in enumerate(motions):
-            name = f"sample-{index + 1}_seed-{options.seed}.{options.motion_format}"
-            motion.save(folder / name)
-            tqdm.write(str(folder / name))
+        labels = [sample_label(index, options.seed) for index in range(len(motions))]
+        for label, motion in zip(labels, motions, strict=True):
+            path = folder / f"{file_name(label)}.{options.motion_format}"
+            motion.save(path)
+            tqdm.write(str(path))
         if options.plot:
-            labels = [f"sample {index + 1} · seed {options.seed}" for index in range(len(motions))]
-            _write_plot(folder / f"plot_seed-{options.seed}.png", motions, labels, speech)
+            path = folder / f"plot_seed-{options.seed}.png"
+            _write_plot(animator, path, motions, labels, speech)
     return OK
 
 
@@ -141,9 +141,10 @@ def _render_motion(options: argparse.Namespace) -> int:
         framing, size, behind = options.framing, options.size, options.background
         animator.render_motion(face, motion, path, speech, framing, size, mark, show, behind)
         tqdm.write(str(path))
-        _write_pictures(path, motion, options)
+        _write_pictures(animator, path, motion, options)
         if options.plot and speech:
-            _write_plot(path.with_name(f"{path.stem}_plot.png"), [motion], [path.stem], speech)
+            plot = path.with_name(f"{path.stem}_plot.png")
+            _write_plot(animator, plot, [motion], [path.stem], speech)
     return OK
 
 
@@ -165,18 +166,24 @@ def _sound(options: argparse.Namespace) -> Recording | None:
     return recording
 
 
-def _write_pictures(clip: Path, motion: Motion, options: argparse.Namespace) -> None:
+def _write_pictures(
+    animator: Animator, clip: Path, motion: Motion, options: argparse.Namespace
+) -> None:
     """What `--poster` and `--gif` ask for, beside the clip."""
     if options.poster:
-        tqdm.write(str(write_poster(clip, clip.with_suffix(".png"), motion)))
+        tqdm.write(str(animator.poster(clip, clip.with_suffix(".png"), motion)))
     if options.gif:
-        tqdm.write(str(write_gif(clip, clip.with_suffix(".gif"), motion, _mark(options))))
+        tqdm.write(str(animator.gif(clip, clip.with_suffix(".gif"), motion, _mark(options))))
 
 
 def _write_plot(
-    path: Path, motions: Sequence[Motion], labels: Sequence[str], speech: Speech
+    animator: Animator,
+    path: Path,
+    motions: Sequence[Motion],
+    labels: Sequence[str],
+    speech: Speech,
 ) -> None:
-    write_plot(path, plot_samples(motions, labels, speech.recording, load_face_model()))
+    write_plot(path, animator.plot(motions, labels, speech.recording))
     tqdm.write(str(path))
 
 

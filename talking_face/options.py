@@ -1,12 +1,20 @@
-"""The options: their defaults and ranges, in one place, and the sentences for other values."""
+"""The options: their names, defaults and ranges, in one place, and the sentences for other values.
+
+Also what is said of samples everywhere: their labels, the names of their files, and how far the
+work on them is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from talking_face.errors import OptionInvalid
+
+Framing = Literal["crop", "photo"]  # head and shoulders; the whole photo
+Progress = Callable[[float, str], None]  # is told a fraction 0..1 of the work, and a sentence
 
 SAMPLES = 4
 SEED = 0
@@ -15,6 +23,7 @@ STYLE = "natural"
 POSE_STRENGTH = 1.0
 VOICE_SPEED = 1.0
 
+FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 MAX_SAMPLES = 6
 MAX_DIVERSITY = 1.5
 MAX_POSE_STRENGTH = 2.0
@@ -41,7 +50,7 @@ class Look:
         OptionInvalid: no such framing, or a size outside of 64 to 4096.
     """
 
-    framing: str = "crop"
+    framing: Framing = "crop"
     size: int | None = None
     background: Any = None
 
@@ -61,6 +70,16 @@ def sample_indices(samples: int | Sequence[int]) -> list[int]:
     return indices
 
 
+def sample_label(index: int, seed: int) -> str:
+    """What tells a sample from the others, for people: "sample 1 · seed 0" is the first."""
+    return f"sample {index + 1} · seed {seed}"
+
+
+def file_name(label: str) -> str:
+    """A label without anything that file systems dislike: "sample-1_seed-0"."""
+    return "_".join(re.sub(r"[^a-z0-9+]+", "-", part) for part in label.lower().split(" · "))
+
+
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise OptionInvalid unless low <= value <= high."""
     if not low <= value <= high:
@@ -77,7 +96,8 @@ def check_sampling(seed: int, diversity: float, style: str) -> None:
 
 def check_framing(framing: str, size: int | None) -> None:
     """Raise OptionInvalid unless these are a framing and an output size."""
-    if framing not in ("crop", "photo"):
-        raise OptionInvalid(f'The framing must be "crop" or "photo", not "{framing}".')
+    if framing not in FRAMINGS:
+        names = " or ".join(f'"{name}"' for name in FRAMINGS)
+        raise OptionInvalid(f'The framing must be {names}, not "{framing}".')
     if size is not None:
         check_range("The output size", size, *SIDE_RANGE)

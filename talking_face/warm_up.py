@@ -10,7 +10,7 @@ import numpy as np
 from talking_face.animator import Animator
 from talking_face.face.face import fit_face
 from talking_face.face.landmarks import detect_faces
-from talking_face.face.model import Pose, load_face_model
+from talking_face.face.model import Pose
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 
 SIDE = 256  # pixels of the picture
@@ -21,7 +21,7 @@ def warm_up(animator: Animator) -> None:
     """Let an animator search, fit, hear, sample and render; it forgets all of it."""
     grey = np.full((SIDE, SIDE, 3), 128, dtype=np.uint8)
     detect_faces(grey)
-    model = load_face_model()
+    model = animator.model
     middle = np.array([SIDE / 2, SIDE / 2, 0.0])
     face = fit_face(grey, [Pose(np.eye(3), np.array(UNIT), middle).project(model.mean)], model)
     noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)

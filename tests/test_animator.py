@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from talking_face import Animator, Motion, load_animator
-from talking_face.animator import Clip
 from talking_face.cache import KEPT_SECONDS, size_of
-from talking_face.clips.clip import Progress
+from talking_face.clips.clip import Clip
 from talking_face.clips.video import read_frames
 from talking_face.errors import (
     EncodingFailed,
@@ -29,7 +28,7 @@ from talking_face.face.face import Face
 from talking_face.face.landmarks import mouth_opening, track_face
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
-from talking_face.options import STYLES
+from talking_face.options import STYLES, Progress
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.speech import Speech

@@ -30,6 +30,7 @@ from talking_face.errors import (
     PhotoUnreadable,
 )
 from talking_face.motion import FPS, Motion
+from talking_face.options import file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.web import models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
@@ -306,8 +307,8 @@ def test_the_preview_is_a_frame_of_the_clip(
 
 
 def test_names_become_file_names() -> None:
-    assert shots.file_name("sample 12 · seed 7") == "sample-12_seed-7"
-    assert shots.file_name("mix 1+2+3") == "mix-1+2+3"
+    assert file_name(sample_label(11, 7)) == "sample-12_seed-7"
+    assert file_name("mix 1+2+3") == "mix-1+2+3"
 
 
 # -- recipes --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import load_face_model
-from talking_face.mapping.dirfa import (
+from talking_face.mapping.decoder import (
     COMPONENTS,
     GROUPS,
     HEADS,
@@ -22,10 +22,10 @@ from talking_face.mapping.dirfa import (
     STEP,
     Decoder,
     Mixture,
-    load_dirfa,
     temporal_bias,
 )
-from talking_face.mapping.events import load_idle
+from talking_face.mapping.dirfa import load_dirfa
+from talking_face.mapping.events import load_eyes
 from talking_face.mapping.sampler import draw, expected_face, sample_states
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
@@ -47,7 +47,7 @@ def heard(speech) -> Speech:
 
 
 def sample(network, heard, indices=(0, 1), seed=0, diversity=1.0):
-    return draw(network, load_idle(), heard, indices, seed, diversity)
+    return draw(network, load_eyes(), load_face_model(), heard, indices, seed, diversity)
 
 
 def test_the_mask_follows_its_formula():

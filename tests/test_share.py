@@ -104,7 +104,7 @@ def test_narrowed_eyes_are_not_closed_ones(motion, model):
 
 
 def test_a_poster_is_that_frame_with_its_mark(clip, motion, model, tmp_path):
-    path = write_poster(clip, tmp_path / "poster.png", motion)
+    path = write_poster(clip, tmp_path / "poster.png", motion, model)
     with Image.open(path) as poster:
         assert poster.format == "PNG"
         assert poster.size == (SIDE, SIDE)
@@ -144,7 +144,7 @@ def test_only_the_first_minute_is_searched(motion, model):
 
 
 def test_a_gif_of_the_loop(clip, motion, model, tmp_path):
-    path = write_gif(clip, tmp_path / "clip.gif", motion)
+    path = write_gif(clip, tmp_path / "clip.gif", motion, model)
     loop = best_loop(motion, model)
     with Image.open(path) as gif:
         assert gif.size == (320, 320)
@@ -164,17 +164,17 @@ def test_a_mark_too_small_to_read_is_set_again(motion, tmp_path):
     """A wide clip without any: its mark would have had letters of 4 pixels."""
     frames = [np.full((400, 1200, 3), 120, np.uint8)] * FRAMES
     clip = write_clip(frames, tmp_path / "wide.mp4", mark=None)
-    set_again = frames_of(write_gif(clip, tmp_path / "a.gif", motion))[0]
+    set_again = frames_of(write_gif(clip, tmp_path / "a.gif", motion, model))[0]
     assert set_again.size == (320, 107)
     assert mark_contrast(set_again) > 60
-    left = frames_of(write_gif(clip, tmp_path / "b.gif", motion, Mark(corner="top-left")))[0]
+    left = frames_of(write_gif(clip, tmp_path / "b.gif", motion, model, Mark(corner="top-left")))[0]
     assert mark_contrast(left) < 20
 
 
 def test_even_noise_stays_within_5_megabytes(motion, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (75, 320, 320, 3), dtype=np.uint8)
     clip = write_clip(noise, tmp_path / "noise.mp4", mark=None)
-    assert 1e6 < write_gif(clip, tmp_path / "noise.gif", motion[:75]).stat().st_size < 5e6
+    assert 1e6 < write_gif(clip, tmp_path / "noise.gif", motion[:75], model).stat().st_size < 5e6
 
 
 @pytest.mark.parametrize("colours", [2, 256])
@@ -220,5 +220,5 @@ def test_an_ffmpeg_that_fails_leaves_nothing(clip, motion, tmp_path, monkeypatch
     program.chmod(0o755)
     monkeypatch.setattr("talking_face.ffmpeg.find_ffmpeg", lambda: str(program))
     with pytest.raises(EncodingFailed, match=r"a\.gif could not be written: ffmpeg failed"):
-        write_gif(clip, tmp_path / "a.gif", motion)
+        write_gif(clip, tmp_path / "a.gif", motion, model)
     assert list(tmp_path.iterdir()) == [program]

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.dirfa import GROUPS, N_AUDIO, N_STATE, REACH, STEP
+from talking_face.mapping.decoder import GROUPS, N_AUDIO, N_STATE, REACH, STEP
 from talking_face.sound.audio import SAMPLE_RATE
 from talking_face.training.data.augment import at_speed, disturb
 from talking_face.training.data.sequences import MotionSequence, deviation, with_styles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from talking_face.errors import TalkingFaceError
 from talking_face.motion import Motion
-
-Progress = Callable[[float, str], None]
+from talking_face.options import Progress, sample_label
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Clip:
     @property
     def label(self) -> str:
         """What tells this sample from the others, for people."""
-        return f"sample {self.index + 1} · seed {self.seed}"
+        return sample_label(self.index, self.seed)
 
 
 def watched(

@@ -19,7 +19,7 @@ from talking_face.clips.mark import Mark, text_size
 from talking_face.clips.video import COMMENT, read_frames
 from talking_face.errors import VideoUnreadable
 from talking_face.face.lips import mean_opening
-from talking_face.face.model import FaceModel, load_face_model
+from talking_face.face.model import FaceModel
 from talking_face.files import writing
 from talking_face.motion import FPS, Motion
 
@@ -46,20 +46,21 @@ SPEAKING = 0.07  # inter-ocular distances that lips are apart in a good picture 
 _STEP = {"lower": 3.0, "upper": 2.0, "lids": 0.2, "gaze": 6.0, "rotation": 3.0, "translation": 0.05}
 
 
-def write_poster(clip: str | Path, path: str | Path, motion: Motion) -> Path:
+def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: FaceModel) -> Path:
     """One frame of a finished clip as a picture: in mid-speech, eyes open, facing the viewer.
 
     Args:
         clip: a marked mp4.
         path: the .png to write; replaced if it is there.
         motion: what the clip was rendered from.
+        model: tells how far its lips are apart.
 
     Raises:
         VideoUnreadable, FfmpegMissing.
         OutputUnwritable: the folder can't be written, or the disk is full.
     """
     path = Path(path)
-    index = best_frame(motion, load_face_model())
+    index = best_frame(motion, model)
     picture = _read(clip, range(index, index + 1))[0]
     notes = PngInfo()
     notes.add_text("Comment", COMMENT)
@@ -69,13 +70,16 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion) -> Path:
     return path
 
 
-def write_gif(clip: str | Path, path: str | Path, motion: Motion, mark: Mark = Mark()) -> Path:
+def write_gif(
+    clip: str | Path, path: str | Path, motion: Motion, model: FaceModel, mark: Mark = Mark()
+) -> Path:
     """A loop of 2 to 3 s out of a finished clip, without sound, 320 pixels at the longest side.
 
     Args:
         clip: a marked mp4.
         path: the .gif to write; replaced if it is there.
         motion: what the clip was rendered from.
+        model: tells how far its lips are apart.
         mark: set again where the clip's own would be too small to read.
 
     Raises:
@@ -83,7 +87,7 @@ def write_gif(clip: str | Path, path: str | Path, motion: Motion, mark: Mark = M
         OutputUnwritable: the folder can't be written, or the disk is full.
     """
     path = Path(path)
-    chosen = best_loop(motion, load_face_model())
+    chosen = best_loop(motion, model)
     with closing(read_frames(clip)) as frames:
         size = next(frames).shape[:2]
     pictures = _read(clip, chosen[::LOOP_EVERY], LOOP_SIDE)

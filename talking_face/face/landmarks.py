@@ -231,5 +231,13 @@ def mouth_width(landmarks: np.ndarray) -> np.ndarray:
 
 
 def interocular(landmarks: np.ndarray) -> np.ndarray:
-    """Distance of the outer eye corners (33 and 263) in the unit of the landmarks, (...) float."""
+    """Distance of the outer eye corners (33 and 263), the unit of most lengths of this package.
+
+    Args:
+        landmarks: (..., 478, 3), or (..., 478, 2) for the distance as the image shows it, which is
+            shorter where the head is turned.
+
+    Returns:
+        (...) float, in the unit of the landmarks.
+    """
     return np.linalg.norm(landmarks[..., 33, :] - landmarks[..., 263, :], axis=-1)

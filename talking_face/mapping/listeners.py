@@ -1,8 +1,8 @@
-"""The baseline mapper: speech to the lips and brows that go with it on average.
+"""Listeners: speech to the lips and brows that go with it on average.
 
 A small temporal convolution network on the frozen activations of the speech encoder: it looks half
-a second back and ahead, it is deterministic, and it is what the probabilistic network has to beat.
-Where nobody speaks, its answer is faded to the face at rest: see `rest_gate`.
+a second back and ahead, and it is deterministic. Where nobody speaks, its answer is to be faded to
+the face at rest: see `rest_gate`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from talking_face.motion import CHANNELS, FPS
 from talking_face.sound.encoder import BLOCKS
 from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
-from talking_face.sound.speech import Speech
-from talking_face.weights import load_weights
 
 N_LOWER = CHANNELS["lower"]
 N_OUTPUTS = N_LOWER + CHANNELS["upper"]
@@ -40,7 +38,7 @@ _RELAXED = 0.9  # how far the mouth opens while it only breathes
 _EASE = 5  # frames, odd, that opening or closing the gate takes
 
 
-class Baseline(nn.Module):
+class Listener(nn.Module):
     """Features and prosody in, coefficients out; residual dilated convolutions between.
 
     The averages and deviations of the inputs and the typical amplitude of the outputs are part of
@@ -110,38 +108,8 @@ def prosody_inputs(energy: np.ndarray, activity: np.ndarray, voicing: np.ndarray
     return np.stack([loudness, 4 * slope, activity, voicing], axis=1).astype(np.float32)
 
 
-def load_baseline(device: str | torch.device = "cpu") -> Baseline:
-    """The shipped network, frozen.
-
-    Raises:
-        WeightsMissing, WeightsCorrupt.
-    """
-    tensors = load_weights("baseline")
-    network = Baseline()
-    network.load_state_dict(
-        {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
-    )
-    return network.requires_grad_(False).eval().to(device)
-
-
-def predict(network: Baseline, speech: Speech) -> tuple[np.ndarray, np.ndarray]:
-    """The expected face of a recording, at rest where nobody speaks.
-
-    Args:
-        network: of `load_baseline`, on any device.
-        speech: of any length; time is proportional to it, memory beyond the answer is constant.
-
-    Returns:
-        lower (frames, 16) and upper (frames, 6), float32, in the motion space.
-    """
-    prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
-    coefficients = run(network, speech.features, prosody)
-    coefficients *= rest_gate(speech.activity)[:, None]
-    return coefficients[:, :N_LOWER], coefficients[:, N_LOWER:]
-
-
 @torch.inference_mode()
-def run(network: Baseline, features: np.ndarray, prosody: np.ndarray) -> np.ndarray:
+def run(network: Listener, features: np.ndarray, prosody: np.ndarray) -> np.ndarray:
     """The network's own answer, (frames, 22) float32, for features (frames, 4, 384)."""
     device = network.output_scale.device
     frames = len(features)

@@ -1,10 +1,8 @@
-"""Speech to motions: what the animator asks for, and the evaluation measures.
+"""Speech to motions: how the DIRFA network is sampled.
 
-`draw` samples the DIRFA network; `draw_baseline` is what it has to beat, the baseline's lips under
-the plain random model of `talking_face.mapping.events`. Blinks and gaze are drawn by that model in
-both: they are events, not curves, and the tracker sees too little of eyes to learn more. How lips
-stray is taken apart: freely what tells nothing of the words, little of what does. In both, sample i
-is a function of (speech, seed, i, diversity) alone.
+Head, brows and lips are drawn from the network; blinks and gaze are events beside it, see
+`talking_face.mapping.events`. How lips stray is taken apart: freely what tells nothing of the
+words, little of what does. Sample i is a function of (speech, seed, i, diversity, style) alone.
 """
 
 from __future__ import annotations
@@ -17,26 +15,20 @@ import torch
 from scipy.interpolate import CubicSpline
 
 from talking_face.face.lips import mean_opening
-from talking_face.face.model import load_face_model
-from talking_face.mapping.dirfa import (
+from talking_face.face.model import FaceModel
+from talking_face.mapping.decoder import (
     GROUPS,
     N_STATE,
     N_STYLE,
     REACH,
     STEP,
-    Dirfa,
     Pair,
     audio_inputs,
+    prosody_drive,
 )
-from talking_face.mapping.events import N_HEAD, IdleModel, prosody_drive, sample_idle, soft_limit
-from talking_face.mapping.listeners import (
-    N_LOWER,
-    Baseline,
-    predict,
-    prosody_inputs,
-    rest_gate,
-    run,
-)
+from talking_face.mapping.dirfa import Dirfa
+from talking_face.mapping.events import EyeModel, draw_eyes
+from talking_face.mapping.listeners import N_LOWER, Listener, prosody_inputs, rest_gate, run
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 
@@ -44,68 +36,46 @@ LIPS = 0.15  # of how far opening and width stray naturally: more would be seen 
 _IDLE = 0.5  # of the temperature, where nobody speaks
 _OPEN = 0.08  # inter-ocular distances; lips that are expected to be nearer stray less
 _FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
-
-
-def draw_baseline(
-    network: Baseline,
-    idle: IdleModel,
-    speech: Speech,
-    indices: Sequence[int],
-    seed: int,
-    diversity: float,
-) -> list[Motion]:
-    """The baseline's animations; see the module."""
-    lower, upper = predict(network, speech)
-    motions = []
-    for index in indices:
-        eyes = sample_idle(idle, speech, generator_of(seed, index), diversity)
-        motions.append(
-            Motion(
-                lower=lower,
-                upper=upper + eyes["upper"],
-                lids=eyes["lids"],
-                gaze=eyes["gaze"],
-                rotation=eyes["rotation"],
-                translation=eyes["translation"],
-                rest=np.ones((len(lower), 1)),
-            )
-        )
-    return motions
+_STREAM = 1  # of a sample's seed; 2 is that of the eyes
 
 
 def draw(
     network: Dirfa,
-    idle: IdleModel,
+    eyes: EyeModel,
+    model: FaceModel,
     speech: Speech,
     indices: Sequence[int],
     seed: int,
     diversity: float,
     style: tuple[float, float] = (0.0, 0.0),
 ) -> list[Motion]:
-    """Sample the network.
+    """Sample the network, and the eyes that go with each sample.
 
     Args:
+        model: tells how far the expected lips are apart.
         diversity: temperature; 0 gives the likeliest animation, 1 the natural spread, up to 1.5.
         style: how lively head and brows are, in standard deviations over people; (0, 0) is typical.
+
+    Returns:
+        One Motion an index, of len(speech) frames.
     """
     heard = expected_face(network, speech)
     gate = rest_gate(speech.activity)[:, None]
-    loose = LIPS * np.clip(mean_opening(_shapes(heard)) / _OPEN, 0.0, 1.0)[:, None]
+    shapes = model.mean + model.displacement(heard[:, :N_LOWER], heard[:, N_LOWER:])
+    loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
     sampled = sample_states(network, speech, heard, indices, seed, diversity, style)
     free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
     motions = []
     for index, states in zip(indices, sampled, strict=True):
-        pose, stray = states[:, : N_STATE - N_LOWER], states[:, N_STATE - N_LOWER :]
-        eyes = sample_idle(idle, speech, generator_of(seed, index), diversity)
-        rotation, translation = pose[:, :3], pose[:, 3:N_HEAD]
-        # The eyes of the plain model turn against its own head; here they turn against this one.
-        turn = idle.counter * (eyes["rotation"] - rotation)[:, :2]
+        head, brows, stray = np.split(states, np.cumsum([*GROUPS.values()])[:-1], axis=1)
+        rotation, translation = head[:, :3], head[:, 3:]
+        lids, gaze = draw_eyes(eyes, rotation, seed, index, diversity)
         motions.append(
             Motion(
                 lower=(heard[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
-                upper=heard[:, N_LOWER:] * gate + pose[:, N_HEAD:],
-                lids=eyes["lids"],
-                gaze=soft_limit(eyes["gaze"] + turn, np.full(2, 10.0)),
+                upper=heard[:, N_LOWER:] * gate + brows,
+                lids=lids,
+                gaze=gaze,
                 rotation=rotation,
                 translation=translation,
                 rest=np.ones((len(heard), 1)),
@@ -114,21 +84,10 @@ def draw(
     return motions
 
 
-def _shapes(coefficients: np.ndarray) -> np.ndarray:
-    """Mean faces (frames, 478, 3) of coefficients (frames, 22)."""
-    model = load_face_model()
-    return model.mean + model.displacement(coefficients[:, :N_LOWER], coefficients[:, N_LOWER:])
-
-
-def generator_of(seed: int, index: int) -> np.random.Generator:
-    """The source of everything random in a sample."""
-    return np.random.default_rng(np.random.SeedSequence([seed, index]))
-
-
 def expected_face(network: Dirfa, speech: Speech) -> np.ndarray:
     """The mean of the listeners' answers, (frames, 22) float32."""
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
-    listeners = cast(list[Baseline], list(network.listeners))
+    listeners = cast(list[Listener], list(network.listeners))
     answers = [run(listener, speech.features, prosody) for listener in listeners]
     return np.asarray(np.mean(answers, axis=0))
 
@@ -198,7 +157,7 @@ def _noise(seed: int, index: int, steps: int) -> tuple[np.ndarray, np.ndarray, n
 
     Each from a stream of its own, so that a longer recording doesn't change how it begins.
     """
-    sequence = np.random.SeedSequence([seed, index, 1])
+    sequence = np.random.SeedSequence([seed, index, _STREAM])
     style, uniform, normal = (np.random.default_rng(child) for child in sequence.spawn(3))
     return (
         style.standard_normal(N_STYLE),

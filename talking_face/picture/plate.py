@@ -8,17 +8,15 @@ plate is a window of it that the animated pixels are put back into; nothing move
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from talking_face.face.face import Face
 from talking_face.face.model import Pose
+from talking_face.options import Framing
 from talking_face.picture.brush import smoothstep
 from talking_face.picture.matte import separate
-
-Framing = Literal["crop", "photo"]
 
 CROP_SIZE = 512  # pixels, side of the crop
 PHOTO_SIDE = 1920  # pixels, longest side of the output in the photo framing

@@ -29,12 +29,13 @@ from talking_face.face.landmarks import (
 from talking_face.face.lips import LipContact, lip_gaps
 from talking_face.face.model import EYEBALL_RADIUS, PIVOT, FaceModel, Pose, rotation_matrix
 from talking_face.motion import Motion
+from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
 from talking_face.picture.brush import sample, smoothstep
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.mesh import border_loops, draw_map, refine
 from talking_face.picture.mouth.painter import Mouth
-from talking_face.picture.plate import Framing, Plate, cut_plate
+from talking_face.picture.plate import Plate, cut_plate
 
 # The head follows a pose exactly up to these, and softly to a quarter more: further out, one photo
 # has nothing left to show.
@@ -110,8 +111,6 @@ def face_mesh(triangle_bytes: bytes) -> FaceMesh:
 class Renderer:
     """Renders motions on one face; two responsibilities: deform the plate, and call the painters.
 
-    `limits_pose` is for measuring: without it, a pose is followed however far it goes.
-
     Args:
         face: a fitted face.
         model: the face model that it was fitted with.
@@ -119,12 +118,11 @@ class Renderer:
         framing: "crop" or "photo"; see `talking_face.picture.plate`.
         size: output size, see `cut_plate`.
         backdrop: (h, w, 3) uint8 RGB to put behind the person; None keeps the photo's background.
+        limits_pose: False, for measuring, follows a pose however far it goes.
 
     Raises:
         OptionInvalid: the person can't be told from the background that is to be replaced.
     """
-
-    limits_pose = True
 
     def __init__(
         self,
@@ -134,7 +132,10 @@ class Renderer:
         framing: Framing = "crop",
         size: int | None = None,
         backdrop: np.ndarray | None = None,
+        *,
+        limits_pose: bool = True,
     ) -> None:
+        self.limits_pose = limits_pose
         self.face = face
         self.model = model
         self._shape = part_lips(face.shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft, ndimage, signal
 
+from talking_face.curves import smoothstep
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE
 
@@ -103,15 +104,14 @@ def activity(waveform: np.ndarray, frames: int) -> np.ndarray:
         ndimage.minimum_filter1d(level, _PASSAGE, mode="nearest")
     )
     speaks = (
-        _rise(level, _HEARABLE)
-        * _rise(level - ceiling, _BELOW_CEILING)
-        * _rise(level - floor, _ABOVE_FLOOR)
-        * _rise(range_, _LIVELY)
+        smoothstep(level, *_HEARABLE)
+        * smoothstep(level - ceiling, *_BELOW_CEILING)
+        * smoothstep(level - floor, *_ABOVE_FLOOR)
+        * smoothstep(range_, *_LIVELY)
     )
     speaks = ndimage.grey_closing(speaks, _STOP, mode="nearest")
-    return np.minimum(speaks, _rise(ndimage.maximum_filter1d(level, _STOP), _HEARABLE)).astype(
-        np.float32
-    )
+    audible = smoothstep(ndimage.maximum_filter1d(level, _STOP), *_HEARABLE)
+    return np.minimum(speaks, audible).astype(np.float32)
 
 
 def _framed(waveform: np.ndarray, frames: int, size: int) -> np.ndarray:
@@ -127,10 +127,3 @@ def _autocorrelation(pieces: np.ndarray) -> np.ndarray:
     size = pieces.shape[1]
     spectrum = fft.rfft(pieces, 2 * size, axis=1)
     return fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, :size]
-
-
-def _rise(value: np.ndarray, between: tuple[float, float]) -> np.ndarray:
-    """0 below the first bound, 1 above the second, smooth between them."""
-    low, high = between
-    x = np.clip((value - low) / (high - low), 0.0, 1.0)
-    return x * x * (3.0 - 2.0 * x)

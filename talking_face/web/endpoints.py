@@ -15,12 +15,12 @@ import numpy as np
 from gradio.events import api
 from PIL import Image
 
-from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
 from talking_face.motion import Motion
+from talking_face.options import Framing
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
@@ -44,7 +44,7 @@ def generate(
     diversity: float = Settings.diversity,
     style: Literal["calm", "natural", "lively"] = "natural",
     pose_strength: float = Settings.pose_strength,
-    framing: Literal["crop", "photo"] = "crop",
+    framing: Framing = Settings.framing,
     size: int = Settings.size,
     background: str = "",
     edits: list[dict[str, Any]] = [],  # noqa: B006 (the default is shown to clients)
@@ -96,7 +96,7 @@ def edit(
     audio: gr.FileData,
     motion: gr.FileData,
     edits: list[dict[str, Any]] = [],  # noqa: B006
-    framing: Literal["crop", "photo"] = "crop",
+    framing: Framing = Settings.framing,
     size: int = Settings.size,
     background: str = "",
     face: int = 0,
@@ -132,7 +132,7 @@ def preview(
     motion: gr.FileData,
     edits: list[dict[str, Any]] = [],  # noqa: B006
     seconds: float = -1.0,
-    framing: Literal["crop", "photo"] = "crop",
+    framing: Framing = Settings.framing,
     background: str = "",
     face: int = 0,
     consent: bool = False,
@@ -221,7 +221,7 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(write_poster(path, new_folder() / "poster.png", _motion(motion)))
+        return _file(animator().poster(path, new_folder() / "poster.png", _motion(motion)))
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -236,7 +236,7 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(write_gif(path, new_folder() / "loop.gif", _motion(motion)))
+        return _file(animator().gif(path, new_folder() / "loop.gif", _motion(motion)))
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from talking_face.options import (
+    FRAMINGS,
     MAX_DIVERSITY,
     MAX_SAMPLES,
     MAX_SEED,
@@ -144,7 +145,7 @@ class Choices:
             dice = gr.Button("⚄ Roll", size="sm", scale=0, min_width=80)
         parts["takes"] = gr.Textbox(Settings.takes, visible=False)
         parts["framing"] = gr.Radio(
-            [("Head and shoulders", "crop"), ("Whole photo", "photo")],
+            [*zip(("Head and shoulders", "Whole photo"), FRAMINGS, strict=True)],
             value=Settings.framing,
             label="Framing",
         )

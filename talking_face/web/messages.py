@@ -10,8 +10,7 @@ from threading import Event
 import gradio as gr
 
 from talking_face.errors import OutputUnwritable, TalkingFaceError
-
-Report = Callable[[float, str], None]
+from talking_face.options import Progress
 
 
 class Stopped(Exception):
@@ -36,7 +35,7 @@ def sentence(error: TalkingFaceError) -> str:
 
 def reporter(
     progress: gr.Progress, stop: Event, clock: Callable[[], float] = time.monotonic
-) -> Report:
+) -> Progress:
     """A function that shows a stage and the time left, and raises Stopped once `stop` is set."""
     began = clock()
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import gradio as gr
 
+from talking_face.options import Progress
 from talking_face.web.events import BUSY, CHECKS, HIDDEN, LOOKS, QUIET, READY, SHORT, SHOWN
-from talking_face.web.messages import Report, Stopped, plain_sentences, reporter
+from talking_face.web.messages import Stopped, plain_sentences, reporter
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.settings import told_takes
 from talking_face.web.shots import Shot, draw, mixed, next_index, plan, plot, render, spoken
@@ -24,7 +25,7 @@ from talking_face.web.visits import Visit, Visits
 PROGRESS = gr.Progress()
 
 # Yields what each card shows as soon as it does; None empties it.
-Work = Callable[[Visit, Asked, Report], Iterator[tuple[int, "Shot | None"]]]
+Work = Callable[[Visit, Asked, Progress], Iterator[tuple[int, "Shot | None"]]]
 Check = Callable[..., tuple[Any, Any]]  # raises what is wrong with an order, and reserves its turn
 
 
@@ -159,7 +160,7 @@ def carry_out(work: Work, page: Page, visits: Visits) -> Callable[..., Iterator[
     return run
 
 
-def generate(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, Shot | None]]:
+def generate(visit: Visit, asked: Asked, report: Progress) -> Iterator[tuple[int, Shot | None]]:
     order = asked.order()
     places = plan(order, visit.shots, asked.kept)
     for slot, shot in enumerate(visit.shots):
@@ -169,7 +170,7 @@ def generate(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, 
 
 
 def roll(slot: int) -> Work:
-    def again(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, Shot | None]]:
+    def again(visit: Visit, asked: Asked, report: Progress) -> Iterator[tuple[int, Shot | None]]:
         order = asked.order_for(visit.shot(slot))
         take = (order.settings.seed, next_index(order, visit.shots))
         return draw(order, [(slot, take)], report, order.settings.edits)
@@ -177,13 +178,13 @@ def roll(slot: int) -> Work:
     return again
 
 
-def change(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, Shot | None]]:
+def change(visit: Visit, asked: Asked, report: Progress) -> Iterator[tuple[int, Shot | None]]:
     return render([(asked.chosen or 0, asked.changed(visit.shot(asked.chosen)))], report)
 
 
-def change_all(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, Shot | None]]:
+def change_all(visit: Visit, asked: Asked, report: Progress) -> Iterator[tuple[int, Shot | None]]:
     return render([(slot, asked.changed(shot)) for slot, shot in visit.shown()], report)
 
 
-def mix(visit: Visit, asked: Asked, report: Report) -> Iterator[tuple[int, Shot | None]]:
+def mix(visit: Visit, asked: Asked, report: Progress) -> Iterator[tuple[int, Shot | None]]:
     return render([mixed(visit.shots, *asked.mixing)], report)

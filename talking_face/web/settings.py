@@ -15,7 +15,7 @@ from typing import Any
 
 from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
-from talking_face.options import MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, STYLES
+from talking_face.options import FRAMINGS, MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, STYLES, Framing
 from talking_face.web.models import Take
 
 TAKE = re.compile(r"(\d{1,6})(?:@(\d{1,10}))?")  # "5", or "5@7" for the seed 7
@@ -39,7 +39,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "fade": (0, 10),
 }
 CHOICES: dict[str, Collection[Any]] = {
-    "framing": ("crop", "photo"),
+    "framing": FRAMINGS,
     "background": BACKGROUNDS,
     "style": STYLES,
     "size": (0, *SIZES),
@@ -65,7 +65,7 @@ class Settings:
     takes: str = ""
     diversity: float = 1.0
     style: str = "natural"
-    framing: str = "crop"
+    framing: Framing = "crop"
     size: int = 0
     background: str = "photo"
     colour: str = "#3b6ea5"

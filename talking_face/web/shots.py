@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from talking_face.clips.plots import Theme, plot_samples
-from talking_face.clips.share import write_gif, write_poster
+from talking_face.clips.plots import Theme
 from talking_face.clips.video import write_comparison
 from talking_face.editing.change import mix
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.face import Face
-from talking_face.face.model import load_face_model
 from talking_face.motion import Motion
+from talking_face.options import Progress, file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import speak
 from talking_face.web.folders import new_folder
-from talking_face.web.messages import Report
 from talking_face.web.models import Take, animator, hear_and_draw
 from talking_face.web.orders import Order
 
@@ -55,7 +52,7 @@ class Shot:
 def draw(
     order: Order,
     places: Sequence[tuple[int, Take]],
-    report: Report,
+    report: Progress,
     edits: tuple[Edit, ...],
 ) -> Iterator[tuple[int, Shot]]:
     """Draw takes and render them.
@@ -78,13 +75,13 @@ def draw(
     diversity, style = order.settings.diversity, order.settings.style
     speech, motions = hear_and_draw(load_audio(order.audio), takes, diversity, style)
     for done, ((slot, take), motion) in enumerate(zip(places, motions, strict=True)):
-        name = f"sample {take[1] + 1} · seed {take[0]}"
-        shot = Shot(order, name, motion, take, edits)
+        seed, index = take
+        shot = Shot(order, sample_label(index, seed), motion, take, edits)
         stage = f"Rendering sample {done + 1} of {len(places)}"
         yield slot, _render(shot, face, speech, _part(report, stage, done, len(places)))
 
 
-def render(shots: Sequence[tuple[int, Shot]], report: Report) -> Iterator[tuple[int, Shot]]:
+def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tuple[int, Shot]]:
     """Render motions that are there already; as `draw`."""
     for done, (slot, shot) in enumerate(shots):
         report(done / len(shots), "Looking at the photo")
@@ -94,7 +91,7 @@ def render(shots: Sequence[tuple[int, Shot]], report: Report) -> Iterator[tuple[
         yield slot, _render(shot, face, speech, _part(report, stage, done, len(shots)))
 
 
-def _render(shot: Shot, face: Face, speech: Speech, report: Report) -> Shot:
+def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     settings = shot.order.settings
     folder = new_folder()
     seed, index = shot.take or (0, 0)
@@ -103,7 +100,7 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Report) -> Shot:
         speech,
         samples=[index],
         seed=seed,
-        framing=cast(Any, settings.framing),
+        framing=settings.framing,
         size=settings.size or None,
         output=folder,
         motions=[shot.motion],
@@ -122,7 +119,7 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Report) -> Shot:
     )
 
 
-def _part(report: Report, stage: str, done: int, parts: int) -> Report:
+def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
     return lambda fraction, _: report((done + fraction) / parts, stage)
 
 
@@ -138,7 +135,7 @@ def preview(shot: Shot, seconds: float | None) -> np.ndarray:
         shot.motion,
         shot.edits,
         seconds,
-        cast(Any, settings.framing),
+        settings.framing,
         background=shot.order.background,
     )
 
@@ -159,7 +156,7 @@ def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
     moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
     labels = [shot.name for _, shot in alike]
     places = [slot for slot, _ in alike]
-    return plot_samples(moved, labels, load_audio(audio), load_face_model(), theme, places)
+    return animator().plot(moved, labels, load_audio(audio), theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:
@@ -226,15 +223,10 @@ def shared(shot: Shot) -> list[Path]:
         raise OptionInvalid("This sample couldn't be rendered. Choose another one.")
     folder, name = new_folder(), shot.path.stem
     moved = Motion.load(shot.motion_path)
-    poster = write_poster(shot.path, folder / f"{name}.png", moved)
-    loop = write_gif(shot.path, folder / f"{name}.gif", moved)
+    poster = animator().poster(shot.path, folder / f"{name}.png", moved)
+    loop = animator().gif(shot.path, folder / f"{name}.gif", moved)
     moved.save(folder / f"{name}.csv")
     return [poster, loop, shot.path, shot.motion_path, folder / f"{name}.csv"]
-
-
-def file_name(name: str) -> str:
-    """A name without anything that file systems dislike: "sample-1_seed-0"."""
-    return "_".join(re.sub(r"[^a-z0-9+]+", "-", part) for part in name.lower().split(" · "))
 
 
 def spoken(text: str, voice: str | None, speed: float) -> tuple[Path, str]:

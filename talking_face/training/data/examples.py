@@ -63,7 +63,7 @@ class Example:
 
     @cached_property
     def prosody(self) -> np.ndarray:
-        """(frames, 4) float32, what the baseline is told of the voice."""
+        """(frames, 4) float32, what a listener is told of the voice."""
         return prosody_inputs(self.energy, self.activity, self.voicing)
 
     @cached_property

@@ -16,8 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 
 from talking_face.face.model import FaceModel
-from talking_face.mapping.dirfa import GROUPS, audio_inputs
-from talking_face.mapping.events import prosody_drive
+from talking_face.mapping.decoder import GROUPS, audio_inputs, prosody_drive
 from talking_face.mapping.listeners import N_LOWER
 from talking_face.motion import Motion
 from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from talking_face.curves import smoothstep
 from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
@@ -74,7 +75,7 @@ def cut_strip(image: np.ndarray, landmarks: np.ndarray) -> Strip | None:
     Returns:
         The registered strip, or None where the photo shows no clean row of upper teeth.
     """
-    eyes = float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2]))
+    eyes = float(interocular(landmarks[:, :2]))  # in the image
     if mouth_opening(landmarks) < MIN_OPENING or eyes < MIN_FRONTAL * interocular(landmarks):
         return None
     wide, lips = _level(image, landmarks, eyes)
@@ -85,7 +86,8 @@ def cut_strip(image: np.ndarray, landmarks: np.ndarray) -> Strip | None:
         return None
     bright = np.percentile(lab[middle, 0], 85)
     redness = np.median(lab[middle & (lab[..., 0] > 0.8 * bright), 1])
-    toothness = _step(lab[..., 0] / bright, 0.45, 0.65) * (1 - _step(lab[..., 1] - redness, 9, 17))
+    toothness = smoothstep(lab[..., 0] / bright, 0.45, 0.65)
+    toothness *= 1 - smoothstep(lab[..., 1] - redness, 9, 17)
     toothness = cv2.GaussianBlur(toothness.astype(np.float32), (0, 0), 0.7) * lips
     coverage = toothness[middle].mean()
     if bright < MIN_LIGHTNESS or redness > MAX_REDNESS or coverage < MIN_COVERAGE:
@@ -141,11 +143,6 @@ def _level(image: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.nd
     inner = cv2.erode(fine, np.ones((7, 3), np.uint8))  # without the rim of the lips
     lips = cv2.resize(inner, (width, height), interpolation=cv2.INTER_AREA)
     return level.astype(np.float32) / 255, lips.astype(np.float32) / 255
-
-
-def _step(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _crown_rows(teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

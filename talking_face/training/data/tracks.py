@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.face.landmarks import interocular
+
 MIN_TRACKED = 15  # frames; fewer can't tell a neutral face
 
 
@@ -34,7 +36,7 @@ class Track:
         """(frames,) bool: the face was found and did not jump from its neighbours."""
         found = np.isfinite(self.landmarks[:, 0, 0])
         centre = self.landmarks[:, [33, 263, 1, 152], :2].mean(1)
-        size = np.nanmedian(np.linalg.norm(self.landmarks[:, 33] - self.landmarks[:, 263], axis=-1))
+        size = np.nanmedian(interocular(self.landmarks))
         jump = np.linalg.norm(np.diff(centre, axis=0), axis=-1) > 0.35 * size
         found[1:] &= ~jump
         return found

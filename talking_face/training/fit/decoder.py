@@ -18,7 +18,7 @@ from scipy.stats import norm
 from torch import Tensor
 
 from talking_face.face.model import FaceModel
-from talking_face.mapping.dirfa import (
+from talking_face.mapping.decoder import (
     N_AUDIO,
     N_STATE,
     N_STYLE,

@@ -27,8 +27,9 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.dirfa import LISTENERS, N_STATE, Dirfa
-from talking_face.mapping.listeners import N_LOWER, Baseline, run
+from talking_face.mapping.decoder import N_STATE
+from talking_face.mapping.dirfa import LISTENERS, Dirfa
+from talking_face.mapping.listeners import N_LOWER, Listener, run
 from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings
 from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.data.sequences import MotionSequence, load_sequences
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 def train_listeners(
     examples: list[Example], cache: Path, model: FaceModel, recipe: Recipe, folder: Path
-) -> list[Baseline]:
+) -> list[Listener]:
     """Several networks that differ in their first weights and in the order of what they see."""
     files = [folder / f"listener_{index}.safetensors" for index in range(LISTENERS)]
     listeners = []
@@ -64,7 +65,7 @@ def train_listeners(
             if parallel.is_first():
                 save_file(listener.state_dict(), file)
             parallel.wait()
-        listener = Baseline()
+        listener = Listener()
         listener.load_state_dict(load_file(file))
         listeners.append(listener.eval().requires_grad_(False))
     return listeners
@@ -98,7 +99,7 @@ def all_hearings(
     return [*examples, *others], targets
 
 
-def expected(listeners: list[Baseline]) -> Callable[[Example], np.ndarray]:
+def expected(listeners: list[Listener]) -> Callable[[Example], np.ndarray]:
     """What the listeners expect of a clip, (frames, 22)."""
 
     def hear(example: Example) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fit the random model of head, brows, blinks and gaze to tracked clips.
+"""Fit the shipped model of blinks and gaze, and the rival's head, to tracked clips.
 
     python -m talking_face.training.fit.events --cache CACHE --output weights/idle.safetensors
 
@@ -23,20 +23,13 @@ from safetensors.numpy import save_file
 from scipy.ndimage import median_filter
 from scipy.signal import find_peaks, peak_widths, savgol_filter
 
-from talking_face.face.model import load_face_model
-from talking_face.mapping.events import (
-    BLINKS_A_MINUTE,
-    N_HEAD,
-    N_POSE,
-    QUANTILES,
-    STEP,
-    IdleModel,
-    lagged,
-    prosody_drive,
-)
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.decoder import prosody_drive
+from talking_face.mapping.events import BLINKS_A_MINUTE, QUANTILES, EyeModel
 from talking_face.motion import FPS
 from talking_face.training.data.motions import TrackedMotion, track_motions
 from talking_face.training.data.tracks import load_tracks
+from talking_face.training.rivals import N_HEAD, N_POSE, STEP, HeadModel, lagged
 
 TALKING = ("styletalk", "talkvid")
 BLINKING = (*TALKING, "celebv", "liveportrait")
@@ -79,11 +72,11 @@ class Blink:
     width: float
 
 
-def load_clips(cache: Path, split: str, sources: Sequence[str]) -> list[Clip]:
+def load_clips(cache: Path, model: FaceModel, split: str, sources: Sequence[str]) -> list[Clip]:
     """Clips of the cache that are long enough and tracked throughout."""
     tracks = load_tracks(cache, split, sources)
     clips = []
-    for seen in track_motions(tracks, load_face_model()):
+    for seen in track_motions(tracks, model):
         if len(seen.ok) < MIN_FRAMES or not seen.ok.all():
             continue
         sound = cache / f"{seen.track.key}.speech.npz"
@@ -125,40 +118,43 @@ def bridge(values: np.ndarray, gone: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(frames, kept, column[kept]) for column in values.T], axis=1)
 
 
-def fit(clips: list[Clip]) -> IdleModel:
+def fit(clips: list[Clip]) -> tuple[HeadModel, EyeModel]:
     """All parameters, from the clips of `BLINKING`."""
-    heard = [(c, c.drive) for c in clips if c.source in TALKING and c.drive is not None]
-    talking = [clip for clip, _ in heard]
+    talking = [clip for clip in clips if clip.source in TALKING and clip.drive is not None]
+    return fit_head(talking), EyeModel(**blinking(clips), **looking(talking))
+
+
+def fit_head(clips: list[Clip]) -> HeadModel:
+    """The rival's head, from clips of `TALKING` with their sound."""
+    heard = [(clip, clip.drive) for clip in clips if clip.drive is not None]
     drive_mean = np.average(
         np.concatenate([drive for _, drive in heard]),
         axis=0,
         weights=np.concatenate([drive[:, -1] for _, drive in heard]),
     )
-    spread = np.array([clip.pose.std(axis=0) for clip in talking])
+    spread = np.array([clip.pose.std(axis=0) for clip in clips])
     typical = np.exp(np.log(spread).mean(axis=0))
     size = np.log(spread / typical)
     liveliness = np.stack([size[:, :N_HEAD].mean(axis=1), size[:, N_HEAD:].mean(axis=1)])
     gain = np.repeat(np.exp(liveliness).T, (N_HEAD, N_POSE - N_HEAD), axis=1)
-    even = [clip.pose / (typical * g) for clip, g in zip(talking, gain, strict=True)]
+    even = [clip.pose / (typical * g) for clip, g in zip(clips, gain, strict=True)]
     transition, covariance = yule_walker(even)  # of channels of unit variance
     back = np.tile(typical, ORDER)
-    long = [clip.pose for clip in talking if len(clip) >= LONG]
+    long = [clip.pose for clip in clips if len(clip) >= LONG]
     posture = [
         pose[start : start + PASSAGE].mean(axis=0)
         for pose in long
         for start in range(0, len(pose) - PASSAGE + 1, PASSAGE)
     ]
-    return IdleModel(
+    return HeadModel(
         drive_mean=drive_mean,
-        response=response([clip.pose for clip in talking], [drive for _, drive in heard]),
+        response=response([clip.pose for clip in clips], [drive for _, drive in heard]),
         transition=typical[:, None] * transition / back,
         innovation=typical[:, None] * np.linalg.cholesky(covariance),
         quiet=quiet_speed(heard),
         offset=np.sqrt(np.mean(np.square(posture), axis=0)),
-        limit=np.percentile(np.abs(np.concatenate([c.pose for c in talking])), 99, axis=0),
+        limit=np.percentile(np.abs(np.concatenate([c.pose for c in clips])), 99, axis=0),
         liveliness=np.linalg.cholesky(np.cov(liveliness)),
-        **blinking(clips),
-        **looking(talking),
     )
 
 
@@ -347,9 +343,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("weights/idle.safetensors"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    model = fit(load_clips(options.cache, "train", BLINKING))
+    head, eyes = fit(load_clips(options.cache, load_face_model(), "train", BLINKING))
+    tensors = vars(head) | vars(eyes)
     save_file(
-        {name: np.ascontiguousarray(v, dtype=np.float32) for name, v in vars(model).items()},
+        {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in tensors.items()},
         options.output,
     )
     logger.info("sha256 %s", hashlib.sha256(options.output.read_bytes()).hexdigest())

@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy.optimize import linear_sum_assignment
 
+from talking_face.curves import smoothstep
 from talking_face.face.landmarks import (
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
@@ -33,7 +34,6 @@ from talking_face.face.landmarks import (
 )
 from talking_face.face.model import PIVOT, FaceModel, fit_pose, rotation_angles
 from talking_face.motion import CHANNELS
-from talking_face.picture.brush import smoothstep
 from talking_face.training.data.tracks import Track, load_portraits, load_tracks
 
 N_IDENTITY = 40

@@ -1,4 +1,4 @@
-"""Train the baseline mapper on the clips of a cache.
+"""Train one listener, the baseline that the DIRFA network has to beat, on the clips of a cache.
 
     python -m talking_face.training.fit.listeners --cache CACHE --output baseline.safetensors
 
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from talking_face.face.landmarks import FACE_OVAL
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.listeners import REACH, Baseline, run
+from talking_face.mapping.listeners import REACH, Listener, run
 from talking_face.training.data.examples import SOURCES, Example, load_examples, mouth_readout
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
 from talking_face.training.fit import parallel
@@ -168,7 +168,7 @@ def train(
     targets: dict[str, np.ndarray],
     model: FaceModel,
     recipe: Recipe,
-) -> Baseline:
+) -> Listener:
     """Learn from examples; targets: key -> (frames, 22) coefficients to learn.
 
     Returns:
@@ -176,7 +176,7 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     generator = parallel.generator(recipe.seed)
-    network = Baseline(dropout=recipe.dropout)
+    network = Listener(dropout=recipe.dropout)
     standardise(network, examples)
     network.to(parallel.device())
     by_source: dict[str, list[Example]] = defaultdict(list)
@@ -219,7 +219,7 @@ def train(
     return averaged.cpu()
 
 
-def standardise(network: Baseline, examples: Sequence[Example]) -> None:
+def standardise(network: Listener, examples: Sequence[Example]) -> None:
     """Set the network's averages and scales from examples, each source counting alike."""
     means, squares, outputs = [], [], []
     for source in {example.source for example in examples}:
@@ -293,7 +293,7 @@ def hold_out(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]
     return kept, held
 
 
-def held_out_table(network: Baseline, examples: Sequence[Example], model: FaceModel) -> str:
+def held_out_table(network: Listener, examples: Sequence[Example], model: FaceModel) -> str:
     """Figures by source of the network's own answer, before the gate and before rendering."""
     weights, bias = mouth_readout(model)
     rows = []
@@ -305,7 +305,7 @@ def held_out_table(network: Baseline, examples: Sequence[Example], model: FaceMo
     return format_table(means(rows))
 
 
-def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> Baseline:
+def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> Listener:
     """The whole recipe: train, estimate offsets, train again."""
     targets = {example.key: example.coefficients for example in examples}
     offsets = estimate_offsets(examples, targets, model, replace(recipe, steps=recipe.first_steps))

@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from talking_face.errors import TalkingFaceError
-from talking_face.face.face import fit_face
+from talking_face.face.face import Face, fit_face
 from talking_face.face.landmarks import interocular, mouth_opening
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.picture.mouth.light import LUMA
@@ -65,13 +65,22 @@ logger = logging.getLogger(__name__)
 class WatchedMouth(Mouth):
     """A mouth that keeps what it would show its network, and leaves the light as it is."""
 
-    def __init__(self, mouth: Mouth) -> None:
-        self.__dict__.update(vars(mouth))
-        self.seen: Interior | None = None
+    seen: Interior | None = None
 
     def light_factors(self, interior: Interior) -> np.ndarray:
         self.seen = interior
         return np.ones((1, 1, 3), dtype=np.float32)
+
+
+class Watched(Renderer):
+    """Renders the whole photo with a `WatchedMouth`."""
+
+    mouth: WatchedMouth
+
+    def __init__(self, face: Face, model: FaceModel, teeth: np.ndarray) -> None:
+        super().__init__(face, model, teeth, framing="photo")
+        rest = self._shape + self._to_rest
+        self.mouth = WatchedMouth(self.plate, face.shape, rest, self.mesh.mouth, teeth)
 
 
 def examples_of(
@@ -105,8 +114,8 @@ def examples_of(
             continue
         motion = relative_motion(marks, ok, photo, face, model)
         strip = draw_teeth(teeth, int(rng.integers(1 << 30)))
-        renderer = Renderer(face, model, strip, framing="photo")
-        mouth = renderer.mouth = WatchedMouth(renderer.mouth)
+        renderer = Watched(face, model, strip)
+        mouth = renderer.mouth
         for index in rng.choice(opened, min(len(opened), FRAMES[long]), replace=False):
             mouth.seen = None
             renderer.frame(motion, index)
@@ -124,11 +133,11 @@ def examples_of(
             }
 
 
-def gather(clips: list[ClipFile], cache: Path, seed: int) -> dict[str, np.ndarray]:
+def gather(
+    clips: list[ClipFile], cache: Path, model: FaceModel, teeth: TeethGenerator, seed: int
+) -> dict[str, np.ndarray]:
     """Examples of many clips: features (n, 14, 8, 16), share, real, and the source of each."""
     rng = np.random.default_rng(seed)
-    model = load_face_model()
-    teeth = TeethGenerator.from_weights(load_weights("teeth"))
     of_speaker: Counter[tuple[str, str]] = Counter()
     rows: list[dict[str, np.ndarray]] = []
     for place in tqdm(rng.permutation(len(clips)), desc="render"):
@@ -204,7 +213,8 @@ def main() -> None:
     kept = options.cache / "mouth_light.npz"
     if not kept.is_file():
         clips = [clip for clip in read_clips(options.clips) if clip.split == "train"]
-        np.savez_compressed(kept, **gather(clips, options.cache, options.seed))
+        models = load_face_model(), TeethGenerator.from_weights(load_weights("teeth"))
+        np.savez_compressed(kept, **gather(clips, options.cache, *models, options.seed))
     with np.load(kept) as stored:
         examples = dict(stored)
     logger.info("%d examples", len(examples["source"]))

@@ -231,14 +231,13 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        evaluate(options)
+        evaluate(options, load_face_model())
     except TalkingFaceError as error:
         sys.exit(str(error))
 
 
-def evaluate(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace, model: FaceModel) -> None:
     """The whole command."""
-    model = load_face_model()
     examples = load_examples(options.cache, model, options.split, options.sources)
     examples = choose(examples, options.each)
     many = choose(examples, options.sampled)

@@ -19,14 +19,15 @@ from safetensors.torch import load_file
 
 from talking_face.errors import MotionUnreadable, OptionInvalid
 from talking_face.face.model import FaceModel
-from talking_face.mapping.dirfa import STEP, Dirfa, load_dirfa
-from talking_face.mapping.events import load_idle
-from talking_face.mapping.listeners import load_baseline
-from talking_face.mapping.sampler import draw, draw_baseline, expected_face
+from talking_face.mapping.decoder import STEP
+from talking_face.mapping.dirfa import Dirfa, load_dirfa
+from talking_face.mapping.events import load_eyes
+from talking_face.mapping.sampler import draw, expected_face
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.data.sequences import as_sequence
+from talking_face.training.rivals import draw_baseline, load_baseline, load_head
 
 Draw = Callable[[Speech, Sequence[int], int, float], list[Motion]]
 UNBIASED = "unbiased"
@@ -175,11 +176,11 @@ class OtherPeople:
 
 
 def baseline_mapper() -> Network:
-    """The shipped baseline and what is drawn beside it."""
-    return Network(partial(draw_baseline, load_baseline(), load_idle()))
+    """The rival, whose weights come with the shipped ones."""
+    return Network(partial(draw_baseline, load_baseline(), load_head(), load_eyes()))
 
 
-def dirfa_mapper(weights: Path | None = None, biased: bool = True) -> Network:
+def dirfa_mapper(model: FaceModel, weights: Path | None = None, biased: bool = True) -> Network:
     """The DIRFA network: the shipped one, or other weights.
 
     Raises:
@@ -195,7 +196,8 @@ def dirfa_mapper(weights: Path | None = None, biased: bool = True) -> Network:
         network = network.requires_grad_(False).eval()
     else:
         raise OptionInvalid(f"There are no weights {weights}. Check the path.")
-    return Network(partial(draw, network, load_idle()), partial(log_likelihood, network))
+    drawing = partial(draw, network, load_eyes(), model)
+    return Network(drawing, partial(log_likelihood, network))
 
 
 @torch.inference_mode()
@@ -236,9 +238,9 @@ def find_mapper(name: str, cache: Path, model: FaceModel) -> Mapper:
     if name == "baseline":
         return baseline_mapper()
     if name == "dirfa":
-        return dirfa_mapper()
+        return dirfa_mapper(model)
     if kind in ("dirfa", UNBIASED) and file:
-        return dirfa_mapper(Path(file), biased=kind != UNBIASED)
+        return dirfa_mapper(model, Path(file), biased=kind != UNBIASED)
     if name == "people":
         return OtherPeople(load_examples(cache, model, "train", SOURCES))
     if Path(name).is_dir():

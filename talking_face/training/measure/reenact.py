@@ -48,8 +48,6 @@ from talking_face.face.landmarks import (
 from talking_face.face.model import FaceModel, fit_pose, load_face_model, rotation_angles
 from talking_face.motion import Motion
 from talking_face.picture.brush import sample
-from talking_face.picture.eyes import Eyes
-from talking_face.picture.mouth.painter import Mouth
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.training.data.clips import ClipFile, read_clips
@@ -85,33 +83,11 @@ CELL = 216  # pixels, height of a cell of the sheet
 logger = logging.getLogger(__name__)
 
 
-class BareMouth(Mouth):
-    """A mouth that isn't painted."""
-
-    def __init__(self, mouth: Mouth) -> None:
-        self.__dict__.update(vars(mouth))
-
-    def paint(self, *_arguments: Any, **_options: Any) -> None:
-        """Leave the frame as it is."""
-
-
-class BareEyes(Eyes):
-    """Eyes whose lids close, but that aren't painted."""
-
-    def __init__(self, eyes: Eyes) -> None:
-        self.__dict__.update(vars(eyes))
-
-    def paint(self, *_arguments: Any, **_options: Any) -> None:
-        """Leave the frame as it is."""
-
-
 class FlowOnly(Renderer):
-    """Moves the photo as another renderer does, and paints nothing."""
+    """Moves the photo, lids and lips with it, and paints nothing."""
 
-    def __init__(self, renderer: Renderer) -> None:
-        self.__dict__.update(vars(renderer))
-        self.mouth = BareMouth(renderer.mouth)
-        self.eyes = BareEyes(renderer.eyes)
+    def paint(self, *_arguments: Any) -> None:
+        """Leave the frame as it is."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +126,13 @@ def reenact(real: np.ndarray, model: FaceModel, teeth: TeethGenerator) -> Reenac
     source, face = choose_source(real, marks, ok, model)
     motion = relative_motion(marks, ok, source, face, model)
     strip = draw_teeth(teeth, int(face.digest[:8], 16))
-    ours = Renderer(face, model, strip, framing="photo")
-    ours.limits_pose = False
+    ours = Renderer(face, model, strip, framing="photo", limits_pose=False)
+    bare = FlowOnly(face, model, strip, framing="photo", limits_pose=False)
     wanted = [ours.landmarks(motion, index) for index in range(len(motion))]
     columns = {
         "real": real,
         "ours": np.stack(list(ours.frames(motion))),
-        "flow only": np.stack(list(FlowOnly(ours).frames(motion))),
+        "flow only": np.stack(list(bare.frames(motion))),
         "thin-plate": np.stack(
             [thin_plate(real[source], wanted[source], landmarks) for landmarks in wanted]
         ),
@@ -258,7 +234,7 @@ def telling_frames(clip: Reenactment) -> list[int]:
 
 def cell(frame: np.ndarray, marks: np.ndarray) -> np.ndarray:
     """A frame's face, and beside it its mouth and its eyes enlarged; (216, w, 3) uint8."""
-    unit = float(np.linalg.norm(marks[33] - marks[263]))
+    unit = float(interocular(marks))
     parts = {}
     for part, height in (("face", CELL), ("mouth", CELL * 2 // 3), ("eyes", CELL // 3)):
         landmarks, half_width, half_height = PARTS[part]

@@ -22,12 +22,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from talking_face.animator import load_animator
+from talking_face.animator import Animator, load_animator
 from talking_face.errors import TalkingFaceError
 from talking_face.face.face import find_faces, fit_face
-from talking_face.face.model import load_face_model
+from talking_face.face.model import FaceModel, load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
+from talking_face.options import FRAMINGS
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.weights import load_weights
@@ -73,13 +74,12 @@ def joined(motions: Sequence[Motion]) -> Motion:
     )
 
 
-def speech_motion(path: Path, start: int, count: int) -> Motion:
+def speech_motion(animator: Animator, path: Path, start: int, count: int) -> Motion:
     """Frames of the first sample that speaks a recording.
 
     Raises:
         AudioUnreadable, WeightsMissing and others of `talking_face.animator`.
     """
-    animator = load_animator()
     return animator.sample(animator.listen(path), 1, seed=0)[0][start : start + count]
 
 
@@ -89,14 +89,18 @@ def cut(frame: np.ndarray, matrix: np.ndarray, width: int, height: int) -> np.nd
     return cv2.warpAffine(frame, matrix, (width, height), flags=method)
 
 
-def row(path: Path, motion: Motion, options: argparse.Namespace) -> np.ndarray:
+def row(
+    path: Path,
+    motion: Motion,
+    model: FaceModel,
+    generator: TeethGenerator,
+    options: argparse.Namespace,
+) -> np.ndarray:
     """One photo in every frame of a motion, (h, frames * width, 3) uint8 RGB."""
     photo = load_photo(path)
     if options.grey:
         photo = np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    model = load_face_model()
     face = fit_face(photo, find_faces(photo), model)
-    generator = TeethGenerator.from_weights(load_weights("teeth"))
     teeth = draw_teeth(generator, int(face.digest[:8], 16))
     renderer = Renderer(face, model, teeth, framing=options.framing)
     plate = renderer.plate
@@ -111,10 +115,16 @@ def row(path: Path, motion: Motion, options: argparse.Namespace) -> np.ndarray:
     return np.hstack([cut(frame, matrix, options.width, height) for frame in frames])
 
 
-def rows_of(path: Path, motion: Motion, options: argparse.Namespace) -> list[np.ndarray]:
+def rows_of(
+    path: Path,
+    motion: Motion,
+    model: FaceModel,
+    generator: TeethGenerator,
+    options: argparse.Namespace,
+) -> list[np.ndarray]:
     """The photo's row, or none where it has no face that can be animated."""
     try:
-        return [row(path, motion, options)]
+        return [row(path, motion, model, generator, options)]
     except TalkingFaceError as error:
         logger.warning("%s: %s", path, error)
         return []
@@ -127,7 +137,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, nargs="+")
     parser.add_argument("--output", type=Path, default=Path("sheet.png"))
     parser.add_argument("--part", choices=PARTS, default="face")
-    parser.add_argument("--framing", choices=("crop", "photo"), default="crop")
+    parser.add_argument("--framing", choices=FRAMINGS, default="crop")
     parser.add_argument("--width", type=int, default=160, help="of a cell, pixels")
     parser.add_argument("--grey", action="store_true", help="take the colour out of the photos")
     parser.add_argument("--speech", type=Path, help="a recording that is spoken")
@@ -136,10 +146,11 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.speech:
-        motion = speech_motion(options.speech, options.start, options.frames)
+        motion = speech_motion(load_animator(), options.speech, options.start, options.frames)
     else:
         motion = joined([pose(channels) for channels in POSES.values()])
-    rows = [cells for path in options.photos for cells in rows_of(path, motion, options)]
+    models = load_face_model(), TeethGenerator.from_weights(load_weights("teeth"))
+    rows = [cells for path in options.photos for cells in rows_of(path, motion, *models, options)]
     if rows:
         Image.fromarray(np.vstack(rows)).save(options.output)
 
