@@ -55,6 +55,7 @@ from talking_face.options import (
     sample_label,
 )
 from talking_face.picture.backdrop import load_backdrop
+from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import Recording, load_audio
@@ -83,6 +84,7 @@ class Animator:
         network: Dirfa,
         eyes: EyeModel,
         teeth: TeethGenerator,
+        mouth_light: MouthLight,
         insightface_pack: Path | None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,6 +93,7 @@ class Animator:
         self._network = network
         self._eyes = eyes
         self._teeth = teeth
+        self._mouth_light = mouth_light
         self._insightface_pack = insightface_pack
         self._timer = timer
         self.forget()
@@ -238,7 +241,15 @@ class Animator:
         backdrop = None if background is None else load_backdrop(background)
         renderer = self._renderers.get(
             (face.digest, framing, size, None if backdrop is None else digest_of(backdrop)),
-            lambda: Renderer(face, self._model, self._draw_teeth(face), framing, size, backdrop),
+            lambda: Renderer(
+                face,
+                self._model,
+                self._draw_teeth(face),
+                self._mouth_light,
+                framing,
+                size,
+                backdrop,
+            ),
         )
         return renderer.frames(motion)
 
@@ -422,5 +433,12 @@ def load_animator(
 @lru_cache(maxsize=2)
 def _load(device: str, insightface_pack: Path | None) -> Animator:
     teeth = TeethGenerator.from_weights(load_weights("teeth"))
-    parts = load_face_model(), load_encoder(device), load_dirfa(device), load_eyes(), teeth
-    return Animator(*parts, insightface_pack)
+    return Animator(
+        load_face_model(),
+        load_encoder(device),
+        load_dirfa(device),
+        load_eyes(),
+        teeth,
+        load_mouth_light(),
+        insightface_pack,
+    )

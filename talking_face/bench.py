@@ -24,6 +24,7 @@ from talking_face.clips.video import write_clip
 from talking_face.face.face import Face
 from talking_face.face.model import load_face_model
 from talking_face.motion import Motion
+from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
@@ -39,7 +40,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 def time_stages(face: Face, motion: Motion, size: int, recording: Recording) -> dict[str, float]:
     """Seconds a frame that each stage of one clip takes, one after the other."""
     teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
-    renderer = Renderer(face, load_face_model(), teeth, size=size)
+    renderer = Renderer(face, load_face_model(), teeth, load_mouth_light(), size=size)
     stages = dict.fromkeys(("flow", "composite", "paint", "encode"), 0.0)
     frames = []
     for index in range(len(motion)):

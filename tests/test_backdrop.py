@@ -15,6 +15,7 @@ from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import Motion
 from talking_face.picture.backdrop import fill, load_backdrop, replace_background
+from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.plate import cut_plate
 from talking_face.picture.renderer import Renderer
 
@@ -31,7 +32,9 @@ def face() -> Face:
 
 @pytest.fixture(scope="module")
 def before_green(face: Face) -> Renderer:
-    return Renderer(face, MODEL, TEETH, size=256, backdrop=load_backdrop("#109030"))
+    return Renderer(
+        face, MODEL, TEETH, load_mouth_light(), size=256, backdrop=load_backdrop("#109030")
+    )
 
 
 def turned() -> Motion:
@@ -79,7 +82,9 @@ def test_the_new_background_stays_when_the_head_moves(before_green: Renderer) ->
 def test_a_picture_fills_the_background_of_the_whole_photo(face: Face) -> None:
     picture = np.zeros((80, 300, 3), dtype=np.uint8)
     picture[..., 2] = 200
-    renderer = Renderer(face, MODEL, TEETH, framing="photo", size=400, backdrop=picture)
+    renderer = Renderer(
+        face, MODEL, TEETH, load_mouth_light(), framing="photo", size=400, backdrop=picture
+    )
     frames = [renderer.frame(motion) for motion in (Motion.still(1), turned())]
     for frame in frames:
         assert near(frame, (0, 0, 200))[:20, :20].all()

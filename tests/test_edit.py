@@ -32,6 +32,7 @@ from talking_face.face.lips import TOUCHING, lip_gaps
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, FPS, Motion
+from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.renderer import Renderer
 
 MODEL = load_face_model()
@@ -74,7 +75,8 @@ def face() -> Face:
 
 @pytest.fixture(scope="module")
 def renderer(face: Face) -> Renderer:
-    return Renderer(face, MODEL, np.ones((48, 128, 4), dtype=np.float32), size=384)
+    teeth = np.ones((48, 128, 4), dtype=np.float32)
+    return Renderer(face, MODEL, teeth, load_mouth_light(), size=384)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from talking_face.picture.matte import complete, pull_push, without_holes
+from talking_face.picture.matte import (
+    complete,
+    guided_filter,
+    own_colours,
+    pull_push,
+    without_holes,
+)
 
 UNIT = 40.0  # inter-ocular distance, pixels
 
@@ -58,3 +64,27 @@ def test_filling_is_smooth_and_keeps_what_is_known() -> None:
     assert np.allclose(filled[known > 0], ramp[known > 0], atol=1e-3)
     assert np.abs(filled - ramp).max() < 25
     assert np.abs(np.diff(filled[30, :, 0])).max() < 15
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("largest", [None, 4])
+def test_a_mask_takes_on_the_edges_of_its_guide(colours: int, largest: int | None) -> None:
+    shape = disc(50)
+    guide = np.repeat(shape[..., None], colours, axis=2).astype(np.float32)
+    guide[..., 1:] = 0.5  # one colour tells, the others don't
+    rough = disc(50, centre=(82, 80)).astype(np.float32)
+    assert rough[80, 31:33].max() == 0
+    fitted = guided_filter(guide, rough, 8, largest)
+    assert fitted.shape == rough.shape
+    assert fitted[80, 30] < 0.05 < 0.6 < fitted[80, 31]
+
+
+def test_a_persons_colour_is_free_of_the_background() -> None:
+    x = np.tile(np.arange(160, dtype=np.float32), (120, 1))
+    alpha = np.clip((x - 76) / 8, 0, 1)
+    person, background = np.float32([200, 80, 40]), np.float32([20, 60, 220])
+    mixed = alpha[..., None] * person + (1 - alpha[..., None]) * background
+    own = own_colours(mixed, alpha, UNIT)
+    edge = (alpha > 0.2) & (alpha < 1)
+    assert np.abs(own - person)[edge].mean() < 0.3 * np.abs(mixed - person)[edge].mean()
+    assert np.abs(own - person)[alpha == 1].max() < 1

@@ -3,7 +3,7 @@
 import numpy as np
 
 from talking_face.face.landmarks import N_MESH, mesh_triangles
-from talking_face.picture.mesh import border_loops, draw_map, refine
+from talking_face.picture.mesh import border_loops, draw_map, face_mesh, refine, strip
 
 
 def test_face_mesh_is_a_surface_with_three_holes() -> None:
@@ -65,3 +65,22 @@ def test_nearer_surface_wins() -> None:
     assert np.isclose(dx[20, 20], 2)
     dx, _ = _draw(points, source, np.repeat([1.0, 5.0], 4), triangles)
     assert np.isclose(dx[20, 20], 1)
+
+
+def test_strip_spans_the_loop() -> None:
+    loop = np.array([4, 7, 1, 0, 9, 3, 2, 5, 8, 6])
+    triangles = strip(loop)
+    assert len(triangles) == 8
+    assert set(triangles.ravel()) == set(loop)
+    edges = [frozenset(pair) for t in triangles for pair in zip(t, np.roll(t, 1), strict=True)]
+    sides = [frozenset(pair) for pair in zip(loop, np.roll(loop, 1), strict=True)]
+    assert {edge for edge in edges if edges.count(edge) == 1} == set(sides)
+
+
+def test_the_refined_face_is_made_once_and_has_its_borders_named() -> None:
+    mesh = face_mesh(mesh_triangles())
+    assert face_mesh(mesh_triangles().astype(np.int64)) is mesh
+    assert {10, 152, 234, 454} <= set(mesh.outline.tolist())
+    assert {78, 308, 13, 14} <= set(mesh.mouth.tolist())
+    assert {33, 133} <= set(mesh.eyes[0].tolist())
+    assert {263, 362} <= set(mesh.eyes[1].tolist())

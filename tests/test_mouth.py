@@ -20,7 +20,6 @@ from talking_face.picture.mouth.shading import (
     Interior,
     MouthLight,
     features,
-    light_factors,
     load_mouth_light,
     spread_factors,
 )
@@ -58,7 +57,8 @@ def smiling() -> Renderer:
     photo = load_photo(Path(__file__).parents[1] / "assets/portraits/astronaut.jpg")
     model = load_face_model()
     teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
-    return Renderer(fit_face(photo, find_faces(photo), model), model, teeth)
+    face = fit_face(photo, find_faces(photo), model)
+    return Renderer(face, model, teeth, load_mouth_light())
 
 
 def frame(renderer: Renderer, **channels: list[float]) -> np.ndarray:
@@ -112,7 +112,7 @@ def test_blur_of_a_photo_is_noticed(smiling: Renderer) -> None:
 
 
 def test_an_untrained_network_leaves_the_light() -> None:
-    factors = light_factors(MouthLight(), interior(opening_of(diamond())), light())
+    factors = MouthLight().light_factors(interior(opening_of(diamond())), light())
     assert factors.shape == (8, 16, 3)
     assert np.allclose(factors, 1)
 
@@ -126,14 +126,13 @@ def test_both_ways_through_the_network_agree() -> None:
 
 
 def test_the_light_is_bounded_and_a_grey_photo_stays_grey() -> None:
+    network = load_mouth_light()
     opening = opening_of(diamond())
     for brightness in (0.0, 0.4, 1.0):
-        grey = light_factors(
-            load_mouth_light(), interior(opening, brightness), light((0.5, 0.5, 0.5))
-        )
+        grey = network.light_factors(interior(opening, brightness), light((0.5, 0.5, 0.5)))
         assert np.allclose(grey, grey[..., :1])
         assert np.abs(np.log(grey)).max() <= MOST_LIGHT + 1e-5
-    coloured = light_factors(load_mouth_light(), interior(opening), light())
+    coloured = network.light_factors(interior(opening), light())
     assert not np.allclose(coloured, coloured[..., :1])
 
 
@@ -165,7 +164,9 @@ def test_examples_are_made_of_open_mouths(smiling: Renderer) -> None:
     opened = np.zeros((16, CHANNELS["lower"]), dtype=np.float32)
     opened[:, 0] = np.linspace(0, 1.5, 16)
     teeth = TeethGenerator.from_weights(load_weights("teeth"))
-    small = Renderer(smiling.face, smiling.model, draw_teeth(teeth, 0), size=200)
+    small = Renderer(
+        smiling.face, smiling.model, draw_teeth(teeth, 0), load_mouth_light(), size=200
+    )
     motion = Motion.still(16).replace(lower=opened)
     clip = np.stack(list(small.frames(motion)))
     marks = np.stack([small.landmarks(motion, i) for i in range(16)]).astype(np.float32)

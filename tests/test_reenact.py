@@ -18,6 +18,7 @@ from talking_face.face.landmarks import mouth_opening, track_face
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import Motion
+from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.training.data.motions import relative_motion
@@ -32,7 +33,7 @@ from talking_face.training.measure.picture_figures import (
     picture_figures,
     region_boxes,
 )
-from talking_face.training.measure.reenact import FlowOnly, measure, reenact, thin_plate
+from talking_face.training.measure.reenact import flow_only, measure, reenact, thin_plate
 from talking_face.weights import load_weights
 
 SIZE = 288  # pixels, of the clip
@@ -59,7 +60,7 @@ def face(portrait: Path, model: FaceModel) -> Face:
 
 @pytest.fixture(scope="module")
 def renderer(face: Face, model: FaceModel, teeth: TeethGenerator) -> Renderer:
-    return Renderer(face, model, draw_teeth(teeth, 0), size=SIZE)
+    return Renderer(face, model, draw_teeth(teeth, 0), load_mouth_light(), size=SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -164,18 +165,19 @@ def test_mouth_and_eyes_lie_within_the_face(marks: np.ndarray) -> None:
 
 
 def test_flow_only_differs_where_it_is_painted_and_nowhere_else(
-    renderer: Renderer, marks: np.ndarray, face: Face, model: FaceModel, teeth: TeethGenerator
+    renderer: Renderer, marks: np.ndarray
 ) -> None:
-    bare = FlowOnly(face, model, draw_teeth(teeth, 0), size=SIZE)
     lower = np.zeros((1, 16), dtype=np.float32)
     lower[0, 0] = OPENED
     motion = Motion.still(1).replace(lower=lower)
-    differs = np.abs(renderer.frame(motion).astype(int) - bare.frame(motion)).max(-1)
+    (bare,) = flow_only(renderer, motion)
+    differs = np.abs(renderer.frame(motion).astype(int) - bare).max(-1)
     mouth = region_boxes(marks[4], (SIZE, SIZE))["mouth"][0]
     assert differs[mouth].max() > 30
     assert (differs > 0).sum() < 0.05 * differs.size
     still = Motion.still(1)
-    assert (bare.frame(still) == renderer.frame(still)).all()
+    (bare,) = flow_only(renderer, still)
+    assert (bare == renderer.frame(still)).all()
 
 
 def test_the_puppet_follows_its_landmarks(clip: np.ndarray, marks: np.ndarray) -> None:
@@ -189,7 +191,7 @@ def test_the_puppet_follows_its_landmarks(clip: np.ndarray, marks: np.ndarray) -
 def test_ours_comes_nearer_than_the_still_photo(
     clip: np.ndarray, model: FaceModel, teeth: TeethGenerator
 ) -> None:
-    made = reenact(clip, model, teeth)
+    made = reenact(clip, model, teeth, load_mouth_light())
     assert made.source == 0
     assert list(made.frames) == ["real", "ours", "flow only", "thin-plate", "still"]
     # The photo comes back as it is.

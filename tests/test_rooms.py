@@ -17,7 +17,13 @@ ROOMS = (
 )  # fmt: skip
 # The rooms of modules that lie in no folder of that name.
 LYING = {
-    **dict.fromkeys("errors options files cache weights ffmpeg motion curves".split(), "hall"),
+    **dict.fromkeys(
+        (
+            "errors options files cache weights ffmpeg curves frozen "
+            "motion motion_space motion_files motion_table"
+        ).split(),
+        "hall",
+    ),
     **dict.fromkeys("__init__ warm_up".split(), "animator"),
     **dict.fromkeys("__main__ arguments bench".split(), "cli"),
 }

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import percentile_filter
-from scipy.signal import find_peaks
 
 from talking_face.motion import FPS
 
@@ -48,6 +47,8 @@ def find_blinks(lids: np.ndarray) -> list[Blink]:
     opening = percentile_filter(closure, OPEN_PERCENTILE, size=OPEN_WINDOW, mode="nearest")
     beyond = closure - opening
     # Open eyes before and after, so that a blink that the clip cuts off is seen too.
+    from scipy.signal import find_peaks  # which takes a second to load
+
     padded = np.concatenate([[0.0], beyond, [0.0]])
     peaks = find_peaks(padded, height=DEPTH, distance=3, prominence=DEPTH / 2)[0] - 1
     if not len(peaks):

@@ -1,8 +1,6 @@
-"""Another background: cutting the person out of a plate, and laying them over something else.
+"""Another background: reading it, and laying the person of a plate over it.
 
-A pixel at the edge of hair is a mixture I = α F + (1 - α) B of person and background. α is the
-selfie network's answer with its edge drawn to the image's own; F is estimated too, so that the old
-background doesn't shine through strands of hair.
+How the person is cut out is `talking_face.picture.matte`'s.
 """
 
 from __future__ import annotations
@@ -13,19 +11,12 @@ import re
 import cv2
 import numpy as np
 
+from talking_face.curves import smoothstep
 from talking_face.errors import OptionInvalid
-from talking_face.face.landmarks import FACE_OVAL
 from talking_face.face.photo import MIN_SIDE, PhotoSource, load_photo
-from talking_face.picture.brush import polygon_mask, smoothstep
-from talking_face.picture.matte import see_person
+from talking_face.picture.matte import cut_body, cut_out
 from talking_face.picture.plate import Plate
 
-EDGE = 0.06  # inter-ocular distances over which the network's edge is drawn to the image's
-RIDGE = 1e-3  # of the guided filter: edges fainter than this variance of colour are not followed
-FINE = 4  # pixels: the radius to which a larger one is scaled down
-SURE = (0.15, 0.9)  # from the network's doubt to nothing or all of a pixel
-AROUND = (0.27, 0.035)  # inter-ocular distances around a pixel where F and B are looked for
-BODY, ABOVE = 20.0, 4.0  # inter-ocular distances: side of what is looked at, and above the face
 SEAM = 0.5  # inter-ocular distances over which the window's cut-out becomes the whole photo's
 
 COLOUR = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
@@ -84,7 +75,7 @@ def replace_background(plate: Plate, landmarks: np.ndarray, backdrop: np.ndarray
     else:
         # A small face in a large photo is a few cells of the network: look at it by itself.
         corner = np.array([plate.left, plate.top])
-        whole_alpha, whole_colour = _cut_body(plate.canvas, landmarks[:, :2] + corner, unit)
+        whole_alpha, whole_colour = cut_body(plate.canvas, landmarks[:, :2] + corner, unit)
         near = _inside(plate, SEAM * unit)
         for whole, part in ((whole_alpha, alpha), (whole_colour, colour)):
             weight = near if whole.ndim == 2 else near[..., None]
@@ -109,114 +100,6 @@ def fill(backdrop: np.ndarray, height: int, width: int) -> np.ndarray:
     middle = backdrop[max(top, 0) :, max(left, 0) :][:rows, :columns]
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(middle, (width, height), interpolation=method))
-
-
-def cut_out(image: np.ndarray, landmarks: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
-    """How far each pixel is person, (h, w) float32 0..1; and the person's colours.
-
-    Args:
-        image: (h, w, 3) uint8 RGB.
-        landmarks: (478, 2) pixels.
-        unit: inter-ocular distance, pixels.
-
-    Returns:
-        α (h, w) float32 0..1 and F (h, w, 3) float32 0..255.
-    """
-    height, width = image.shape[:2]
-    pixels = image.astype(np.float32)
-    seen = see_person(image)
-    alpha = colour_guided_filter(pixels / 255, seen, max(2, round(EDGE * unit)))
-    alpha = smoothstep(alpha, *SURE).astype(np.float32)
-    face = polygon_mask(landmarks[list(FACE_OVAL)], height, width, 1.0)
-    alpha = _in_one_piece(np.maximum(alpha, face), face, 2 * max(2, round(EDGE * unit)))
-    return alpha, _own_colours(pixels, alpha, unit)
-
-
-def _cut_body(
-    image: np.ndarray, landmarks: np.ndarray, unit: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """`cut_out` of the part of a photo that a body below the face can fill; the rest isn't it."""
-    height, width = image.shape[:2]
-    x, y = landmarks.mean(0)
-    left, right = max(int(x - BODY / 2 * unit), 0), min(int(x + BODY / 2 * unit), width)
-    top, bottom = max(int(y - ABOVE * unit), 0), min(int(y + (BODY - ABOVE) * unit), height)
-    part = np.s_[top:bottom, left:right]
-    alpha = np.zeros((height, width), dtype=np.float32)
-    colour = image.astype(np.float32)
-    alpha[part], colour[part] = cut_out(image[part], landmarks - (left, top), unit)
-    return alpha, colour
-
-
-def _in_one_piece(alpha: np.ndarray, face: np.ndarray, reach: int) -> np.ndarray:
-    """What is not near the piece of the cut-out that holds the face is not the person."""
-    _, labels = cv2.connectedComponents((alpha > 0.5).astype(np.uint8))
-    row, column = np.unravel_index(int(np.argmax(face)), face.shape)
-    piece = (labels == labels[row, column]).astype(np.uint8)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    near = cv2.blur(cv2.dilate(piece, kernel).astype(np.float32), (reach, reach))
-    alpha = alpha * near
-    alpha[alpha < 0.01] = 0
-    return np.asarray(alpha, dtype=np.float32)
-
-
-def colour_guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
-    """Fit a mask's edges to those of a colour image (He, Sun and Tang, ECCV 2010, section 3.4).
-
-    Where the radius is large, the linear models are found on a smaller image (He and Sun, "Fast
-    guided filter", 2015).
-
-    Args:
-        guide: (h, w, 3) float32 0..1. mask: (h, w) float32 0..1. radius: pixels.
-    """
-    large = guide
-    if radius > FINE:
-        scale = FINE / radius
-        guide, mask = (
-            np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-            for image in (guide, mask)
-        )
-        radius = FINE
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.blur(values, size))
-
-    mean_guide, mean_mask = mean(guide), mean(mask)
-    covariance = mean(guide * mask[..., None]) - mean_guide * mean_mask[..., None]
-    spread = np.empty((*mask.shape, 3, 3), dtype=np.float32)
-    for i in range(3):
-        spread[..., i] = mean(guide * guide[..., i : i + 1])
-    spread -= mean_guide[..., None] * mean_guide[..., None, :]
-    spread += RIDGE * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(spread, covariance[..., None])[..., 0]
-    offset = mean_mask - (slope * mean_guide).sum(-1)
-    shape = large.shape[1::-1]
-    slope, offset = (np.asarray(cv2.resize(mean(part), shape)) for part in (slope, offset))
-    return np.asarray((slope * large).sum(-1) + offset)
-
-
-def _own_colours(pixels: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:
-    """F of the mixture, by fusing blurred estimates (Forte, "Approximate fast foreground colour
-    estimation", ICIP 2021).
-
-    Args:
-        pixels: (h, w, 3) float32 0..255. alpha: (h, w) float32.
-    """
-    person = background = pixels
-    a = alpha[..., None]
-    for reach in AROUND:
-        side = 2 * max(1, round(reach * unit)) + 1
-
-        def mean(values: np.ndarray, side: int = side) -> np.ndarray:
-            blurred = np.asarray(cv2.blur(values, (side, side)))
-            return blurred if blurred.ndim == 3 else blurred[..., None]
-
-        share = mean(alpha)
-        front = mean(person * a) / (share + 1e-5)
-        background = mean(background * (1 - a)) / (1 - share + 1e-5)
-        person = front + a * (pixels - a * front - (1 - a) * background)
-        person = np.clip(person, 0, 255)
-    return person
 
 
 def _inside(plate: Plate, width: float) -> np.ndarray:

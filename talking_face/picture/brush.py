@@ -1,17 +1,9 @@
-"""What the painters share: soft masks, smooth ramps, and laying colour into a part of a frame."""
+"""What the painters share: soft masks, sampling, and laying colour into a part of a frame."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
-
-
-def smoothstep(x: Any, low: float, high: float) -> Any:
-    """0 below `low`, 1 above `high`, the cubic with flat ends between; of an array or a number."""
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return t * t * (3 - 2 * t)
 
 
 def polygon_mask(points: np.ndarray, height: int, width: int, softness: float) -> np.ndarray:

@@ -1,4 +1,9 @@
-"""Telling the person in a photo from the background, and painting the background without them."""
+"""Telling the person in a photo from the background, and painting the background without them.
+
+Twice: generously for a person who moves over their own background (`separate`), with a rim of it;
+and exactly for one who is to stand before another (`cut_out`), with colours that are theirs alone.
+Knows images and landmarks; knows nothing of plates.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,17 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from talking_face.face.landmarks import FACE_OVAL
-from talking_face.picture.brush import polygon_mask, smoothstep
+from talking_face.curves import smoothstep
+from talking_face.face.landmarks import FACE_OVAL, interocular
+from talking_face.picture.brush import polygon_mask
 
 EDGE = 0.06  # inter-ocular distances, how far the person's edge is searched for and widened
+RIDGE = 1e-3  # of the guided filter: edges fainter than this variance of colour are not followed
+FINE = 4  # pixels: the radius to which a larger one is scaled down where colours are the guide
 DOUBT = 0.15  # of the network's answer, below which a pixel may be background
+SURE = (0.15, 0.9)  # of the network's answer, from none to all of a pixel of a cut-out
+AROUND = (0.27, 0.035)  # inter-ocular distances around a pixel where F and B are looked for
+BODY, ABOVE = 20.0, 4.0  # inter-ocular distances: side of what is looked at, and above the face
 # Inter-ocular distances behind the person's edge over which the background is its mirror image, and
 # from which on it is only its colour; and how much the edge is smoothed to be a mirror.
 MIRROR = (0.12, 0.45)
@@ -32,7 +43,7 @@ def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.n
         (h, w) float32 0..1, how far each pixel belongs to the person; and (h, w, 3) uint8, the
         background. All 1 and the image itself where there is one layer only.
     """
-    unit = float(np.linalg.norm(landmarks[33] - landmarks[263]))
+    unit = float(interocular(landmarks))
     seen = without_holes(see_person(image), max(2, round(EDGE * unit)))
     height, width = image.shape[:2]
     face = polygon_mask(landmarks[list(FACE_OVAL), :2], height, width, 1.0)
@@ -45,10 +56,62 @@ def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.n
     # A rim of background goes with the person, so that no strand of hair stays behind.
     wide = np.asarray(cv2.dilate(np.maximum(seen, face), kernel), dtype=np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    person = smoothstep(guided_filter(grey, wide, radius), 0.15, 0.85).astype(np.float32)
+    person = smoothstep(guided_filter(grey[..., None], wide, radius), 0.15, 0.85).astype(np.float32)
     person = np.maximum(person, face)
     person[person < 0.004] = 0
     return person, complete(image, person > 0, unit)
+
+
+def cut_out(image: np.ndarray, landmarks: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each pixel is person, and the person's own colours.
+
+    A pixel at the edge of hair is a mixture I = α F + (1 - α) B of person and background. α is the
+    selfie network's answer with its edge drawn to the image's own; F is estimated too, so that the
+    old background doesn't shine through strands of hair.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        landmarks: (478, 2) pixels.
+        unit: inter-ocular distance, pixels.
+
+    Returns:
+        α (h, w) float32 0..1 and F (h, w, 3) float32 0..255.
+    """
+    height, width = image.shape[:2]
+    pixels = image.astype(np.float32)
+    seen = see_person(image)
+    alpha = guided_filter(pixels / 255, seen, max(2, round(EDGE * unit)), FINE)
+    alpha = smoothstep(alpha, *SURE).astype(np.float32)
+    face = polygon_mask(landmarks[list(FACE_OVAL)], height, width, 1.0)
+    alpha = _in_one_piece(np.maximum(alpha, face), face, 2 * max(2, round(EDGE * unit)))
+    return alpha, own_colours(pixels, alpha, unit)
+
+
+def cut_body(
+    image: np.ndarray, landmarks: np.ndarray, unit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`cut_out` of the part of a photo that a body below the face can fill; the rest isn't it."""
+    height, width = image.shape[:2]
+    x, y = landmarks.mean(0)
+    left, right = max(int(x - BODY / 2 * unit), 0), min(int(x + BODY / 2 * unit), width)
+    top, bottom = max(int(y - ABOVE * unit), 0), min(int(y + (BODY - ABOVE) * unit), height)
+    part = np.s_[top:bottom, left:right]
+    alpha = np.zeros((height, width), dtype=np.float32)
+    colour = image.astype(np.float32)
+    alpha[part], colour[part] = cut_out(image[part], landmarks - (left, top), unit)
+    return alpha, colour
+
+
+def _in_one_piece(alpha: np.ndarray, face: np.ndarray, reach: int) -> np.ndarray:
+    """What is not near the piece of the cut-out that holds the face is not the person."""
+    _, labels = cv2.connectedComponents((alpha > 0.5).astype(np.uint8))
+    row, column = np.unravel_index(int(np.argmax(face)), face.shape)
+    piece = (labels == labels[row, column]).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    near = cv2.blur(cv2.dilate(piece, kernel).astype(np.float32), (reach, reach))
+    alpha = alpha * near
+    alpha[alpha < 0.01] = 0
+    return np.asarray(alpha, dtype=np.float32)
 
 
 def without_holes(seen: np.ndarray, edge: int) -> np.ndarray:
@@ -130,18 +193,68 @@ def see_person(image: np.ndarray) -> np.ndarray:
         return np.asarray(network.process(np.ascontiguousarray(image)).segmentation_mask)
 
 
-def guided_filter(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
-    """Fit a mask's edges to those of an image (He, Sun and Tang, ECCV 2010).
+def guided_filter(
+    guide: np.ndarray, mask: np.ndarray, radius: int, largest: int | None = None
+) -> np.ndarray:
+    """Fit a mask's edges to those of an image (He, Sun and Tang, ECCV 2010, section 3.4).
 
     Args:
-        guide: (h, w) float32 0..1. mask: (h, w) float32 0..1. radius: pixels.
+        guide: (h, w, n) float32 0..1, of n colours. mask: (h, w) float32 0..1. radius: pixels.
+        largest: where the radius is larger, the linear models are found on an image that is
+            scaled down to make it this (He and Sun, "Fast guided filter", 2015).
+
+    Returns:
+        (h, w) float32, about 0..1.
     """
+    large, colours = guide, guide.shape[2]
+    if largest and radius > largest:
+        scale = largest / radius
+        guide, mask = (
+            np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+            for image in (guide, mask)
+        )
+        guide, radius = guide.reshape(*mask.shape, colours), largest
     size = (2 * radius + 1, 2 * radius + 1)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.blur(values, size))
+        return np.asarray(cv2.blur(values, size)).reshape(values.shape)
 
     mean_guide, mean_mask = mean(guide), mean(mask)
-    variance = mean(guide * guide) - mean_guide**2
-    slope = (mean(guide * mask) - mean_guide * mean_mask) / (variance + 1e-3)
-    return mean(slope) * guide + mean(mean_mask - slope * mean_guide)
+    covariance = mean(guide * mask[..., None]) - mean_guide * mean_mask[..., None]
+    spread = np.empty((*mask.shape, colours, colours), dtype=np.float32)
+    for i in range(colours):
+        spread[..., i] = mean(guide * guide[..., i : i + 1])
+    spread -= mean_guide[..., None] * mean_guide[..., None, :]
+    spread += RIDGE * np.eye(colours, dtype=np.float32)
+    if colours == 1:  # a division, which is far quicker than a million systems of one equation
+        slope = covariance / spread[..., 0]
+    else:
+        slope = np.linalg.solve(spread, covariance[..., None])[..., 0]
+    offset = mean_mask - (slope * mean_guide).sum(-1)
+    shape = large.shape[1::-1]
+    slope, offset = (np.asarray(cv2.resize(mean(part), shape)) for part in (slope, offset))
+    return np.asarray((slope.reshape(large.shape) * large).sum(-1) + offset)
+
+
+def own_colours(pixels: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:
+    """F of the mixture, by fusing blurred estimates (Forte, "Approximate fast foreground colour
+    estimation", ICIP 2021).
+
+    Args:
+        pixels: (h, w, 3) float32 0..255. alpha: (h, w) float32.
+    """
+    person = background = pixels
+    a = alpha[..., None]
+    for reach in AROUND:
+        side = 2 * max(1, round(reach * unit)) + 1
+
+        def mean(values: np.ndarray, side: int = side) -> np.ndarray:
+            blurred = np.asarray(cv2.blur(values, (side, side)))
+            return blurred if blurred.ndim == 3 else blurred[..., None]
+
+        share = mean(alpha)
+        front = mean(person * a) / (share + 1e-5)
+        background = mean(background * (1 - a)) / (1 - share + 1e-5)
+        person = front + a * (pixels - a * front - (1 - a) * background)
+        person = np.clip(person, 0, 255)
+    return person

@@ -3,15 +3,38 @@
 Arrays in, arrays out. Drawing a mesh does not produce colours: it produces, for each pixel of the
 frame, the place in the photo that it shows, so that one `cv2.remap` makes the frame and a mesh that
 has not moved gives back the photo.
+
+Drawing is machine code that numba makes at the first frame and keeps for other processes, beside
+this file, in the user's cache, or where $NUMBA_CACHE_DIR says; where it can't, each makes its own.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
-import numba
 import numpy as np
 from scipy import sparse
+
+from talking_face.face.landmarks import N_MESH
+
+REFINEMENTS = 2  # subdivisions of the face mesh
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceMesh:
+    """The refined topology, the same for every face."""
+
+    triangles: np.ndarray  # (n, 3) int32 over the refined points
+    refinement: sparse.csr_matrix  # (refined points, 468)
+    outline: np.ndarray  # refined points along the face oval
+    mouth: np.ndarray  # refined points along the inner lips
+    eyes: tuple[np.ndarray, np.ndarray]  # refined points along the lids, image-left eye first
 
 
 def refine(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, sparse.csr_matrix]:
@@ -104,22 +127,48 @@ def border_loops(triangles: np.ndarray) -> list[np.ndarray]:
     return sorted(loops, key=len, reverse=True)
 
 
-@numba.njit(
-    numba.void(
-        numba.float32[:, ::1],
-        numba.float32[::1],
-        numba.float32[:, ::1],
-        numba.int32[:, ::1],
-        numba.float32[:, ::1],
-        numba.float32[:, ::1],
-        numba.float32[:, ::1],
-    ),
-    nogil=True,
-    fastmath=True,
-    error_model="numpy",
-)
-def draw_map(points, depth, source, triangles, map_x, map_y, buffer):  # pragma: no cover - numba
+def strip(loop: np.ndarray) -> np.ndarray:
+    """Triangles (n, 3) that span a closed loop of points like the rungs of a ladder."""
+    triangles = []
+    low, high = 0, len(loop) - 1
+    while high - low > 1:
+        triangles.append((loop[low], loop[low + 1], loop[high]))
+        if high - low > 2:
+            triangles.append((loop[low + 1], loop[high - 1], loop[high]))
+        low, high = low + 1, high - 1
+    return np.array(triangles, dtype=np.int32)
+
+
+def face_mesh(triangles: np.ndarray) -> FaceMesh:
+    """The refined mesh of the face model's triangles (n, 3), worked out once."""
+    return _face_mesh(np.ascontiguousarray(triangles, dtype=np.int32).tobytes())
+
+
+@lru_cache(maxsize=1)
+def _face_mesh(triangle_bytes: bytes) -> FaceMesh:
+    triangles = np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3)
+    refinement = sparse.identity(N_MESH, dtype=np.float32, format="csr")
+    for _ in range(REFINEMENTS):
+        triangles, matrix = refine(triangles, refinement.shape[0])
+        refinement = (matrix @ refinement).tocsr()
+    outline, mouth, *eyes = border_loops(triangles)[:4]
+    left = next(eye for eye in eyes if 33 in eye)
+    right = next(eye for eye in eyes if 263 in eye)
+    return FaceMesh(triangles, refinement, outline, mouth, (left, right))
+
+
+def draw_map(
+    points: np.ndarray,
+    depth: np.ndarray,
+    source: np.ndarray,
+    triangles: np.ndarray,
+    map_x: np.ndarray,
+    map_y: np.ndarray,
+    buffer: np.ndarray,
+) -> None:
     """Rasterise a moved mesh, nearest surface first, writing source coordinates.
+
+    All arrays are C-contiguous.
 
     Args:
         points: (n, 2) float32, where the points are in the frame, pixels.
@@ -129,6 +178,39 @@ def draw_map(points, depth, source, triangles, map_x, map_y, buffer):  # pragma:
         map_x, map_y: (height, width) float32, written where a triangle covers the pixel's centre.
         buffer: (height, width) float32, the depth drawn so far; start it at infinity.
     """
+    _compiled()(points, depth, source, triangles, map_x, map_y, buffer)
+
+
+@cache
+def _compiled() -> Callable[..., None]:
+    """`_draw` as machine code."""
+    import numba
+
+    plane, row, corners = numba.float32[:, ::1], numba.float32[::1], numba.int32[:, ::1]
+    signature = numba.void(plane, row, plane, corners, plane, plane, plane)
+
+    def compiled(cache: bool) -> Callable[..., None]:
+        compiler = numba.njit(
+            signature, nogil=True, fastmath=True, error_model="numpy", cache=cache
+        )
+        return compiler(_draw)
+
+    try:
+        return compiled(cache=True)
+    except (RuntimeError, OSError) as error:  # no folder can be written, or the disk is full
+        logger.debug("the code that draws meshes isn't kept: %s", error)
+        return compiled(cache=False)
+
+
+def _draw(
+    points: np.ndarray,
+    depth: np.ndarray,
+    source: np.ndarray,
+    triangles: np.ndarray,
+    map_x: np.ndarray,
+    map_y: np.ndarray,
+    buffer: np.ndarray,
+) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]

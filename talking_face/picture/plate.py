@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from talking_face.curves import smoothstep
 from talking_face.face.face import Face
 from talking_face.face.model import Pose
 from talking_face.options import Framing
-from talking_face.picture.brush import smoothstep
 from talking_face.picture.matte import separate
 
 CROP_SIZE = 512  # pixels, side of the crop
@@ -85,8 +85,6 @@ def _shrink(photo: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _cut_crop(face: Face, size: int) -> Plate:
-    from insightface.utils import face_align
-
     height, width = face.photo.shape[:2]
     side = min(CROP_SIDE * float(face.pose.scale), height, width)
     centre = face.pose.project(CENTRE[None])[0, :2]
@@ -99,10 +97,10 @@ def _cut_crop(face: Face, size: int) -> Plate:
     half = size / 2
     limit = np.array([photo.shape[1], photo.shape[0]]) - half
     middle = np.clip(np.round(centre * ratio), half, np.maximum(limit, half))
-    # At scale 1 and on whole pixels the alignment is a copy: no second resampling.
-    image, _ = face_align.transform(photo, middle, size, 1.0, 0.0)
-    pose = _move(face.pose, ratio, middle - half)
+    # The scaled photo is nowhere smaller than the crop, and the crop lies on its whole pixels.
     left, top = (middle - half).astype(int)
+    image = photo[top : top + size, left : left + size].copy()
+    pose = _move(face.pose, ratio, middle - half)
     return Plate(image, pose, image, 0, 0, *_surround(photo, left, top, size, size, pose, face))
 
 

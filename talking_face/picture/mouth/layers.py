@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from talking_face.picture.brush import smoothstep, spread
+from talking_face.curves import smoothstep
+from talking_face.picture.brush import spread
 from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import Opening
 from talking_face.picture.mouth.teeth import INCISAL_ROW, MIDLINE_COLUMN, SPAN

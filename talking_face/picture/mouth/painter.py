@@ -13,19 +13,15 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from talking_face.curves import smoothstep
 from talking_face.face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
 from talking_face.face.lips import lip_gaps
 from talking_face.face.model import Pose
-from talking_face.picture.brush import blend, pixel_grid, region_around, smoothstep
+from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.mouth.layers import jaw_layer, own_mouth, skull_layer, teeth_of
 from talking_face.picture.mouth.light import LUMA, read_light
 from talking_face.picture.mouth.opening import Opening, opening_of
-from talking_face.picture.mouth.shading import (
-    Interior,
-    light_factors,
-    load_mouth_light,
-    spread_factors,
-)
+from talking_face.picture.mouth.shading import Interior, Shading, spread_factors
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
@@ -64,6 +60,7 @@ class Mouth:
         rest: (478, 3) the face at rest, lips closed, canonical.
         outline: indices of the refined points along the inner lips.
         teeth: (48, 128, 4) float32 RGBA row of upper teeth, see `talking_face.picture.mouth.teeth`.
+        shading: says how much light is in the mouth.
     """
 
     def __init__(
@@ -73,7 +70,9 @@ class Mouth:
         rest: np.ndarray,
         outline: np.ndarray,
         teeth: np.ndarray,
+        shading: Shading,
     ) -> None:
+        self._shading = shading
         self._outline = outline
         self._unit = float(plate.pose.scale)
         self._jaw_at_rest = jaw_of(rest)
@@ -142,17 +141,14 @@ class Mouth:
         mask *= (along > 0) & (along < 1)
         moved = region.astype(np.float32) / 255
         gap = self._photo_gap if self._shows_teeth else 0.0
-        factors = self.light_factors(Interior(colour, moved, mask, opening, self._unit, gap))
+        interior = Interior(colour, moved, mask, opening, self._unit, gap)
+        factors = self._shading.light_factors(interior, self.light)
         down = below / np.maximum(below + above, 1e-3)
         colour *= spread_factors(factors, along, down)
         blend(region, 255 * colour, mask * strength)
         if self._shows_teeth:
             photo = opening_of(still[self._outline, :2])
             self._close(region, opening, photo, (along, below, above), strength)
-
-    def light_factors(self, interior: Interior) -> np.ndarray:
-        """What to multiply the painting by; see `talking_face.picture.mouth.shading`."""
-        return light_factors(load_mouth_light(), interior, self.light)
 
     def _inside(
         self, region: np.ndarray, shape: np.ndarray, pose: Pose, corner: np.ndarray

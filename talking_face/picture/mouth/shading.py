@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -57,6 +58,14 @@ class Interior:
     photo_gap: float
 
 
+class Shading(Protocol):
+    """What says how bright an open mouth is: `MouthLight`, or whoever stands in for it."""
+
+    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+        """What to multiply the painting by, (rows, columns, 3) float32 RGB over the opening."""
+        ...
+
+
 class MouthLight(nn.Module):
     """Features (n, 14, 8, 16) to logarithms of factors (n, 3, 8, 16): light, red and blue."""
 
@@ -91,6 +100,16 @@ class MouthLight(nn.Module):
                 x = np.maximum(x, SLOPE * x)
         return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
 
+    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+        """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
+        logs = self.logarithms(features(interior, light))
+        if interior.photo_gap == 0:
+            logs *= GENERATED
+        logs[..., 1:] *= light.coloured  # a grey photo stays grey
+        brightness = logs[..., :1]
+        red, blue = brightness + logs[..., 1:2], brightness + logs[..., 2:]
+        return np.exp(np.concatenate([red, brightness, blue], axis=-1))
+
     @classmethod
     def from_weights(cls, tensors: dict[str, np.ndarray]) -> MouthLight:
         """The trained network, from tensors as `load_weights("mouth_light")` returns them."""
@@ -108,17 +127,6 @@ def load_mouth_light() -> MouthLight:
         WeightsMissing, WeightsCorrupt.
     """
     return MouthLight.from_weights(load_weights("mouth_light"))
-
-
-def light_factors(network: MouthLight, interior: Interior, light: Light) -> np.ndarray:
-    """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
-    logs = network.logarithms(features(interior, light))
-    if interior.photo_gap == 0:
-        logs *= GENERATED
-    logs[..., 1:] *= light.coloured  # a grey photo stays grey
-    brightness = logs[..., :1]
-    red, blue = brightness + logs[..., 1:2], brightness + logs[..., 2:]
-    return np.exp(np.concatenate([red, brightness, blue], axis=-1))
 
 
 def factors(logs: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from talking_face.curves import smoothstep
+
 HEIGHT, WIDTH = 48, 128  # pixels of a strip
 SPAN = 0.66  # width of a strip in inter-ocular distances (outer eye corners); pixels are square
 INCISAL_ROW = 36.0  # lower edge of the central incisors
@@ -121,23 +123,30 @@ def finish_strips(drawn: Tensor) -> np.ndarray:
         (n, 48, 128, 4) float32 in 0–1.
     """
     strips = np.ascontiguousarray(drawn.detach().permute(0, 2, 3, 1).numpy(), dtype=np.float32)
-    gum_share = 1 - _ramp(np.arange(HEIGHT), *_GUM_ROWS)[:, None, None]
-    from_midline = np.abs(np.arange(WIDTH) - MIDLINE_COLUMN)
-    fade = 1 - _ramp(from_midline, MIDLINE_COLUMN - _SIDE_FADE, MIDLINE_COLUMN)
-    corridor = 1 - _CHEEK_SHADE * _ramp(from_midline, MIDLINE_COLUMN / 3, MIDLINE_COLUMN)
-    below = 1 - _ramp(np.arange(HEIGHT) - INCISAL_ROW, *_LONGEST)[:, None]
+    rows, from_midline = np.arange(HEIGHT), np.abs(np.arange(WIDTH) - MIDLINE_COLUMN)
+    crown, ended, faded, shaded = (
+        smoothstep(place, *ends).astype(np.float32)
+        for place, ends in (
+            (rows, _GUM_ROWS),
+            (rows - INCISAL_ROW, _LONGEST),
+            (from_midline, (MIDLINE_COLUMN - _SIDE_FADE, MIDLINE_COLUMN)),
+            (from_midline, (MIDLINE_COLUMN / 3, MIDLINE_COLUMN)),
+        )
+    )
+    gum_share = (1 - crown)[:, None, None]
+    corridor = (1 - _CHEEK_SHADE * shaded)[:, None]
     for strip in strips:
         colour, alpha = strip[..., :3], strip[..., 3]
         alpha[:] = np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1)
-        alpha *= below
+        alpha *= (1 - ended)[:, None]
         alpha[:] = np.maximum.accumulate(alpha[::-1])[::-1]
         colour /= white_level(colour, alpha)
         colour[:] = _between_tooth_and_gum(colour)
         colour += gum_share * (_GUM * _shading(colour) - colour)
-        colour *= corridor[:, None]
+        colour *= corridor
         colour /= white_level(colour, alpha)
         colour[:] = _compress(colour)
-        alpha *= fade
+        alpha *= 1 - faded
     return strips
 
 
@@ -164,7 +173,7 @@ def _between_tooth_and_gum(colour: np.ndarray) -> np.ndarray:
     brightness = np.maximum(colour.mean(axis=-1, keepdims=True), 1e-6)
     hue = colour / brightness
     along = ((hue - tooth) @ (gum - tooth) / np.square(gum - tooth).sum())[..., None]
-    along = np.clip(along, 1 - _ramp(brightness, *_RED_BELOW), 1.2)
+    along = np.clip(along, 1 - smoothstep(brightness, *_RED_BELOW), 1.2)
     line = tooth + along * (gum - tooth)
     return np.maximum(line + _STRAY_HUE * (hue - line), 0) * brightness
 
@@ -175,8 +184,3 @@ def _shading(colour: np.ndarray) -> np.ndarray:
     window = np.hanning(41)
     light = np.convolve(np.pad(light, 20, mode="edge"), window / window.sum(), mode="valid")
     return (light / light.max())[:, None].astype(np.float32)
-
-
-def _ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return (t * t * (3 - 2 * t)).astype(np.float32)

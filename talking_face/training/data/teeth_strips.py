@@ -87,7 +87,7 @@ def cut_strip(image: np.ndarray, landmarks: np.ndarray) -> Strip | None:
     bright = np.percentile(lab[middle, 0], 85)
     redness = np.median(lab[middle & (lab[..., 0] > 0.8 * bright), 1])
     toothness = smoothstep(lab[..., 0] / bright, 0.45, 0.65)
-    toothness *= 1 - smoothstep(lab[..., 1] - redness, 9, 17)
+    toothness = toothness * (1 - smoothstep(lab[..., 1] - redness, 9, 17))
     toothness = cv2.GaussianBlur(toothness.astype(np.float32), (0, 0), 0.7) * lips
     coverage = toothness[middle].mean()
     if bright < MIN_LIGHTNESS or redness > MAX_REDNESS or coverage < MIN_COVERAGE:

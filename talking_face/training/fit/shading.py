@@ -24,12 +24,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from talking_face.errors import TalkingFaceError
-from talking_face.face.face import Face, fit_face
+from talking_face.face.face import fit_face
 from talking_face.face.landmarks import interocular, mouth_opening
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.picture.mouth.light import LUMA
+from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import opening_of
-from talking_face.picture.mouth.painter import INNER_LOOP, Mouth
+from talking_face.picture.mouth.painter import INNER_LOOP
 from talking_face.picture.mouth.shading import (
     LEAST_LIPS,
     Interior,
@@ -62,25 +62,15 @@ ABSOLUTE = 0.1  # weight of the absolute error beside the squared one
 logger = logging.getLogger(__name__)
 
 
-class WatchedMouth(Mouth):
-    """A mouth that keeps what it would show its network, and leaves the light as it is."""
+class Watcher:
+    """Stands in for the network: keeps what it is shown, and leaves the light as it is."""
 
-    seen: Interior | None = None
+    def __init__(self) -> None:
+        self.seen: tuple[Interior, Light] | None = None
 
-    def light_factors(self, interior: Interior) -> np.ndarray:
-        self.seen = interior
+    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+        self.seen = interior, light
         return np.ones((1, 1, 3), dtype=np.float32)
-
-
-class Watched(Renderer):
-    """Renders the whole photo with a `WatchedMouth`."""
-
-    mouth: WatchedMouth
-
-    def __init__(self, face: Face, model: FaceModel, teeth: np.ndarray) -> None:
-        super().__init__(face, model, teeth, framing="photo")
-        rest = self._shape + self._to_rest
-        self.mouth = WatchedMouth(self.plate, face.shape, rest, self.mesh.mouth, teeth)
 
 
 def examples_of(
@@ -114,18 +104,19 @@ def examples_of(
             continue
         motion = relative_motion(marks, ok, photo, face, model)
         strip = draw_teeth(teeth, int(rng.integers(1 << 30)))
-        renderer = Watched(face, model, strip)
-        mouth = renderer.mouth
+        watcher = Watcher()
+        renderer = Renderer(face, model, strip, watcher, "photo")
         for index in rng.choice(opened, min(len(opened), FRAMES[long]), replace=False):
-            mouth.seen = None
+            watcher.seen = None
             renderer.frame(motion, index)
-            if mouth.seen is None:
+            if watcher.seen is None:
                 continue
-            lips = max(float(mouth.light.lips @ LUMA), LEAST_LIPS)
+            interior, light = watcher.seen
+            lips = max(float(light.lips @ LUMA), LEAST_LIPS)
             loop = opening_of(marks[index][INNER_LOOP, :2].astype(np.float64))
-            share = cells(mouth.seen.share.astype(np.float32)[..., None], mouth.seen.opening)
+            share = cells(interior.share.astype(np.float32)[..., None], interior.opening)
             yield {
-                "features": features(mouth.seen, mouth.light),
+                "features": features(interior, light),
                 "share": share.transpose(2, 0, 1),
                 "real": (cells(frames[index].astype(np.float32), loop) / (255 * lips)).transpose(
                     2, 0, 1

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
+from skimage.transform import estimate_transform
 
 from talking_face.face.landmarks import (
     FACE_OVAL,
@@ -43,7 +44,14 @@ REGIONS: dict[str, tuple[list[list[int]], float]] = {
     "mouth": ([OUTER_LIPS], 0.08),
     "eyes": (EYES, 0.08),
 }
-FIVE_POINTS = (*IRIS_CENTRE, 1, *MOUTH_CORNERS)  # ArcFace's: eyes, tip of the nose, mouth
+# ArcFace's five points, eyes, tip of the nose and mouth: as landmarks, and where they lie in its
+# pictures of so many pixels a side.
+FIVE_POINTS = (*IRIS_CENTRE, 1, *MOUTH_CORNERS)
+ALIGNED = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
+     [70.7299, 92.2041]]
+)  # fmt: skip
+ALIGNED_SIDE = 112
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
@@ -211,7 +219,6 @@ def region_boxes(marks: np.ndarray, size: tuple[int, ...]) -> dict[str, list[Box
 
 def face_embedding(path: Path) -> Embed:
     """MobileFaceNet: 112 × 112 aligned RGB to 128 numbers, added to the mirrored face's."""
-    from insightface.utils.face_align import norm_crop
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
@@ -220,7 +227,9 @@ def face_embedding(path: Path) -> Embed:
     entry = session.get_inputs()[0].name
 
     def embed(frame: np.ndarray, marks: np.ndarray) -> np.ndarray:
-        face = norm_crop(np.ascontiguousarray(frame), marks[list(FIVE_POINTS), :2])
+        to_aligned = estimate_transform("similarity", marks[list(FIVE_POINTS), :2], ALIGNED)
+        side = (ALIGNED_SIDE, ALIGNED_SIDE)
+        face = cv2.warpAffine(np.ascontiguousarray(frame), to_aligned.params[:2], side)
         face = (face.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION
         total = np.zeros(0, dtype=np.float32)
         for view in (face, face[:, ::-1]):

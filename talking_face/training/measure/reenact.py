@@ -19,7 +19,7 @@ import argparse
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -48,6 +48,7 @@ from talking_face.face.landmarks import (
 from talking_face.face.model import FaceModel, fit_pose, load_face_model, rotation_angles
 from talking_face.motion import Motion
 from talking_face.picture.brush import sample
+from talking_face.picture.mouth.shading import Shading, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.training.data.clips import ClipFile, read_clips
@@ -83,13 +84,6 @@ CELL = 216  # pixels, height of a cell of the sheet
 logger = logging.getLogger(__name__)
 
 
-class FlowOnly(Renderer):
-    """Moves the photo, lids and lips with it, and paints nothing."""
-
-    def paint(self, *_arguments: Any) -> None:
-        """Leave the frame as it is."""
-
-
 @dataclass(frozen=True)
 class Reenactment:
     """One clip and its imitations.
@@ -110,7 +104,9 @@ class Reenactment:
     background: np.ndarray
 
 
-def reenact(real: np.ndarray, model: FaceModel, teeth: TeethGenerator) -> Reenactment:
+def reenact(
+    real: np.ndarray, model: FaceModel, teeth: TeethGenerator, shading: Shading
+) -> Reenactment:
     """Re-enact a clip from one of its own frames.
 
     Args:
@@ -126,19 +122,25 @@ def reenact(real: np.ndarray, model: FaceModel, teeth: TeethGenerator) -> Reenac
     source, face = choose_source(real, marks, ok, model)
     motion = relative_motion(marks, ok, source, face, model)
     strip = draw_teeth(teeth, int(face.digest[:8], 16))
-    ours = Renderer(face, model, strip, framing="photo", limits_pose=False)
-    bare = FlowOnly(face, model, strip, framing="photo", limits_pose=False)
+    ours = Renderer(face, model, strip, shading, "photo", limits_pose=False)
     wanted = [ours.landmarks(motion, index) for index in range(len(motion))]
     columns = {
         "real": real,
         "ours": np.stack(list(ours.frames(motion))),
-        "flow only": np.stack(list(bare.frames(motion))),
+        "flow only": np.stack(list(flow_only(ours, motion))),
         "thin-plate": np.stack(
             [thin_plate(real[source], wanted[source], landmarks) for landmarks in wanted]
         ),
         "still": np.broadcast_to(real[source], real.shape),
     }
     return Reenactment(source, ok, marks, motion, columns, still_pixels(real, marks[ok]))
+
+
+def flow_only(renderer: Renderer, motion: Motion) -> Iterator[np.ndarray]:
+    """Frames of a motion, (H, W, 3) uint8 RGB, without what the painters of mouth and eyes add."""
+    for index in range(len(motion)):
+        flow = renderer.flow(motion, index)
+        yield renderer.plate.place(renderer.composite(flow, motion, index))
 
 
 def choose_source(
@@ -304,6 +306,7 @@ def main() -> None:
 
     model = load_face_model()
     teeth = TeethGenerator.from_weights(load_weights("teeth"))
+    models = model, teeth, load_mouth_light()
     embed = face_embedding(options.identity) if options.identity else None
     if embed is None:
         print("Identity isn't measured: --identity names no network.")
@@ -320,7 +323,7 @@ def main() -> None:
         sheet: list[np.ndarray] = []
         for clip in tqdm(chosen, desc=source):
             try:
-                made = reenact(load_clip(clip.path, options.frames), model, teeth)
+                made = reenact(load_clip(clip.path, options.frames), *models)
             except TalkingFaceError as error:
                 logger.warning("%s is left out: %s", clip.path.name, error)
                 continue

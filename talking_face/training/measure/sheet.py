@@ -29,6 +29,7 @@ from talking_face.face.model import FaceModel, load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
 from talking_face.options import FRAMINGS
+from talking_face.picture.mouth.shading import Shading, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.weights import load_weights
@@ -94,6 +95,7 @@ def row(
     motion: Motion,
     model: FaceModel,
     generator: TeethGenerator,
+    shading: Shading,
     options: argparse.Namespace,
 ) -> np.ndarray:
     """One photo in every frame of a motion, (h, frames * width, 3) uint8 RGB."""
@@ -102,7 +104,7 @@ def row(
         photo = np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     face = fit_face(photo, find_faces(photo), model)
     teeth = draw_teeth(generator, int(face.digest[:8], 16))
-    renderer = Renderer(face, model, teeth, framing=options.framing)
+    renderer = Renderer(face, model, teeth, shading, options.framing)
     plate = renderer.plate
     landmarks, half_width, half_height = PARTS[options.part]
     corner = np.array([plate.left, plate.top])
@@ -120,11 +122,12 @@ def rows_of(
     motion: Motion,
     model: FaceModel,
     generator: TeethGenerator,
+    shading: Shading,
     options: argparse.Namespace,
 ) -> list[np.ndarray]:
     """The photo's row, or none where it has no face that can be animated."""
     try:
-        return [row(path, motion, model, generator, options)]
+        return [row(path, motion, model, generator, shading, options)]
     except TalkingFaceError as error:
         logger.warning("%s: %s", path, error)
         return []
@@ -149,7 +152,8 @@ def main() -> None:
         motion = speech_motion(load_animator(), options.speech, options.start, options.frames)
     else:
         motion = joined([pose(channels) for channels in POSES.values()])
-    models = load_face_model(), TeethGenerator.from_weights(load_weights("teeth"))
+    teeth = TeethGenerator.from_weights(load_weights("teeth"))
+    models = load_face_model(), teeth, load_mouth_light()
     rows = [cells for path in options.photos for cells in rows_of(path, motion, *models, options)]
     if rows:
         Image.fromarray(np.vstack(rows)).save(options.output)

@@ -1,6 +1,5 @@
 """Rendering: known answers, measured on the rendered frames by the tracker."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,18 +8,19 @@ import pytest
 
 from talking_face.face.face import Face, find_faces, fit_face
 from talking_face.face.landmarks import detect_faces, mouth_opening, mouth_width
-from talking_face.face.model import load_face_model, rotation_angles, rotation_matrix
+from talking_face.face.model import load_face_model, rotation_angles
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
+from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
-from talking_face.picture.renderer import Renderer, soft_limit, strip
+from talking_face.picture.renderer import MAX_ROTATION, Renderer, most_rotation
 from talking_face.weights import load_weights
 
 TEETH = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
 
 
 def make(path: Path, **options: object) -> Renderer:
-    return Renderer(fitted(path), load_face_model(), TEETH, **options)  # type: ignore[arg-type]
+    return Renderer(fitted(path), load_face_model(), TEETH, load_mouth_light(), **options)  # type: ignore[arg-type]
 
 
 def fitted(path: Path) -> Face:
@@ -67,7 +67,11 @@ def test_full_photo_moves_only_around_the_head(closed: Renderer) -> None:
     photo = cv2.copyMakeBorder(closed.face.photo, 200, 200, 700, 700, cv2.BORDER_REFLECT)
     faces = sorted(detect_faces(photo), key=lambda f: abs(f[:, 0].mean() - photo.shape[1] / 2))
     renderer = Renderer(
-        fit_face(photo, faces[:1], load_face_model()), load_face_model(), TEETH, framing="photo"
+        fit_face(photo, faces[:1], load_face_model()),
+        load_face_model(),
+        TEETH,
+        load_mouth_light(),
+        framing="photo",
     )
     frame = renderer.frame(pose(rotation=[8, 5, 4], lower=[1.5], rest=[1]))
     plate = renderer.plate
@@ -84,7 +88,7 @@ def test_a_4k_photo_stays_4k(closed: Renderer) -> None:
     photo = np.full((2160, 3840, 3), 90, np.uint8)
     photo[400 : 400 + len(face), 900 : 900 + face.shape[1]] = face
     fit = fit_face(photo, find_faces(photo), load_face_model())
-    renderer = Renderer(fit, load_face_model(), TEETH, framing="photo", size=3840)
+    renderer = Renderer(fit, load_face_model(), TEETH, load_mouth_light(), "photo", 3840)
     assert np.array_equal(renderer.frame(Motion.still(1)), photo)
     moved = renderer.frame(pose(rotation=[4, 0, 0]))
     assert moved.shape == photo.shape
@@ -102,20 +106,27 @@ def test_background_that_the_photo_shows_is_still(closed: Renderer) -> None:
     assert np.array_equal(still[away], closed.plate.image[away])
 
 
-def test_a_turned_face_is_turned_less_to_the_side_that_it_hides(closed: Renderer) -> None:
-    def yaw(wanted: float) -> float:
-        motion = pose(rotation=[wanted])
-        return float(rotation_angles(closed.head_pose(motion, 0).rotation)[0])
+def test_a_turned_face_is_turned_less_to_the_side_that_it_hides() -> None:
+    right, left = np.array([30.0, 1.0, 1.0]), np.array([-30.0, 1.0, 1.0])
+    frontal = np.zeros(3)
+    assert np.array_equal(most_rotation(right, frontal), MAX_ROTATION)
+    for own, reveals, hides in ((-25.0, left, right), (25.0, right, left)):
+        photo = np.array([own, 20.0, 20.0])
+        assert np.array_equal(most_rotation(reveals, photo), MAX_ROTATION)
+        assert most_rotation(hides, photo)[0] < 6
+        assert np.array_equal(most_rotation(hides, photo)[1:], MAX_ROTATION[1:])
 
-    photo = closed.face
-    try:
-        for own, reveals in ((-25.0, 15.0), (25.0, -15.0)):
-            turned = rotation_matrix([own, 0, 0])
-            closed.face = replace(photo, pose=replace(photo.pose, rotation=turned))
-            there, back = (abs(yaw(sign * reveals) - yaw(0)) for sign in (1, -1))
-            assert there < 8 < 13 < back
-    finally:
-        closed.face = photo
+
+def test_a_pose_is_followed_to_the_limit_unless_told_otherwise(
+    closed: Renderer, portrait: Path
+) -> None:
+    free = make(portrait, size=128, limits_pose=False)
+    motion = pose(rotation=[40.0])
+    still = rotation_angles(closed.head_pose(pose(), 0).rotation)[0]
+    held, followed = (
+        rotation_angles(r.head_pose(motion, 0).rotation)[0] - still for r in (closed, free)
+    )
+    assert 15 < held < 19 < 39 < followed < 41
 
 
 def test_jaw_opens_the_rendered_mouth(closed: Renderer) -> None:
@@ -211,17 +222,6 @@ def test_extreme_motion_is_limited_and_finite(closed: Renderer) -> None:
     frame = closed.frame(wild)
     assert frame.shape == closed.plate.canvas.shape
     assert len(detect_faces(frame)) == 1
-
-
-def test_soft_limit_is_the_identity_up_to_the_limit() -> None:
-    values, limit = np.array([-16.0, -3, 0, 4, 16, 18, 100]), np.full(7, 16.0)
-    limited = soft_limit(values, limit)
-    assert np.allclose(limited[:5], values[:5])
-    assert 16 < limited[5] < limited[6] <= 20
-
-
-def test_strip_spans_the_loop() -> None:
-    assert len(strip(np.arange(10))) == 8
 
 
 @pytest.mark.parametrize("size", [256, 1024])
