@@ -1,8 +1,9 @@
-"""What can be written behind `python -m talking_face`: names, defaults, help."""
+"""What can be written behind `talking-face` or `python -m talking_face`: names, defaults, help."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,18 +39,20 @@ SLIDERS = {
     "blinks": "how many, as a factor",
 }
 
+PROGRAM = "talking-face"  # what an installed copy calls its command
+
 EXAMPLES = """\
 examples:
   four clips of one photo, and a comparison of them side by side, in the folder outputs/
-      python -m talking_face photo.jpg speech.wav
+      %(prog)s photo.jpg speech.wav
   two calmer clips in the whole photo, from other dice
-      python -m talking_face photo.jpg speech.wav --samples 2 --seed 7 --pose-strength 0.5 \\
+      %(prog)s photo.jpg speech.wav --samples 2 --seed 7 --pose-strength 0.5 \\
           --framing photo
   a text instead of a recording, spoken by a synthesiser; a picture and a loop of each clip
-      python -m talking_face photo.jpg --text "Good morning, everyone." --poster --gif
+      %(prog)s photo.jpg --text "Good morning, everyone." --poster --gif
   draw the animations now, render one of them on another face later
-      python -m talking_face speech.wav --motion-only
-      python -m talking_face friend.png speech.wav --motion outputs/sample-1_seed-0.npz
+      %(prog)s speech.wav --motion-only
+      %(prog)s friend.png speech.wav --motion outputs/sample-1_seed-0.npz
 
 The same seed gives the same clips. Exit code: 0 done, 1 some samples failed, 2 nothing could be
 done, with one sentence that says why, 130 interrupted.
@@ -83,7 +86,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def build_parser() -> argparse.ArgumentParser:
     """All options, with the ranges and defaults of `talking_face.options`, `Edit` and `Mark`."""
     parser = argparse.ArgumentParser(
-        prog="python -m talking_face",
+        prog=PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m talking_face",
         usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
         description="Makes a photo speak a recording: several different, equally fitting clips.",
         epilog=EXAMPLES,

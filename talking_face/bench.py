@@ -23,6 +23,7 @@ from talking_face.animator import load_animator
 from talking_face.clips.video import write_clip
 from talking_face.face.face import Face
 from talking_face.face.model import load_face_model
+from talking_face.files import shipped
 from talking_face.motion import Motion
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
@@ -34,7 +35,7 @@ from talking_face.weights import load_weights
 LOAD = """from talking_face import load_animator
 from talking_face.warm_up import warm_up
 warm_up(load_animator())"""  # as the page does before its first visitor
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+ASSETS = shipped("assets")
 
 
 def time_stages(face: Face, motion: Motion, size: int, recording: Recording) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The command line: `python -m talking_face PHOTO AUDIO`.
+"""The command line: `talking-face PHOTO AUDIO`, or `python -m talking_face` in a checkout.
 
 A thin shell around `Animator`: it reads options, shows progress on standard error, prints the paths
 of the results on standard output and turns errors into exit codes.

@@ -1,4 +1,4 @@
-"""Where results go; they appear under their name only when they are complete."""
+"""Where files lie: what is shipped, and results, which appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from pathlib import Path
 from talking_face.errors import OutputUnwritable
 
 ATTEMPTS = 3  # at removing a folder
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """Where a folder lies that comes with the package: `weights` or `assets`.
+
+    An installed copy has it inside of itself (see pyproject.toml), a checkout beside it.
+    """
+    inside = _PACKAGE / "shipped"
+    return (inside if inside.is_dir() else _PACKAGE.parent) / folder
 
 _temporary: set[Path] = set()  # folders that go when the process ends
 

@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from talking_face.errors import WeightsCorrupt, WeightsMissing
+from talking_face.files import shipped
 
 WEIGHTS_VARIABLE = "TALKING_FACE_WEIGHTS"  # environment variable naming another folder
-_SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ WEIGHTS: dict[str, WeightSpec] = {
 
 
 def weights_folder() -> Path:
-    """The folder that holds the weights: $TALKING_FACE_WEIGHTS, or `weights/` of the project."""
-    return Path(os.environ.get(WEIGHTS_VARIABLE) or _SHIPPED)
+    """The folder that holds the weights: $TALKING_FACE_WEIGHTS, or the one that is shipped."""
+    return Path(os.environ.get(WEIGHTS_VARIABLE) or shipped("weights"))
 
 
 def load_weights(name: str) -> dict[str, np.ndarray]:

@@ -22,8 +22,9 @@ from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 
 from talking_face.errors import UploadUnknown
+from talking_face.files import shipped
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+ASSETS = shipped("assets")
 RESULTS = "talking-face-"  # how the names of result folders begin
 
 Upload = Any  # Gradio's record of an upload, a mapping or `gr.FileData` with its "path"; or None

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from talking_face.animator import load_animator
 from talking_face.errors import TalkingFaceError
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.files import shipped
 from talking_face.motion import FPS, Motion
 from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.measure.evaluation_plot import plot_drift, plot_samples
@@ -53,6 +54,7 @@ from talking_face.training.measure.motion_figures import drift
 from talking_face.training.measure.videos import Studio
 
 PORTRAITS = Path(__file__).resolve().parents[3] / "assets" / "portraits"
+from talking_face.files import shipped
 DRIFT_SECONDS = 180
 HEARD = ("features", "energy", "activity", "pitch", "voicing", "ok", "opening", "width")
 
