@@ -1,12 +1,16 @@
 # make demo    the web page, on http://127.0.0.1:7860
 # make test    lint, type check and all tests
 # make bench   speed and memory
+# make lock    requirements*.lock anew: the newest versions that requirements*.txt admit
 # Needs Python 3.10, 3.11 or 3.12. Everything is installed into .venv the first time and again only
-# when the requirements change; after that no command needs the network.
+# when the lock files change; after that no command needs the network. They name every package's
+# version and the hashes of its files, and pip takes no other files.
 #
 # make test PYTEST_FLAGS="-m 'not slow'"      the quick tests alone
 # make demo PIP_FLAGS="--extra-index-url ..." to take packages from another index as well, for
-#                                             example a build of PyTorch without CUDA
+#                                             example a build of PyTorch without CUDA. The lock can't
+#                                             know its files, so requirements*.txt are installed
+# make lock WHEELS=folder                     to admit builds of PyTorch without CUDA that are there
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,8 +21,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+WHEELS ?=
 
-.PHONY: help demo test lint bench install install-dev clean
+.PHONY: help demo test lint bench lock install install-dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -27,7 +32,7 @@ demo: install
 	$(RUN) app.py
 
 test: lint
-	$(RUN) -m pytest $(PYTEST_FLAGS)
+	$(RUN) -m pytest -n 2 --dist loadgroup --durations 10 $(PYTEST_FLAGS)
 
 lint: install-dev
 	$(RUN) -m ruff check .
@@ -37,11 +42,14 @@ lint: install-dev
 bench: install
 	$(RUN) -m talking_face.bench
 
+lock: $(VENV)/requirements-dev.lock
+	$(RUN) tools/lock.py $(WHEELS)
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
-install: $(VENV)/requirements.txt
-install-dev: install $(VENV)/requirements-dev.txt $(VENV)/browser
+install: $(VENV)/requirements.lock
+install-dev: install $(VENV)/requirements-dev.lock $(VENV)/browser
 
 # PYTHON=... on the command line wins; else the first of these that runs, is recent enough and can
 # make environments.
@@ -56,17 +64,24 @@ $(RUN):
 	     "python3 and python3-venv) or say which: make PYTHON=/path/to/python3.12" >&2; \
 	exit 1
 
+# What $(1).lock lists, or with PIP_FLAGS what $(1).txt asks for.
+locked = $(RUN) -m pip install --require-hashes --no-deps -r $(1).lock
+fetch = $(if $(PIP_FLAGS),$(RUN) -m pip install $(PIP_FLAGS) -r $(1).txt,$(call locked,$(1)))
+LOCKS := requirements.lock requirements-torch.lock requirements-torch-cpu.lock
+
 # The environment keeps a copy of what it was made from: a checkout that only changes the file's
-# date doesn't ask the network again.
-$(VENV)/requirements.txt: requirements.txt packages.txt | $(RUN)
-	@cmp -s requirements.txt $@ || $(RUN) -m pip install $(PIP_FLAGS) -r requirements.txt
+# date doesn't ask the network again. Where pip knows a build of PyTorch without CUDA, it is that.
+$(VENV)/requirements.lock: $(LOCKS) packages.txt | $(RUN)
+	@cat $(LOCKS) | cmp -s - $@ || { $(call fetch,requirements); \
+	    $(if $(PIP_FLAGS),,$(call locked,requirements-torch-cpu) &>/dev/null \
+	        || $(call locked,requirements-torch);) }
 	@$(RUN) -c 'import cv2' 2>/dev/null \
 	    || { [ "$$(id -u)" = 0 ] && apt-get update && xargs apt-get install -y < packages.txt; } \
 	    || { echo "OpenCV can't start: install the system packages in packages.txt." >&2; exit 1; }
-	@cp requirements.txt $@
+	@cat $(LOCKS) > $@
 
-$(VENV)/requirements-dev.txt: requirements-dev.txt | $(VENV)/requirements.txt
-	@cmp -s $< $@ || $(RUN) -m pip install $(PIP_FLAGS) -r $<
+$(VENV)/requirements-dev.lock: requirements-dev.lock | $(VENV)/requirements.lock
+	@cmp -s $< $@ || $(call fetch,requirements-dev)
 	@cp $< $@
 
 # Debian's browser and its driver, for the tests marked "browser". Tried once; without it those
