@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import signal
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before numpy and torch
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
@@ -12,6 +16,17 @@ import pytest
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, one process has all tests of a file, and one all of page or browser.
+
+    So fixtures are made once, and no two servers look for a free port at the same time.
+    """
+    for item in items:
+        shared = {"browser", "page"}.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("page" if shared else item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,6 +72,14 @@ def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
         file.writeframes((words * 32767).astype("<i2").tobytes())
     return path
+
+
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """Programs that the test starts heed Ctrl-C, even where whatever runs the tests does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -324,6 +324,7 @@ def test_when_every_sample_fails_the_code_is_2(run, portrait, short_speech, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("heeding_ctrl_c")
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminate"]
 )
