@@ -25,6 +25,7 @@ def shipped(folder: str) -> Path:
     inside = _PACKAGE / "shipped"
     return (inside if inside.is_dir() else _PACKAGE.parent) / folder
 
+
 _temporary: set[Path] = set()  # folders that go when the process ends
 
 

@@ -53,8 +53,7 @@ from talking_face.training.measure.mappers import NAMES, find_mapper
 from talking_face.training.measure.motion_figures import drift
 from talking_face.training.measure.videos import Studio
 
-PORTRAITS = Path(__file__).resolve().parents[3] / "assets" / "portraits"
-from talking_face.files import shipped
+PORTRAITS = shipped("assets") / "portraits"
 DRIFT_SECONDS = 180
 HEARD = ("features", "energy", "activity", "pitch", "voicing", "ok", "opening", "width")
 
