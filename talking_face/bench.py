@@ -22,15 +22,14 @@ import numpy as np
 from talking_face.animator import load_animator
 from talking_face.clips.video import write_clip
 from talking_face.face.face import Face
-from talking_face.face.model import load_face_model
 from talking_face.files import shipped
+from talking_face.models import Models
 from talking_face.motion import Motion
-from talking_face.picture.mouth.shading import load_mouth_light
-from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.options import Look
+from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.warm_up import warm_up
-from talking_face.weights import load_weights
 
 LOAD = """from talking_face import load_animator
 from talking_face.warm_up import warm_up
@@ -38,10 +37,13 @@ warm_up(load_animator())"""  # as the page does before its first visitor
 ASSETS = shipped("assets")
 
 
-def time_stages(face: Face, motion: Motion, size: int, recording: Recording) -> dict[str, float]:
+def time_stages(
+    models: Models, face: Face, motion: Motion, size: int, recording: Recording
+) -> dict[str, float]:
     """Seconds a frame that each stage of one clip takes, one after the other."""
-    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
-    renderer = Renderer(face, load_face_model(), teeth, load_mouth_light(), size=size)
+    renderer = Renderer(
+        face, models.face, draw_teeth(models.teeth, 0), models.mouth_light, size=size
+    )
     stages = dict.fromkeys(("flow", "composite", "paint", "encode"), 0.0)
     frames = []
     for index in range(len(motion)):
@@ -101,6 +103,7 @@ def main() -> None:
     recording = Recording(np.resize(waveform, wanted))
     mark = time.perf_counter()
 
+    look = Look(size=options.size)
     start = time.perf_counter()
     face = animator.fit(options.photo)
     lap("fit the face")
@@ -108,13 +111,11 @@ def main() -> None:
     lap("hear the recording")
     motions = animator.sample(speech, options.samples)
     lap("draw the motions")
-    for _ in animator.render(face, motions[0][:1], size=options.size):
+    for _ in animator.render(face, motions[0][:1], look):
         pass
     lap("prepare the face")
     with tempfile.TemporaryDirectory() as folder:
-        clips = list(
-            animator.animate(face, speech, options.samples, size=options.size, output=Path(folder))
-        )
+        clips = list(animator.animate(face, speech, options.samples, look=look, output=folder))
         lap("render and encode")
         if options.samples > 1:
             animator.compare(clips, Path(folder) / "comparison.mp4")
@@ -122,7 +123,7 @@ def main() -> None:
     total = time.perf_counter() - start
     frames = len(speech) * options.samples
     peak = peak_memory()
-    stages = time_stages(face, motions[0], options.size, recording)
+    stages = time_stages(animator.models, face, motions[0], options.size, recording)
 
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{options.samples} samples of {speech.recording.duration:.1f} s at {options.size} px\n")

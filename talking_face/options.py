@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from talking_face.errors import OptionInvalid
+from talking_face.frozen import Frozen
 
 Framing = Literal["crop", "photo"]  # head and shoulders; the whole photo
 Progress = Callable[[float, str], None]  # is told a fraction 0..1 of the work, and a sentence
@@ -35,8 +36,8 @@ STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (1.5, 1.5)}
 SIDE_RANGE = (64, 4096)  # pixels, smallest and largest output
 
 
-@dataclass(frozen=True)
-class Look:
+@dataclass(frozen=True, eq=False)
+class Look(Frozen):
     """What a clip shows besides the motion.
 
     Attributes:
@@ -55,6 +56,7 @@ class Look:
     background: Any = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_framing(self.framing, self.size)
 
 

@@ -28,7 +28,9 @@ from talking_face.face.face import Face
 from talking_face.face.landmarks import mouth_opening, track_face
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
-from talking_face.options import STYLES, Progress
+from talking_face.memory import Memory
+from talking_face.options import STYLES, Look, Progress
+from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.speech import Speech
@@ -92,23 +94,20 @@ def test_nobody_changes_what_is_remembered(
 
 def emptied(animator: Animator, timer: Callable[[], float] = time.monotonic) -> Animator:
     """The same models, with caches of its own."""
-    fresh = Animator.__new__(Animator)
-    fresh.__dict__.update(animator.__dict__, _timer=timer)
-    fresh.forget()
-    return fresh
+    return Animator(animator.models, Memory(timer))
 
 
 def test_what_is_out_of_date_is_forgotten(animator: Animator, portrait: Path) -> None:
     now = [0.0]
     fresh = emptied(animator, lambda: now[0])
     face = fresh.fit(portrait)
-    frame = next(fresh.render(face, Motion.still(1), size=128))
+    frame = next(fresh.render(face, Motion.still(1), look=Look(size=128)))
     photo, made = weakref.ref(face.photo), weakref.ref(face)
     del face
     gc.collect()
     assert photo() is not None  # the animator holds it
     now[0] = KEPT_SECONDS
-    fresh.expire()
+    fresh.memory.expire()
     gc.collect()
     assert photo() is None
     assert made() is None
@@ -116,7 +115,7 @@ def test_what_is_out_of_date_is_forgotten(animator: Animator, portrait: Path) ->
 
 
 def test_bytes_of_a_renderer_are_counted(animator: Animator, face: Face) -> None:
-    model, teeth = load_face_model(), animator._draw_teeth(face)
+    model, teeth = load_face_model(), draw_teeth(animator.models.teeth, 0)
     Renderer(face, model, teeth)  # libraries keep something for themselves
     gc.collect()
     tracemalloc.start()
@@ -192,7 +191,7 @@ def test_asked_for_two_gives_two_playable_clips(
     told: list[float] = []
     clips = list(
         animator.animate(
-            face, heard, 2, seed=9, output=tmp_path, size=128,
+            face, heard, 2, seed=9, output=tmp_path, look=Look(size=128),
             progress=lambda fraction, _: told.append(fraction),
         )
     )  # fmt: skip
@@ -216,7 +215,9 @@ def test_asked_for_two_gives_two_playable_clips(
 def test_pose_strength_zero_holds_the_head_still(
     animator: Animator, face: Face, heard: Speech, tmp_path: Path
 ) -> None:
-    clip = next(animator.animate(face, heard, 1, pose_strength=0, size=128, output=tmp_path))
+    clip = next(
+        animator.animate(face, heard, 1, pose_strength=0, look=Look(size=128), output=tmp_path)
+    )
     assert clip.motion_path is not None
     stored = Motion.load(clip.motion_path)
     assert not stored.rotation.any()
@@ -232,7 +233,7 @@ def test_a_failed_sample_does_not_take_the_others_with_it(
 ) -> None:
     (tmp_path / "sample-1_seed-0.mp4").mkdir()  # its name is taken by a folder
     (tmp_path / "sample-1_seed-0.mp4" / "kept").touch()
-    first, second = animator.animate(face, heard, 2, size=128, output=tmp_path)
+    first, second = animator.animate(face, heard, 2, look=Look(size=128), output=tmp_path)
     assert isinstance(first.error, OutputUnwritable)
     assert first.path is None
     assert second.error is None
@@ -258,8 +259,7 @@ def test_a_style_is_more_or_less_lively(animator: Animator, speech: Path) -> Non
     "wrong",
     [
         {"samples": 0}, {"samples": 7}, {"samples": [-1]}, {"seed": -1}, {"diversity": 2.0},
-        {"pose_strength": 2.5}, {"diversity": float("nan")}, {"framing": "wide"}, {"size": 8},
-        {"style": "grand"}, {"samples": 9}, {"motions": []}, {"motions": [Motion.still(2)] * 3},
+        {"pose_strength": 2.5}, {"diversity": float("nan")}, {"style": "grand"}, {"samples": 9},
     ],
 )  # fmt: skip
 def test_options_out_of_range_say_so_before_anything_is_drawn(
@@ -277,21 +277,28 @@ def test_what_cannot_be_read_or_written_says_so_at_the_call(
     with pytest.raises(OutputUnwritable):
         animator.animate(face, heard, output=tmp_path / "file")
     with pytest.raises(PhotoUnreadable):
-        animator.animate(face, heard, output=tmp_path, background=tmp_path / "none.jpg")
-    with pytest.raises(OptionInvalid):
-        animator.render(face, Motion.still(1), size=8)
+        animator.animate(face, heard, output=tmp_path, look=Look(background=tmp_path / "none.jpg"))
     with pytest.raises(PhotoUnreadable):
-        animator.render(face, Motion.still(1), background=tmp_path / "none.jpg")
+        animator.render(face, Motion.still(1), Look(background=tmp_path / "none.jpg"))
+
+
+def test_a_look_is_checked_where_it_is_made() -> None:
+    for wrong in ({"framing": "wide"}, {"size": 8}, {"size": 5000}):
+        with pytest.raises(OptionInvalid):
+            Look(**wrong)  # type: ignore[arg-type]
+    assert Look("photo", 256) == Look("photo", 256) != Look("crop", 256)
+    picture = np.zeros((64, 64, 3), dtype=np.uint8)
+    assert Look(background=picture) == Look(background=picture.copy())
 
 
 def test_a_temporary_folder_without_clips_goes_at_once(
     animator: Animator, face: Face, heard: Speech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    motions = [Motion.still(3)]
+    monkeypatch.setattr(Animator, "sample", lambda *_: [Motion.still(3)])
 
     def clips(progress: Progress | None = None) -> Iterator[Clip]:
-        return animator.animate(face, heard, 1, size=64, motions=motions, progress=progress)
+        return animator.animate(face, heard, 1, look=Look(size=64), progress=progress)
 
     asked = clips()
     assert not list(tmp_path.iterdir())  # nothing is asked of it yet
@@ -325,10 +332,10 @@ def test_nothing_is_left_when_the_process_ends(
     portrait: Path, short_speech: Path, tmp_path: Path
 ) -> None:
     script = f"""
-from talking_face import load_animator
+from talking_face import Look, load_animator
 animator = load_animator()
 face, speech = animator.fit({str(portrait)!r}), animator.listen({str(short_speech)!r})
-clips = animator.animate(face, speech, 2, size=64)
+clips = animator.animate(face, speech, 2, look=Look(size=64))
 print(next(clips).path.stat().st_size)
 """
     done = subprocess.run(

@@ -32,6 +32,7 @@ from talking_face.face.lips import TOUCHING, lip_gaps
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, FPS, Motion
+from talking_face.options import Look
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.renderer import Renderer
 
@@ -362,5 +363,7 @@ def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     motion = talking(2.0)
     edit = Edit(smile=1, pose_strength=0.5)
     edited = animator.edit(motion, edit)
-    frames = list(animator.render(face, edited[10:11], size=128))
-    assert np.array_equal(animator.preview(face, motion, edit, seconds=0.4, size=128), frames[0])
+    frames = list(animator.render(face, edited[10:11], look=Look(size=128)))
+    assert np.array_equal(
+        animator.preview(face, motion, edit, seconds=0.4, look=Look(size=128)), frames[0]
+    )

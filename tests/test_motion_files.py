@@ -16,6 +16,7 @@ from talking_face.errors import MotionUnreadable
 from talking_face.motion import CHANNELS, FPS, N_CHANNELS, Motion
 from talking_face.motion_space import MAX_SECONDS, MAX_VALUE, SPACE
 from talking_face.motion_table import COLUMNS
+from talking_face.options import Look
 from talking_face.sound import audio
 
 LIDS = [COLUMNS.index("lids_0") - 1, COLUMNS.index("lids_1") - 1]
@@ -410,5 +411,5 @@ def test_the_wildest_motion_that_is_accepted_can_be_drawn(tmp_path: Path, portra
     wild = load(tmp_path, stored(MAX_VALUE * signs))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        frames = list(animator.render(face, wild, size=128))
+        frames = list(animator.render(face, wild, look=Look(size=128)))
     assert [frame.shape for frame in frames] == [(128, 128, 3)] * 3

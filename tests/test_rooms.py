@@ -24,13 +24,12 @@ LYING = {
         ).split(),
         "hall",
     ),
-    **dict.fromkeys("__init__ warm_up".split(), "animator"),
-    **dict.fromkeys("__main__ arguments bench".split(), "cli"),
+    **dict.fromkeys("__init__ models memory warm_up".split(), "animator"),
+    **dict.fromkeys("__main__ arguments commands bench".split(), "cli"),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
-    "animator._load",
-    "bench.time_stages",
+    "animator._animator",
     "training.data.augment._encoder",
     "training.data.prepare._encoder",
     "training.fit.dirfa.main",

@@ -11,7 +11,7 @@ import pytest
 
 from talking_face.animator import load_animator
 from talking_face.errors import OptionInvalid, OutputUnwritable, TextUnspeakable, VoiceMissing
-from talking_face.options import MAX_TEXT
+from talking_face.options import MAX_TEXT, Look
 from talking_face.sound import voice
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, load_audio
 from talking_face.sound.prosody import activity, pitch
@@ -116,7 +116,7 @@ def test_a_clip_of_it_has_its_sound(portrait, tmp_path, saved):
     animator = load_animator("cpu")
     speech = animator.listen(recording)
     face = animator.fit(portrait)
-    (clip,) = animator.animate(face, speech, samples=1, size=128, output=tmp_path)
+    (clip,) = animator.animate(face, speech, samples=1, look=Look(size=128), output=tmp_path)
     assert clip.error is None
     assert correlation(load_audio(clip.path).waveform, recording.waveform) > 0.98
 

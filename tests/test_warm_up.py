@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
 import sys
-from talking_face import load_animator
+from talking_face import Look, load_animator
 from talking_face.warm_up import warm_up
 
 animator = load_animator()
@@ -18,7 +18,7 @@ before = set(sys.modules)
 face = animator.fit("assets/portraits/man_robe.jpg")
 speech = animator.listen("assets/recordings/grid.wav")
 (motion,) = animator.sample(speech, 1)
-next(animator.render(face, motion, size=128))
+next(animator.render(face, motion, look=Look(size=128)))
 print(*{name.partition(".")[0] for name in set(sys.modules) - before}, sep="\\n")
 """
 

@@ -50,7 +50,7 @@ def expire() -> None:
     """Forget what was worked out of photos and recordings whose time is over."""
     loading = _loading()
     if loading.done() and loading.exception() is None:
-        loading.result().expire()
+        loading.result().memory.expire()
 
 
 if ZERO_GPU:

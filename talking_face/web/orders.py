@@ -13,7 +13,7 @@ import numpy as np
 
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
 from talking_face.face.photo import load_photo
-from talking_face.options import MAX_SAMPLES, check_framing, check_sampling
+from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.sound.audio import load_audio
 from talking_face.web.messages import plain_sentences
@@ -66,14 +66,16 @@ class Order:
         if not 1 <= len(settings.shown_takes()) <= MAX_SAMPLES:
             raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples.")
         check_sampling(settings.seed, settings.diversity, settings.style)
-        check_framing(settings.framing, settings.size or None)
+        _ = (
+            settings.edits,
+            Look(settings.framing, settings.size or None),
+        )  # their ranges are checked
         if settings.background == "image" and backdrop is None:
             raise PhotoUnreadable(
                 "There is no image for the background yet. Add one, or choose another background."
             )
         if settings.background not in BACKGROUNDS:
             raise OptionInvalid('The background must be "photo", "colour" or "image".')
-        _ = settings.edits  # its ranges are checked
         if not consent and not is_example(photo_path):
             raise ConsentMissing(
                 "Say first that you may use this photo and voice: tick the box above the button."
@@ -86,9 +88,11 @@ class Order:
         return cls(photo_path, audio_path, index, settings, behind)
 
     @property
-    def background(self) -> str | Path | None:
-        """What is to be seen behind the head, for the animator; None keeps the photo's."""
-        return self.settings.colour if self.settings.background == "colour" else self.backdrop
+    def look(self) -> Look:
+        """Framing, size and background, for the animator."""
+        settings = self.settings
+        behind = settings.colour if settings.background == "colour" else self.backdrop
+        return Look(settings.framing, settings.size or None, behind)
 
     def check(self) -> None:
         """Look at the photo and listen to the recording, so that bad ones never wait in the queue.
@@ -99,8 +103,8 @@ class Order:
         """
         animator().fit(self.photo, self.face)
         load_audio(self.audio)
-        if self.background is not None:
-            load_backdrop(self.background)
+        if self.look.background is not None:
+            load_backdrop(self.look.background)
 
 
 def is_example(photo: Path) -> bool:

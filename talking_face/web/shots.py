@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from talking_face.animator import PREVIEW
 from talking_face.clips.plots import Theme
 from talking_face.clips.video import write_comparison
 from talking_face.editing.change import mix
@@ -17,7 +18,7 @@ from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.face import Face
 from talking_face.motion import Motion
-from talking_face.options import Progress, file_name, sample_label
+from talking_face.options import Look, Progress, file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import speak
@@ -92,31 +93,14 @@ def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tupl
 
 
 def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
-    settings = shot.order.settings
-    folder = new_folder()
-    seed, index = shot.take or (0, 0)
-    (clip,) = animator().animate(
-        face,
-        speech,
-        samples=[index],
-        seed=seed,
-        framing=settings.framing,
-        size=settings.size or None,
-        output=folder,
-        motions=[shot.motion],
-        progress=report,
-        edits=shot.edits,
-        background=shot.order.background,
-    )
-    if clip.path is None or clip.motion_path is None:
-        return replace(shot, path=None, motion_path=None, error=clip.error)
-    name = file_name(shot.name)
-    return replace(
-        shot,
-        path=clip.path.rename(folder / f"{name}.mp4"),
-        motion_path=clip.motion_path.rename(folder / f"{name}.npz"),
-        error=None,
-    )
+    path = new_folder() / f"{file_name(shot.name)}.mp4"
+    try:
+        moved = animator().edit(shot.motion, shot.edits)
+        animator().render_motion(face, moved, path, speech, shot.order.look, progress=report)
+        moved.save(path.with_suffix(".npz"))
+    except TalkingFaceError as error:
+        return replace(shot, path=None, motion_path=None, error=error)
+    return replace(shot, path=path, motion_path=path.with_suffix(".npz"), error=None)
 
 
 def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
@@ -129,15 +113,9 @@ def preview(shot: Shot, seconds: float | None) -> np.ndarray:
     Args:
         seconds: of which moment; None takes one that shows what the edits do.
     """
-    settings = shot.order.settings
-    return animator().preview(
-        animator().fit(shot.order.photo, shot.order.face),
-        shot.motion,
-        shot.edits,
-        seconds,
-        settings.framing,
-        background=shot.order.background,
-    )
+    look = Look(shot.order.look.framing, PREVIEW.size, shot.order.look.background)
+    face = animator().fit(shot.order.photo, shot.order.face)
+    return animator().preview(face, shot.motion, shot.edits, seconds, look)
 
 
 def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:

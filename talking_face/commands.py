@@ -1,0 +1,178 @@
+"""What the command line does: load, make, write, and show on standard error how far it is.
+
+The paths of the results go to standard output, one a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from talking_face.animator import Animator, load_animator
+from talking_face.arguments import edits_of
+from talking_face.clips.clip import Clip
+from talking_face.clips.mark import Mark
+from talking_face.clips.plots import write_plot
+from talking_face.files import output_folder
+from talking_face.motion import Motion
+from talking_face.options import Look, Progress, file_name, sample_label
+from talking_face.sound.audio import Recording
+from talking_face.sound.speech import Speech
+from talking_face.sound.voice import read_text, speak, voices
+
+
+def animate(options: argparse.Namespace) -> tuple[int, int]:
+    """Draw animations and render them; returns how many samples failed, and how many are made."""
+    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    clips: list[Clip] = []
+    with _progress("Loading the models") as bar:
+        show = _shown_by(bar)
+        animator = load_animator(options.device, options.insightface_pack)
+        show(0.0, "Looking at the photo")
+        face = animator.fit(options.photo, options.face_index)
+        show(0.0, "Listening to the recording")
+        speech = animator.listen(_sound(options) or options.audio)
+        for clip in animator.animate(
+            face,
+            speech,
+            options.samples,
+            options.seed,
+            options.diversity,
+            options.style,
+            options.pose_strength,
+            edits,
+            look,
+            options.output,
+            mark,
+            show,
+        ):
+            clips.append(clip)
+            if clip.path and clip.motion_path:
+                tqdm.write(str(clip.path))
+                _write_pictures(animator, clip.path, Motion.load(clip.motion_path), options)
+            else:
+                tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
+        finished = [clip for clip in clips if clip.error is None]
+        if len(finished) > 1:
+            bar.set_description_str("Putting them side by side")
+            path = options.output / f"comparison_seed-{options.seed}.mp4"
+            tqdm.write(str(animator.compare(finished, path)))
+        if options.plot and finished:
+            moved = [Motion.load(clip.motion_path) for clip in finished if clip.motion_path]
+            path = options.output / f"plot_seed-{options.seed}.png"
+            _write_plot(animator, path, moved, [clip.label for clip in finished], speech)
+        bar.set_description_str("Done")
+    return len(clips) - len(finished), len(finished)
+
+
+def write_motions(options: argparse.Namespace) -> None:
+    """Draw animations and keep them as files."""
+    edits = edits_of(options)
+    folder = output_folder(options.output)
+    with _progress("Loading the models") as bar:
+        animator = load_animator(options.device, options.insightface_pack)
+        bar.set_description_str("Listening to the recording")
+        speech = animator.listen(_sound(options) or options.audio or options.photo)
+        bar.set_description_str("Drawing the animations")
+        motions = animator.sample(
+            speech, options.samples, options.seed, options.diversity, options.style
+        )
+        motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
+        motions = [animator.edit(motion, edits) for motion in motions]
+        labels = [sample_label(index, options.seed) for index in range(len(motions))]
+        for label, motion in zip(labels, motions, strict=True):
+            path = folder / f"{file_name(label)}.{options.motion_format}"
+            motion.save(path)
+            tqdm.write(str(path))
+        if options.plot:
+            path = folder / f"plot_seed-{options.seed}.png"
+            _write_plot(animator, path, motions, labels, speech)
+
+
+def render_motion(options: argparse.Namespace) -> None:
+    """Render an animation that is there already."""
+    motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
+    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    path = output_folder(options.output) / f"{options.photo.stem}_{options.motion.stem}.mp4"
+    with _progress("Loading the models") as bar:
+        animator = load_animator(options.device, options.insightface_pack)
+        bar.set_description_str("Looking at the photo")
+        face = animator.fit(options.photo, options.face_index)
+        sound = _sound(options) or options.audio
+        speech = animator.listen(sound) if sound else None
+        show = _shown_by(bar)
+        motion = animator.edit(motion, edits)
+        animator.render_motion(face, motion, path, speech, look, mark, show)
+        tqdm.write(str(path))
+        _write_pictures(animator, path, motion, options)
+        if options.plot and speech:
+            plot = path.with_name(f"{path.stem}_plot.png")
+            _write_plot(animator, plot, [motion], [path.stem], speech)
+
+
+def list_voices() -> None:
+    """Print the voices of this machine, the default first."""
+    for voice in voices():
+        print(f"{voice.id:24} {voice.label}")
+
+
+def _sound(options: argparse.Namespace) -> Recording | None:
+    """The text, spoken and kept as speech.wav; None where no text is given."""
+    text = read_text(options.text_file) if options.text_file else options.text
+    if text is None:
+        return None
+    spoken = speak(text, options.voice, options.voice_speed)
+    path = output_folder(options.output) / "speech.wav"
+    recording = spoken.save(path)
+    tqdm.write(str(path))
+    return recording
+
+
+def _write_pictures(
+    animator: Animator, clip: Path, motion: Motion, options: argparse.Namespace
+) -> None:
+    """What `--poster` and `--gif` ask for, beside the clip."""
+    if options.poster:
+        tqdm.write(str(animator.poster(clip, clip.with_suffix(".png"), motion)))
+    if options.gif:
+        tqdm.write(str(animator.gif(clip, clip.with_suffix(".gif"), motion, _mark(options))))
+
+
+def _write_plot(
+    animator: Animator,
+    path: Path,
+    motions: Sequence[Motion],
+    labels: Sequence[str],
+    speech: Speech,
+) -> None:
+    write_plot(path, animator.plot(motions, labels, speech.recording))
+    tqdm.write(str(path))
+
+
+def _mark(options: argparse.Namespace) -> Mark:
+    return Mark(options.mark_text, options.mark_corner, options.mark_opacity)
+
+
+def _look(options: argparse.Namespace) -> Look:
+    return Look(options.framing, options.size, options.background)
+
+
+@contextmanager
+def _progress(message: str) -> Iterator[tqdm]:
+    """A bar on standard error, where that is a terminal."""
+    shape = "{desc:28} {percentage:3.0f} %|{bar}| {elapsed} gone, {remaining} to go"
+    with tqdm(desc=message, total=1.0, bar_format=shape, disable=None, leave=False) as bar:
+        yield bar
+
+
+def _shown_by(bar: tqdm) -> Progress:
+    def show(fraction: float, message: str) -> None:
+        bar.set_description_str(message, refresh=False)
+        bar.update(fraction - bar.n)
+
+    return show

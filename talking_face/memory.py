@@ -1,0 +1,43 @@
+"""What an animator remembers of photos, recordings and what it made of them; bounded, and not long.
+
+The bounds are 1.25 GB together: not too much for a laptop of 8 GB, and enough for one of the
+largest of each kind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from talking_face.cache import Cached
+
+LANDMARKS = 1_000_000  # bytes; 6 kB a face of a photo
+FACES = 150_000_000  # most of it the photo: 36 MB at 12 megapixels, 146 MB at 48
+SPEECHES = 160_000_000  # 150 MB for ten minutes
+MOTIONS = 32_000_000  # 2 MB for ten minutes
+RENDERERS = 900_000_000  # 14 MB at 512 pixels, 670 to 870 MB at 4096
+
+
+class Memory:
+    """A cache for each kind of value that is worth keeping.
+
+    Args:
+        timer: the clock, in seconds.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._timer = timer
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the caches."""
+        self.landmarks = Cached(LANDMARKS, timer=self._timer)
+        self.faces = Cached(FACES, timer=self._timer)
+        self.speeches = Cached(SPEECHES, timer=self._timer)
+        self.motions = Cached(MOTIONS, timer=self._timer)
+        self.renderers = Cached(RENDERERS, timer=self._timer)
+
+    def expire(self) -> None:
+        """Drop what was made more than `cache.KEPT_SECONDS` ago; using a cache does so too."""
+        for kept in (self.landmarks, self.faces, self.speeches, self.motions, self.renderers):
+            kept.expire()

@@ -1,0 +1,54 @@
+"""Everything that was learned and is used to make clips, loaded from `weights/` in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.dirfa import Dirfa, load_dirfa
+from talking_face.mapping.events import EyeModel, load_eyes
+from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
+from talking_face.picture.mouth.teeth import TeethGenerator
+from talking_face.sound.encoder import SpeechEncoder, load_encoder
+from talking_face.weights import load_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The models of an `Animator`.
+
+    Attributes:
+        face: the linear face model, the geometry of every motion.
+        ear: hears the phones.
+        mapping: the DIRFA network, speech to motion.
+        eyes: blinks and glances.
+        teeth: draws a row for photos that show none.
+        mouth_light: lights the inside of the mouth.
+        insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
+    """
+
+    face: FaceModel
+    ear: SpeechEncoder
+    mapping: Dirfa
+    eyes: EyeModel
+    teeth: TeethGenerator
+    mouth_light: MouthLight
+    insightface_pack: Path | None = None
+
+
+def load_models(device: str, insightface_pack: Path | None = None) -> Models:
+    """The shipped models; those that hear and draw on the device.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt.
+    """
+    return Models(
+        face=load_face_model(),
+        ear=load_encoder(device),
+        mapping=load_dirfa(device),
+        eyes=load_eyes(),
+        teeth=TeethGenerator.from_weights(load_weights("teeth")),
+        mouth_light=load_mouth_light(),
+        insightface_pack=insightface_pack,
+    )
