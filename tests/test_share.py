@@ -160,7 +160,7 @@ def test_a_gif_of_the_loop(clip, motion, model, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_mark_too_small_to_read_is_set_again(motion, tmp_path):
+def test_a_mark_too_small_to_read_is_set_again(motion, model, tmp_path):
     """A wide clip without any: its mark would have had letters of 4 pixels."""
     frames = [np.full((400, 1200, 3), 120, np.uint8)] * FRAMES
     clip = write_clip(frames, tmp_path / "wide.mp4", mark=None)
@@ -171,7 +171,7 @@ def test_a_mark_too_small_to_read_is_set_again(motion, tmp_path):
     assert mark_contrast(left) < 20
 
 
-def test_even_noise_stays_within_5_megabytes(motion, tmp_path):
+def test_even_noise_stays_within_5_megabytes(motion, model, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (75, 320, 320, 3), dtype=np.uint8)
     clip = write_clip(noise, tmp_path / "noise.mp4", mark=None)
     assert 1e6 < write_gif(clip, tmp_path / "noise.gif", motion[:75], model).stat().st_size < 5e6
@@ -194,23 +194,23 @@ def test_a_comment_changes_no_picture(tmp_path, colours):
 
 
 @pytest.mark.parametrize("write", [write_poster, write_gif])
-def test_clips_and_folders_that_are_not_there(write, clip, motion, tmp_path):
+def test_clips_and_folders_that_are_not_there(write, clip, motion, model, tmp_path):
     suffix = ".png" if write is write_poster else ".gif"
     with pytest.raises(VideoUnreadable, match="no video"):
-        write(tmp_path / "nothing.mp4", tmp_path / f"a{suffix}", motion)
+        write(tmp_path / "nothing.mp4", tmp_path / f"a{suffix}", motion, model)
     with pytest.raises(OutputUnwritable):
-        write(clip, tmp_path / "no" / f"a{suffix}", motion)
+        write(clip, tmp_path / "no" / f"a{suffix}", motion, model)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("write", [write_poster, write_gif])
-def test_the_motion_of_another_clip(write, motion, tmp_path):
+def test_the_motion_of_another_clip(write, motion, model, tmp_path):
     clip = write_clip([np.zeros((64, 64, 3), np.uint8)] * 5, tmp_path / "short.mp4")
     with pytest.raises(VideoUnreadable, match="shorter than its motion"):
-        write(clip, tmp_path / "a.gif", motion)
+        write(clip, tmp_path / "a.gif", motion, model)
 
 
-def test_an_ffmpeg_that_fails_leaves_nothing(clip, motion, tmp_path, monkeypatch):
+def test_an_ffmpeg_that_fails_leaves_nothing(clip, motion, model, tmp_path, monkeypatch):
     """The clip can be read, the loop can't be written."""
     real = find_ffmpeg()
     program = tmp_path / "ffmpeg"
