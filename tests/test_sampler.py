@@ -1,4 +1,4 @@
-"""The mapping network: its mask, its cache, its samples."""
+"""Samples of the mapping network: they repeat and differ, and keep to the words."""
 
 from __future__ import annotations
 
@@ -6,26 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import load_face_model
-from talking_face.mapping.decoder import (
-    COMPONENTS,
-    GROUPS,
-    HEADS,
-    MEMORY,
-    N_AUDIO,
-    N_STATE,
-    N_STYLE,
-    REACH,
-    STEP,
-    Decoder,
-    Mixture,
-    temporal_bias,
-)
+from talking_face.mapping.decoder import N_STATE, REACH, STEP
 from talking_face.mapping.dirfa import load_dirfa
-from talking_face.mapping.events import load_eyes
+from talking_face.mapping.events import draw_eyes, load_eyes
 from talking_face.mapping.sampler import draw, expected_face, sample_states
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
@@ -50,87 +36,6 @@ def sample(network, heard, indices=(0, 1), seed=0, diversity=1.0):
     return draw(network, load_eyes(), load_face_model(), heard, indices, seed, diversity)
 
 
-def test_the_mask_follows_its_formula():
-    distance = torch.arange(-2, MEMORY + 3)
-    bias = temporal_bias(distance)
-    assert bias.shape == (HEADS, len(distance))
-    for head in range(HEADS):
-        for place, steps in enumerate(distance.tolist()):
-            expected = -(2 ** (-8 * (head + 1) / HEADS)) * steps if 0 <= steps < MEMORY else -np.inf
-            assert bias[head, place].item() == pytest.approx(expected)
-
-
-def test_without_the_bias_all_of_the_memory_weighs_alike():
-    bias = temporal_bias(torch.arange(-1, MEMORY + 1), biased=False)
-    assert torch.equal(bias[:, 1:-1], torch.zeros(HEADS, MEMORY))
-    assert torch.isinf(bias[:, [0, -1]]).all()
-
-
-def test_decoding_with_a_cache_equals_decoding_at_once():
-    torch.manual_seed(0)
-    decoder = Decoder().double().eval()
-    torch.nn.init.normal_(decoder.layers[0].place)
-    steps = MEMORY + 9  # longer than the memory
-    states = torch.randn(2, steps, N_STATE, dtype=torch.float64)
-    before = torch.cat([states[:, :1], states[:, :-1]], dim=1)
-    frames = STEP * torch.arange(1, steps + 1)
-    heard = decoder.hear(torch.randn(1, STEP * steps, N_AUDIO, dtype=torch.float64))
-    inside = torch.ones(1, STEP * steps, dtype=torch.bool)
-    style = decoder.embed_style(torch.randn(2, N_STYLE).double(), torch.tensor([True, False]))
-    with torch.no_grad():
-        whole, _ = decoder(states, before, heard, inside, frames, style)
-        kept = []
-        for step in range(steps):
-            here = slice(step, step + 1)
-            one, kept = decoder(
-                states[:, here], before[:, here], heard, inside, frames[here], style, kept
-            )
-            for name in ("logits", "means", "log_scales"):
-                single, at_once = getattr(one, name)[:, 0], getattr(whole, name)[:, step]
-                torch.testing.assert_close(single, at_once, rtol=0, atol=1e-9)
-    assert kept[0][0].shape[2] == MEMORY  # what is kept doesn't grow
-
-
-def test_a_step_hears_only_the_audio_around_it():
-    torch.manual_seed(0)
-    decoder = Decoder().eval()
-    states = torch.zeros(1, 1, N_STATE)
-    inside = torch.ones(1, 100, dtype=torch.bool)
-    style = decoder.no_style[None]
-
-    def means(audio):
-        frame = torch.tensor([50])
-        with torch.no_grad():
-            heard = decoder.hear(audio)
-            return decoder(states, states, heard, inside, frame, style)[0].means
-
-    audio = torch.randn(1, 100, N_AUDIO)
-    far, near = audio.clone(), audio.clone()
-    far[:, 50 + REACH + 1 :] += 1
-    near[:, 50 + REACH] += 1
-    assert torch.equal(means(far), means(audio))
-    assert not torch.equal(means(near), means(audio))
-
-
-def test_a_mixture_s_likelihood_is_that_of_its_samples():
-    means = torch.zeros(1, 1, COMPONENTS, N_STATE)
-    mixture = Mixture(torch.zeros(1, 1, 3, COMPONENTS), means, torch.zeros_like(means))
-    at = torch.full((1, 1, N_STATE), 0.5)
-    found = mixture.log_likelihood(at)[0, 0]
-    each = -0.5 * 0.25 - 0.5 * np.log(2 * np.pi)
-    assert found.tolist() == pytest.approx([size * each for size in GROUPS.values()], rel=1e-5)
-
-
-def test_temperature_zero_takes_the_likeliest_component():
-    logits = torch.zeros(1, 1, 3, COMPONENTS)
-    logits[..., 2] = 1.0
-    means = torch.arange(COMPONENTS, dtype=torch.float32)[:, None].expand(1, 1, -1, N_STATE)
-    mixture = Mixture(logits, means, torch.zeros(1, 1, COMPONENTS, N_STATE))
-    uniform, normal = torch.full((1, 3), 0.999), torch.ones(1, N_STATE)
-    assert (mixture.sample(uniform, normal, torch.zeros(N_STATE)) == 2).all()
-    assert (mixture.sample(uniform, normal, torch.ones(N_STATE)) == COMPONENTS - 1 + 1).all()
-
-
 def test_samples_repeat_and_differ(network, heard):
     first, second = sample(network, heard)
     again = sample(network, heard)[0]
@@ -145,6 +50,14 @@ def test_a_sample_does_not_depend_on_its_batch(network, heard):
     alone = sample(network, heard, indices=[2])[0]
     in_batch = sample(network, heard, indices=[0, 2, 1, 5])[1]
     np.testing.assert_allclose(alone.as_array(), in_batch.as_array(), atol=1e-5)
+
+
+def test_the_eyes_belong_to_the_head_that_is_drawn(network, heard):
+    for index, motion in enumerate(sample(network, heard, seed=4)):
+        lids, gaze = draw_eyes(load_eyes(), motion.rotation, 4, index, 1.0)
+        np.testing.assert_allclose(motion.gaze, gaze, atol=1e-4)
+        np.testing.assert_allclose(motion.lids, lids, atol=1e-4)
+        assert np.abs(gaze).max() > 1  # degrees
 
 
 def test_diversity_zero_is_one_animation(network, heard):
@@ -215,20 +128,6 @@ def test_channels_are_surprised_together(network, heard):
     assert seen * np.sign(correlation[first, second]) > 0.5 * abs(correlation[first, second])
 
 
-def test_quantiles_of_samples_are_even():
-    torch.manual_seed(0)
-    n, shape = 4000, (1, 1, COMPONENTS, N_STATE)
-    mixture = Mixture(
-        torch.randn(1, 1, len(GROUPS), COMPONENTS).expand(n, -1, -1, -1),
-        torch.randn(shape).expand(n, -1, -1, -1),
-        (0.5 * torch.randn(shape)).expand(n, -1, -1, -1),
-    )
-    drawn = mixture.sample(torch.rand(n, len(GROUPS)), torch.randn(n, N_STATE), torch.ones(N_STATE))
-    quantiles = mixture.quantiles(drawn[:, None])[:, 0]
-    assert quantiles.mean(0).sub(0.5).abs().max() < 0.03
-    assert quantiles.std(0).sub(12**-0.5).abs().max() < 0.02
-
-
 def test_free_straying_leaves_opening_and_width_alone(network):
     free, tight = network.free.double().numpy(), network.tight.double().numpy()
     readout, _ = mouth_readout(load_face_model())
@@ -262,7 +161,7 @@ def test_a_longer_recording_begins_alike(network, heard):
     short, long = (repeated(heard, times) for times in (1, 3))
     brief, lengthy = (sample(network, speech, indices=[1])[0] for speech in (short, long))
     same = len(short) - REACH - 2 * STEP - FPS  # what comes after the end isn't heard before
-    for name in ("rotation", "translation"):
+    for name in ("rotation", "translation", "lids", "gaze"):
         np.testing.assert_allclose(
             getattr(brief, name)[:same], getattr(lengthy, name)[:same], atol=2e-2
         )
