@@ -155,10 +155,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the wheel and all packages of this one but the extras."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     site = sysconfig.get_path("purelib", vars={"base": str(folder)})
-    run(folder / "bin/python", "-m", "pip", "install", "--no-deps", "--no-index", built["through"],
-        cwd=folder)  # fmt: skip
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin/python")
+    run(*pip, "install", "--no-deps", "--no-index", built["through"], cwd=folder)
     (Path(site) / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     modules = tuple(chain(*EXTRAS.values()))
     (Path(site) / "sitecustomize.py").write_text(
