@@ -115,18 +115,21 @@ def test_what_is_out_of_date_is_forgotten(animator: Animator, portrait: Path) ->
 
 
 def test_bytes_of_a_renderer_are_counted(animator: Animator, face: Face) -> None:
-    model, teeth = load_face_model(), draw_teeth(animator.models.teeth, 0)
-    Renderer(face, model, teeth)  # libraries keep something for themselves
+    models = animator.models
+    parts = models.face, draw_teeth(models.teeth, 0), models.mouth_light
+    Renderer(face, *parts)  # libraries keep something for themselves
     gc.collect()
     tracemalloc.start()
     try:
-        renderer = Renderer(face, model, teeth)
+        renderer = Renderer(face, *parts)
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     assert taken > 5e6
-    own = size_of(renderer) - size_of([face, model, renderer.mesh])  # those were there before
+    own = size_of(renderer) - size_of(
+        [face, models.face, models.mouth_light, renderer.mesh]
+    )  # those were there before
     assert own == pytest.approx(taken, rel=0.03)
 
 
@@ -357,7 +360,7 @@ def test_motion_of_one_face_renders_on_another(
     motion = animator.sample(heard, 1)[0][:10]
     for path in portraits[:2]:
         target = tmp_path / f"{path.stem}.mp4"
-        animator.render_motion(animator.fit(path), motion, target, size=128)
+        animator.render_motion(animator.fit(path), motion, target, look=Look(size=128))
         assert len(list(read_frames(target))) == 10
 
 

@@ -394,9 +394,10 @@ def test_pages_and_what_was_worked_out_are_forgotten_in_time(
         now[0] += seconds
         if len(forgotten) == 3:
             ended.set()
-            raise SystemExit  # ends the thread
+            Event().wait()  # the thread has nothing more to do
 
-    monkeypatch.setattr("talking_face.web.folders.time.sleep", sleep)
+    clock = SimpleNamespace(sleep=sleep, time=time.time)
+    monkeypatch.setattr("talking_face.web.folders.time", clock)
     keep_removing(4000, 7200, visits.expire, lambda: forgotten.append(now[0]))
     assert ended.wait(10)
     assert forgotten == [4000, 8000, 12000]
@@ -475,7 +476,7 @@ def test_it_runs_as_a_space(space: tuple[str, Path], portrait: Path, short_speec
         handle_file(str(portrait)),
         handle_file(str(short_speech)),
         samples=1,
-        size=256,
+        look={"size": 256},
         api_name="/generate",
     )
     assert len(list(read_frames(clips[0]))) == load_audio(short_speech).frames

@@ -40,7 +40,7 @@ def made(client: Client, portrait: Path, short_speech: Path) -> Any:
         audio=handle_file(str(short_speech)),
         samples=2,
         seed=7,
-        size=SIDE,
+        look={"size": SIDE},
         api_name="/generate",
     )
 
@@ -69,7 +69,7 @@ def test_an_edit_renders_the_same_motion_otherwise(
     photo, sound = handle_file(str(portrait)), handle_file(str(short_speech))
     motion = handle_file(made[1][0])
     still = [{"pose_strength": 0, "blinks": 0}]
-    clip, moved = client.predict(photo, sound, motion, still, size=SIDE, api_name="/edit")
+    clip, moved = client.predict(photo, sound, motion, still, look={"size": SIDE}, api_name="/edit")
     assert len(list(read_frames(clip))) == len(Motion.load(moved))
     assert not Motion.load(moved).rotation.any()
     np.testing.assert_array_equal(Motion.load(moved).lower, Motion.load(made[1][0]).lower)
@@ -170,11 +170,13 @@ def text_as_sound(tmp_path: Path) -> Path:
         ("portrait", "speech", {"samples": 9}, "Ask for 1 to 6 samples"),
         ("portrait", "speech", {"seed": -1}, "The seed must be between"),
         ("portrait", "speech", {"diversity": "much"}, "must be a number"),
-        ("portrait", "speech", {"size": 7}, "The output size must be between"),
-        ("portrait", "speech", {"background": "blue"}, "is not a colour"),
+        ("portrait", "speech", {"look": {"size": 7}}, "The output size must be between"),
+        ("portrait", "speech", {"look": {"background": "blue"}}, "is not a colour"),
         ("portrait", "speech", {"edits": [{"smile": 9}]}, "Smile must be between"),
         ("portrait", "speech", {"face": 3}, "face"),
-        ("portrait", "speech", {"framing": "feet"}, "framing"),
+        ("portrait", "speech", {"look": {"framing": "feet"}}, "framing"),
+        ("portrait", "speech", {"look": {"frame": "photo"}}, "A look is a mapping of these names"),
+        ("portrait", "speech", {"look": 256}, "A look is a mapping of these names"),
     ],
 )
 def test_bad_requests_get_a_sentence(

@@ -14,6 +14,7 @@ import gradio as gr
 import numpy as np
 from gradio.events import api
 from PIL import Image
+from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
@@ -36,6 +37,14 @@ EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
 logger = logging.getLogger(__name__)
 
 
+class Look(TypedDict, total=False):
+    """What a clip shows besides the motion; see `talking_face.options.Look`."""
+
+    framing: Framing
+    size: int
+    background: str
+
+
 def generate(
     photo: gr.FileData,
     audio: gr.FileData,
@@ -44,10 +53,8 @@ def generate(
     diversity: float = Settings.diversity,
     style: Literal["calm", "natural", "lively"] = "natural",
     pose_strength: float = Settings.pose_strength,
-    framing: Framing = Settings.framing,
-    size: int = Settings.size,
-    background: str = "",
     edits: list[dict[str, Any]] = [],  # noqa: B006 (the default is shown to clients)
+    look: Look = {},  # noqa: B006
     face: int = 0,
     consent: bool = False,
 ) -> tuple[list[gr.FileData], list[gr.FileData], gr.FileData | None, gr.FileData, int]:
@@ -61,10 +68,11 @@ def generate(
         diversity: how much the clips differ, 0 to 1.5.
         style: "calm", "natural" or "lively": how people move who speak so.
         pose_strength: how much the head moves, 0 (still) to 2.
-        framing: "crop" for head and shoulders, "photo" for the whole photo.
-        size: pixels, the side of the crop or the longest side of the photo; 0 for what suits.
-        background: empty keeps the photo's; "#rrggbb" puts a colour behind the head.
         edits: changes of the expression; see the endpoint "edit".
+        look: a mapping, such as {"framing": "photo", "size": 768}. Names: framing ("crop" for head
+            and shoulders, "photo" for the whole photo), size (pixels, the side of the crop or the
+            longest side of the photo; 0 for what suits), background ("#rrggbb" puts a colour
+            behind the head).
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo and voice; needed.
 
@@ -73,8 +81,9 @@ def generate(
         a plot of the motions (png), and the seed.
     """
     values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
-    values |= {"pose_strength": pose_strength} | _look(framing, size, background)
+    values["pose_strength"] = pose_strength
     with plain_sentences():
+        values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
         changes = (*order.settings.edits, *read_edits(edits))
@@ -96,9 +105,7 @@ def edit(
     audio: gr.FileData,
     motion: gr.FileData,
     edits: list[dict[str, Any]] = [],  # noqa: B006
-    framing: Framing = Settings.framing,
-    size: int = Settings.size,
-    background: str = "",
+    look: Look = {},  # noqa: B006
     face: int = 0,
     consent: bool = False,
 ) -> tuple[gr.FileData, gr.FileData]:
@@ -112,9 +119,7 @@ def edit(
             Names: pose_strength, expression and blinks (0 to 2), mouth_opening (0.5 to 1.5), smile,
             brows, inner_brows and eyes (-1 to 1), gaze ([right, down], degrees), preset (neutral,
             happy, sad, angry, surprised or calm); start, stop and fade in seconds.
-        framing: "crop" for head and shoulders, "photo" for the whole photo.
-        size: pixels, the side of the crop or the longest side of the photo; 0 for what suits.
-        background: empty keeps the photo's; "#rrggbb" puts a colour behind the head.
+        look: framing, size and background, as for the endpoint "generate".
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo and voice; needed.
 
@@ -122,7 +127,7 @@ def edit(
         The clip (mp4) and the changed motion (npz).
     """
     with plain_sentences():
-        shot = _given(photo, audio, motion, edits, framing, size, background, face, consent)
+        shot = _given(photo, audio, motion, edits, look, face, consent)
         ((_, made),) = shots.render([(0, shot)], _log)
         return _file(_finished(made).path), _file(made.motion_path)
 
@@ -132,8 +137,7 @@ def preview(
     motion: gr.FileData,
     edits: list[dict[str, Any]] = [],  # noqa: B006
     seconds: float = -1.0,
-    framing: Framing = Settings.framing,
-    background: str = "",
+    look: Look = {},  # noqa: B006
     face: int = 0,
     consent: bool = False,
 ) -> gr.FileData:
@@ -144,8 +148,7 @@ def preview(
         motion: of "generate" or "mix" (npz or csv).
         edits: a list of changes, as for the endpoint "edit".
         seconds: which moment; -1 takes one that shows the changes well.
-        framing: "crop" for head and shoulders, "photo" for the whole photo.
-        background: empty keeps the photo's; "#rrggbb" puts a colour behind the head.
+        look: framing and background, as for the endpoint "generate".
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo; needed.
 
@@ -154,7 +157,7 @@ def preview(
     """
     with plain_sentences():
         # No sound is needed for a still, so the photo stands in for the recording.
-        shot = _given(photo, photo, motion, edits, framing, 0, background, face, consent)
+        shot = _given(photo, photo, motion, edits, look, face, consent)
         frame = shots.preview(shot, None if seconds < 0 else seconds)
     return _picture(frame, "preview")
 
@@ -329,9 +332,21 @@ def publish() -> None:
     api(list_voices, api_name="voices", concurrency_id="looks")
 
 
-def _look(framing: str, size: int, background: str) -> dict[str, Any]:
-    colour = {"background": "colour", "colour": background} if background else {}
-    return {"framing": framing, "size": size} | colour
+def _read_look(given: Any) -> dict[str, Any]:
+    """The settings that a client's look stands for.
+
+    Raises:
+        OptionInvalid: not a mapping, or an unknown name.
+    """
+    look = given or {}
+    if not isinstance(look, dict) or not set(look) <= set(Look.__annotations__):
+        raise OptionInvalid(
+            "A look is a mapping of these names: " + ", ".join(Look.__annotations__) + "."
+        )
+    values = {name: look[name] for name in ("framing", "size") if name in look}
+    if colour := look.get("background"):
+        values |= {"background": "colour", "colour": colour}
+    return values
 
 
 def _given(
@@ -339,14 +354,12 @@ def _given(
     audio: Upload,
     motion: Upload,
     edits: Any,
-    framing: str,
-    size: int,
-    background: str,
+    look: Any,
     face: int,
     consent: bool,
 ) -> Shot:
     """A motion that is there already, to be shown on a face."""
-    order = Order.read(photo, audio, face, consent, None, _look(framing, size, background))
+    order = Order.read(photo, audio, face, consent, None, _read_look(look))
     return Shot(order, "edited", _motion(motion), edits=read_edits(edits))
 
 
