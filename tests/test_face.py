@@ -1,13 +1,20 @@
 """Finding and fitting faces, and refusing what can't be animated."""
 
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound, WeightsMissing
-from talking_face.face.detector import find_pack
+from talking_face.errors import (
+    FaceIndexError,
+    FaceUnsuitable,
+    NoFaceFound,
+    OptionInvalid,
+    WeightsMissing,
+)
+from talking_face.face.detector import detect_faces_with_pack, find_pack
 from talking_face.face.face import Face, face_boxes, find_faces, fit_face
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
@@ -67,6 +74,15 @@ def test_turned_face_says_so(portrait: Path) -> None:
     lying = cv2.warpAffine(photo, cv2.getRotationMatrix2D(middle, 75, 1.0), photo.shape[1::-1])
     with pytest.raises((FaceUnsuitable, NoFaceFound)):
         fit(lying)
+
+
+def test_a_pack_without_the_package_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "det.onnx").touch()
+    monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
+    with pytest.raises(OptionInvalid, match="insightface, which isn't installed"):
+        detect_faces_with_pack(np.zeros((64, 64, 3), np.uint8), tmp_path)
 
 
 def test_named_insightface_pack_must_hold_models(tmp_path: Path) -> None:

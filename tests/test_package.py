@@ -1,5 +1,6 @@
 """What is installed elsewhere is complete, and the files that say what it needs agree."""
 
+import ast
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import tarfile
 import venv
 import zipfile
 from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import chain
 from pathlib import Path
@@ -30,7 +32,12 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = {"page": ("gradio", "spaces"), "voice": ("hibari",)}  # and the modules that they bring
+EXTRAS = {  # and the modules that they bring
+    "page": ("gradio", "spaces"),
+    "voice": ("hibari",),
+    "insightface": ("insightface",),
+    "training": ("onnxruntime", "skimage"),
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -58,6 +65,19 @@ def test_the_package_and_a_space_need_the_same() -> None:
     assert extras.keys() == EXTRAS.keys()
     needed = requirements(chain(PROJECT["dependencies"], *extras.values()))
     assert sorted(map(str, needed)) == sorted(map(str, asked("requirements.txt")))
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    """And doesn't only happen to come along with something else."""
+    names = {canonicalize_name(requirement.name) for requirement in asked("requirements.txt")}
+    known, owners = {*sys.stdlib_module_names, "talking_face"}, packages_distributions()
+    for path in (ROOT / "app.py", *(ROOT / "talking_face").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported = [node.module]
+            for module in {name.partition(".")[0] for name in imported} - known:
+                assert names.intersection(map(canonicalize_name, owners[module])), (path, module)
 
 
 @pytest.mark.parametrize("python", ["3.10.13", "3.11.7", "3.12.1"])

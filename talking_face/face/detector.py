@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from talking_face.errors import WeightsCorrupt, WeightsMissing
+from talking_face.errors import OptionInvalid, WeightsCorrupt, WeightsMissing
 from talking_face.face.landmarks import interocular, mesh_in_box
 from talking_face.weights import weights_folder
 
@@ -48,8 +48,13 @@ def find_pack(folder: str | Path | None = None) -> Path | None:
 
 @lru_cache(maxsize=1)
 def _detector(folder: Path) -> Any:
-    from insightface.model_zoo import get_model
-
+    try:
+        from insightface.model_zoo import get_model
+    except ImportError as error:
+        raise OptionInvalid(
+            f"The models in {folder} need the package insightface, which isn't installed. Install "
+            "it, or leave the models out to find faces with MediaPipe."
+        ) from error
     for path in sorted(folder.glob("*.onnx")):
         model = get_model(str(path), providers=["CPUExecutionProvider"])
         if getattr(model, "taskname", None) == "detection":
@@ -68,6 +73,10 @@ def detect_faces_with_pack(image: np.ndarray, folder: Path) -> list[np.ndarray]:
     Args:
         image: (H, W, 3) uint8 RGB.
         folder: of `find_pack`.
+
+    Raises:
+        OptionInvalid: insightface isn't installed.
+        WeightsCorrupt: none of the models is a face detector.
     """
     boxes, _ = _detector(folder).detect(np.ascontiguousarray(image[..., ::-1]))
     faces = [face for box in boxes if (face := mesh_in_box(image, tuple(box[:4]))) is not None]
