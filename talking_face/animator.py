@@ -139,8 +139,9 @@ class Animator:
             recording = Recording.from_waveform(audio[1], audio[0])
         else:
             recording = load_audio(audio)
-        # The path belongs to the key: the clip takes its sound from there.
-        key = (digest_of(recording.waveform), recording.path)
+        # Recordings that the networks can't tell apart may differ for those who see the clip.
+        sounds = (recording.waveform, recording.sound)
+        key = tuple(digest_of(sound) for sound in sounds if sound is not None)
         return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
 
     # -- motion -------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
         show(0.0, "Looking at the photo")
         face = animator.fit(options.photo, options.face_index)
         show(0.0, "Listening to the recording")
-        speech = animator.listen(_sound(options) or options.audio)
+        speech = _listen(animator, _sound(options) or options.audio)
         for clip in animator.animate(
             face,
             speech,
@@ -77,7 +77,7 @@ def write_motions(options: argparse.Namespace) -> None:
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Listening to the recording")
-        speech = animator.listen(_sound(options) or options.audio or options.photo)
+        speech = _listen(animator, _sound(options) or options.audio or options.photo)
         bar.set_description_str("Drawing the animations")
         motions = animator.sample(
             speech, options.samples, options.seed, options.diversity, options.style
@@ -104,7 +104,7 @@ def render_motion(options: argparse.Namespace) -> None:
         bar.set_description_str("Looking at the photo")
         face = animator.fit(options.photo, options.face_index)
         sound = _sound(options) or options.audio
-        speech = animator.listen(sound) if sound else None
+        speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
         motion = animator.edit(motion, edits)
         animator.render_motion(face, motion, path, speech, look, mark, show)
@@ -128,9 +128,17 @@ def _sound(options: argparse.Namespace) -> Recording | None:
         return None
     spoken = speak(text, options.voice, options.voice_speed)
     path = output_folder(options.output) / "speech.wav"
-    recording = spoken.save(path)
+    spoken.save(path)
     tqdm.write(str(path))
-    return recording
+    return spoken.recording
+
+
+def _listen(animator: Animator, sound: Recording | Path) -> Speech:
+    """Hear a recording, and say what was chosen of it or repaired."""
+    speech = animator.listen(sound)
+    for note in speech.recording.notes:
+        tqdm.write(f"talking_face: {note}", sys.stderr)
+    return speech
 
 
 def _write_pictures(

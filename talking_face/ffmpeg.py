@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread, Timer
+from typing import IO
 
 import imageio_ffmpeg
 
@@ -30,16 +32,21 @@ from talking_face.errors import (
 from talking_face.motion import FPS
 
 STALL = 60.0  # seconds in which nothing gets on: no picture taken, made or written
-SAID = 8192  # bytes kept of the beginning, and of the end, of what one run says
+SAID = 65536  # bytes kept of the beginning, and of the end, of what one run says
 
 # Containers and bare streams that hold their own sound and pictures. Nothing here names another
-# file or an address, as concat, hls, dash, image2, imf, sdp, rtp and lavfi do.
-FORMATS = (
-    "aac,ac3,aea,aiff,alaw,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,caf,dsf,dss,dts,dtshd,dv,eac3,flac,"
-    "flv,g722,g723_1,g729,gsm,gxf,iff,ilbc,ircam,ivr,loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,"
-    "mpegts,mulaw,mxf,nistsphere,nsv,nut,ogg,oma,pva,qcp,rm,shn,sln,sox,tak,truehd,tta,voc,w64,wav,"
-    "webm,wtv,wv,xwma"
+# file or an address, as concat, hls, dash, image2, imf, sdp, rtp and lavfi do. The first ones say
+# when each piece of their sound is to be heard; in the others, it simply goes on.
+TIMED = (
+    "asf,asf_o,avi,dv,flv,gxf,ivr,matroska,mov,mpeg,mpegts,mxf,nsv,nut,ogg,pva,rm,webm,wtv"
+).split(",")
+FORMATS = ",".join(TIMED) + (
+    ",aac,ac3,aea,aiff,alaw,amr,amrnb,amrwb,ape,au,caf,dsf,dss,dts,dtshd,eac3,flac,g722,g723_1,"
+    "g729,gsm,iff,ilbc,ircam,loas,mlp,mp3,mpc,mpc8,mulaw,nistsphere,oma,qcp,shn,sln,sox,tak,"
+    "truehd,tta,voc,w64,wav,wv,xwma"
 )
+
+Part = tuple[int, int]  # of a file: its first byte and the one behind its last
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _CAUSES = (  # what ffmpeg says, what it means; the first that fits
@@ -82,13 +89,18 @@ def command() -> list[str]:
     return [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y"]
 
 
-def source(path: str | Path) -> list[str]:
+def source(path: str | Path, part: Part | None = None) -> list[str]:
     """Options that open a file, which may be anybody's: this file alone, and only as `FORMATS`.
 
     The name passes neither for an option nor for an address.
+
+    Args:
+        part: the bytes to read, where that isn't all of the file.
     """
-    allowed = ["-protocol_whitelist", "file", "-format_whitelist", FORMATS]
-    return [*allowed, "-i", f"file:{Path(path).resolve()}"]
+    name, protocols = f"file:{Path(path).resolve()}", "file"
+    if part is not None:
+        name, protocols = f"subfile,,start,{part[0]},end,{part[1]},,:{name}", "file,subfile"
+    return ["-protocol_whitelist", protocols, "-format_whitelist", FORMATS, "-i", name]
 
 
 def raw_input(pixel_format: str, width: int, height: int, rate: float = FPS) -> list[str]:
@@ -119,6 +131,8 @@ class Ended:
         """Why it failed, in plain words; `otherwise` where what ffmpeg said isn't known."""
         if self.hung:
             return "it takes too long"
+        if self.status < 0:
+            return "this ffmpeg breaks down over it"
         return next((words for said, words in _CAUSES if said in self.said), otherwise)
 
 
@@ -129,7 +143,7 @@ class Process:
     a limit, after which it is killed and whatever waited for it goes on.
     """
 
-    def __init__(self, command: list[str], stdin: int, stdout: int) -> None:
+    def __init__(self, command: list[str], stdin: int | IO[bytes], stdout: int) -> None:
         try:
             # In a group of its own, so that Ctrl-C reaches this process alone, which then cleans
             # up; what is Windows' word for that is 0 elsewhere.
@@ -172,6 +186,12 @@ class Process:
         except OSError:  # it has ended, or was ended; on Windows this isn't a BrokenPipeError
             return False
         return True
+
+    def read(self, size: int, seconds: float) -> bytes:
+        """At most `size` bytes of what it makes, fewer only at the end; within `seconds`."""
+        assert self.stdout is not None
+        with self.within(seconds):
+            return self.stdout.read(size)
 
     def follow(self) -> None:
         """Wait while its progress, told by the standard output, gets on; else kill it."""
@@ -234,7 +254,9 @@ class Process:
 
 @contextmanager
 def started(
-    command: list[str], stdin: int = subprocess.DEVNULL, stdout: int = subprocess.DEVNULL
+    command: list[str],
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
 ) -> Iterator[Process]:
     """ffmpeg running with these ends connected; never left running when the block ends.
 
@@ -248,7 +270,7 @@ def started(
         process.close()
 
 
-def run(command: list[str], stdin: bytes | None, output: Path, path: Path) -> None:
+def run(command: list[str], stdin: bytes | memoryview | None, output: Path, path: Path) -> None:
     """Let ffmpeg write `output` from `stdin` or from files, as long as that gets on.
 
     Args:
@@ -268,11 +290,43 @@ def run(command: list[str], stdin: bytes | None, output: Path, path: Path) -> No
         raise failure(ended, path)
 
 
-def _feed(process: Process, data: bytes) -> None:
+def _feed(process: Process, data: bytes | memoryview) -> None:
     assert process.stdin is not None
     with suppress(OSError, ValueError):  # ended, closed
         process.stdin.write(data)
         process.stdin.close()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What ffmpeg finds in a file.
+
+    Attributes:
+        timed: whether it says when its sound is to be heard.
+        layouts: of the channels of each sound track, such as "stereo" or "60 channels"; None
+            where this ffmpeg can't decode it.
+    """
+
+    timed: bool
+    layouts: tuple[str | None, ...]
+
+
+def look_into(source: list[str], seconds: float) -> Contents | Ended:
+    """What a file, by the options of `source`, holds; how the look ended where that's unknown."""
+    # ffmpeg says so before it misses an output, in the same words since its version 3.
+    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "info", *source]
+    with started(command) as process:
+        ended = process.end(seconds)
+    container = re.search(r"^Input #0, (\S+), from ", ended.said, re.MULTILINE)
+    if ended.hung or not container:
+        return ended
+    tracks = re.findall(r"^ +Stream #0:(\d+).*?: Audio: (.*)$", ended.said, re.MULTILINE)
+    tracks.sort(key=lambda track: int(track[0]))  # they are listed program by program
+    found = (re.search(r" Hz, ([^,]+)", about) for _, about in tracks)
+    return Contents(
+        timed=not set(container[1].split(",")).isdisjoint(TIMED),
+        layouts=tuple(layout[1] if layout else None for layout in found),
+    )
 
 
 def failure(ended: Ended, path: Path) -> TalkingFaceError:

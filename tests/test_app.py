@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -112,6 +113,19 @@ def test_bad_uploads_are_told_at_once(no_face: Path, tmp_path: Path, uploaded: U
         orders.look_at(uploaded(no_face))
     with pytest.raises(gr.Error, match=r"letter\.wav can't be read as a sound"):
         orders.check_audio(uploaded(letter))
+
+
+def test_what_was_chosen_of_a_recording_is_told_at_once(
+    speech: Path, tmp_path: Path, uploaded: Uploaded
+) -> None:
+    recording = load_audio(speech)
+    assert orders.check_audio(uploaded(speech)) == orders.check_audio(None) == ()
+    sound = np.concatenate([recording.sound, -recording.sound], axis=1)
+    with wave.open(str(tmp_path / "both.wav"), "wb") as file:
+        file.setparams((2, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(sound.tobytes())
+    (note,) = orders.check_audio(uploaded(tmp_path / "both.wav"))
+    assert note.startswith("Left and right, mixed, would lose the speech")
 
 
 def test_an_order_needs_photo_recording_and_numbers(portrait: Path, speech: Path) -> None:

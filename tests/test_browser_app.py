@@ -371,12 +371,15 @@ def test_a_photo_of_ones_own_needs_a_tick(
     visit: Page, portrait: Path, moving_frames: list[np.ndarray], tone: Recording, tmp_path: Path
 ) -> None:
     Image.open(portrait).resize((400, 400)).save(tmp_path / "own.png")
-    film = write_clip(moving_frames, tmp_path / "film.mp4", tone)
+    # The other channel of its sound is silent, which is told.
+    sides = (tone.waveform[:, None] * np.array([32_000, 0])).astype(np.int16).repeat(3, axis=0)
+    film = write_clip(moving_frames, tmp_path / "film.mp4", Recording(tone.waveform, sides))
     visit.open("size=256&samples=1")
     assert not visit.shown("#consent")
     visit.upload("#photo", tmp_path / "own.png")
     visit.all("input[type=file][accept*=video]")[0].send_keys(str(film))  # its sound will do
     visit.wait(lambda: visit.shown("#consent") and visit.all("#audio #waveform"))
+    visit.wait(lambda: "The right channel is silent" in visit.text(".toast-body"))
     visit.click("#generate")
     visit.wait(lambda: "Say first that you may use this photo" in visit.text(".toast-body"))
     visit.click("#consent input")
@@ -413,7 +416,8 @@ def test_ten_at_once_wait_their_turn_and_see_their_place(
     monkeypatch.setattr(shots, "draw", draw_later)
     client = Client(page, verbose=False)
     photo, sound = handle_file(str(portrait)), handle_file(str(short_speech))
-    order = {"photo": photo, "audio": sound, "samples": 1, "size": 64, "api_name": "/generate"}
+    order = {"photo": photo, "audio": sound, "samples": 1, "look": {"size": 64}}
+    order["api_name"] = "/generate"
     try:
         others = [client.submit(**order) for _ in range(9)]
         visit.wait(lambda: sorted(job.status().rank or 0 for job in others)[-1] == 7)

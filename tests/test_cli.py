@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,19 @@ def test_motion_as_a_table_with_its_head_held_still(run, portrait, short_speech,
     assert len(motion) == 20
     assert not motion.rotation.any()
     assert motion.lower.any()
+
+
+def test_what_was_chosen_of_a_recording_is_said(run, short_speech, tmp_path):
+    """Left and right of it cancel each other."""
+    words = load_audio(short_speech).waveform
+    sound = np.round(np.stack([words, -words], axis=1) * 32767).astype("<i2")
+    with wave.open(str(tmp_path / "both.wav"), "wb") as file:
+        file.setparams((2, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(sound.tobytes())
+    code, lines, said = run("--motion-only", tmp_path / "both.wav", "--output", tmp_path)
+    assert code == 0
+    assert "talking_face: Left and right, mixed, would lose the speech" in said
+    assert not any("Left" in line for line in lines)
 
 
 def test_motion_without_sound(run, portrait, tmp_path):

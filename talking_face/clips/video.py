@@ -24,6 +24,7 @@ from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, scratch
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
+from talking_face.sound.rates import SOUND_RATE
 
 COMMENT = "AI-generated (talking_face)"  # the comment tag of every file
 
@@ -55,8 +56,8 @@ def write_clip(
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
-    The clip has exactly the frames given; the sound, from the recording's own file where there is
-    one, is cut or padded with silence to their length. Odd sizes are padded by repeating the last
+    The clip has exactly the frames given; the sound is cut or padded with silence to their length.
+    Odd sizes are padded by repeating the last
     row or column.
 
     Args:
@@ -228,16 +229,15 @@ def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: P
 def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path: Path) -> None:
     """Copy the pictures of `silent` into `clip`, with exactly as much sound as `count` frames."""
     command = [*ffmpeg.command(), *ffmpeg.source(silent)]
-    samples = None
-    if recording.path is not None and recording.path.is_file():
-        command += ffmpeg.source(recording.path)
+    if recording.sound is None:
+        samples, rate, layout = recording.waveform.astype("<f4")[:, None], SAMPLE_RATE, "f32le"
     else:
-        samples = recording.waveform.astype("<f4").tobytes()
-        command += f"-protocol_whitelist pipe -f f32le -ar {SAMPLE_RATE} -ac 1 -i pipe:0".split()
-    # Sound that starts later than its file keeps its time, as in `load_audio`.
-    command += ["-map", "0:v", "-map", "1:a:0", "-af", "aresample=async=1:first_pts=0,apad"]
+        samples, rate, layout = recording.sound.astype("<i2", copy=False), SOUND_RATE, "s16le"
+    samples = np.ascontiguousarray(samples[: count * rate // FPS])
+    command += f"-protocol_whitelist pipe -f {layout} -ar {rate} -ac {samples.shape[1]}".split()
+    command += ["-i", "pipe:0", "-map", "0:v", "-map", "1:a", "-af", "apad"]
     command += ["-c:v", "copy", *_AAC, "-t", f"{count / FPS:.3f}", *_CONTAINER]
-    ffmpeg.run([*command, "-f", "mp4"], samples, clip, path)
+    ffmpeg.run([*command, "-f", "mp4"], samples.data, clip, path)
 
 
 def _first_frame(clip: str | Path) -> np.ndarray:

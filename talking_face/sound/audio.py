@@ -1,30 +1,27 @@
-"""Recordings: any sound that ffmpeg reads, as 16 kHz mono samples.
+"""Recordings: any sound, as 16 kHz mono samples for the networks and at 48 kHz for the clip.
 
-Knows files, containers and sampling rates; knows nothing of speech. The caller's file is only ever
-read.
+Both are made of the same samples, so that lips and sound can't part. Knows rates and types of
+samples; `decode.py` gets them out of files. The caller's file is only ever read.
 """
 
 from __future__ import annotations
 
 import logging
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from talking_face import ffmpeg
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
 from talking_face.frozen import Frozen, sealed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
+from talking_face.sound import channels
+from talking_face.sound.decode import decode
+from talking_face.sound.rates import SAMPLE_RATE as SAMPLE_RATE
+from talking_face.sound.rates import SOUND_RATE
 
-SAMPLE_RATE = 16_000  # Hz
 MIN_SECONDS = 0.3
-
-_ADVICE = "Use a sound or video file that a media player can play."
-_DECODE_LIMIT = MAX_SECONDS + 1  # seconds; decoding stops here, however long the file is
-_DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +31,15 @@ class Recording(Frozen):
     """A recording, ready to be heard.
 
     Attributes:
-        waveform: (n,) float32 in [-1, 1], mono, 16 kHz; read-only.
-        path: the file that it came from, so that its original sound can go into the clip.
+        waveform: (n,) float32 in [-1, 1], mono, 16 kHz: what the networks hear; read-only.
+        sound: (m, 1 or 2) int16, 48 kHz, of the same length: what the clip sounds like; None where
+            that is the waveform; read-only.
+        notes: sentences for people about what was chosen or repaired.
     """
 
     waveform: np.ndarray
-    path: Path | None = None
+    sound: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -65,27 +65,22 @@ class Recording(Frozen):
             AudioTooShort, AudioTooLong: outside MIN_SECONDS to MAX_SECONDS.
         """
         samples = np.asarray(samples)
-        if rate <= 0 or samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
+        sized = samples.ndim in (1, 2) and samples.size > 0
+        if rate <= 0 or not sized or samples.dtype.kind not in "iuf":
             raise AudioUnreadable(
                 f"Samples of shape {samples.shape} and type {samples.dtype} at {rate} Hz are not a "
                 "sound. Give (n,) or (n, channels) numbers and a rate above 0."
             )
         _check_duration(len(samples) / rate, "The recording")
-        waveform = _full_scale(samples)
-        if waveform.ndim == 2:
-            waveform = waveform.mean(axis=1)
-        if rate != SAMPLE_RATE:
-            import librosa
-
-            waveform = librosa.resample(waveform, orig_sr=rate, target_sr=SAMPLE_RATE)
-        return cls(_tidy(waveform))
+        return _heard(_tidy(_full_scale(samples.reshape(len(samples), -1))), rate)
 
 
 def load_audio(path: str | Path) -> Recording:
-    """Decode the first sound track of a file of any container that ffmpeg reads.
+    """Decode the sound of a file of any container that ffmpeg reads.
 
-    Sound that starts later than the picture of a video is preceded by silence, so that the samples
-    keep the time of the file.
+    Of several tracks the one is taken on which somebody speaks; recordings that were joined are
+    heard one after another. Sound that starts later than the picture of a video is preceded by
+    silence, so that the samples keep the time of the file.
 
     Args:
         path: a sound or video file.
@@ -98,28 +93,43 @@ def load_audio(path: str | Path) -> Recording:
     path = Path(path)
     if not path.is_file():
         raise AudioUnreadable(f"There is no file {path}. Check the path of the recording.")
-    waveform = np.frombuffer(_decode(path), dtype="<f4")
-    _check_duration(len(waveform) / SAMPLE_RATE, path.name)
-    return Recording(_tidy(waveform), path)
+    sound, notes = decode(path, MAX_SECONDS + 1)
+    _check_duration(len(sound) / SOUND_RATE, path.name)
+    recording = _heard(sound, SOUND_RATE, notes)
+    for note in recording.notes:
+        logger.info("%s: %s", path.name, note)
+    return recording
 
 
-def _decode(path: Path) -> bytes:
-    """Little-endian float32 samples, mono, 16 kHz, of at most _DECODE_LIMIT seconds."""
-    command = [*ffmpeg.command(), *ffmpeg.source(path)]
-    command += ["-map", "0:a:0", "-af", "aresample=async=1:first_pts=0"]
-    command += ["-t", str(_DECODE_LIMIT), "-ac", "1", "-ar", str(SAMPLE_RATE), "-f", "f32le", "-"]
-    with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        with process.within(_DECODING):
-            samples = process.stdout.read()
-        ended = process.end()
-    if "matches no streams" in ended.said:
-        raise AudioUnreadable(f"{path.name} has no sound. Use a recording with a sound track.")
-    if ended.failed:
-        raise AudioUnreadable(
-            f"{path.name} can't be read as a sound: {ended.cause('it is damaged')}. {_ADVICE}"
-        )
-    return samples
+def _heard(samples: np.ndarray, rate: int, notes: tuple[str, ...] = ()) -> Recording:
+    """A recording of (n, channels) float32 or int16, mixed so that the speech is kept."""
+    if samples.shape[1] > 1 and (samples == samples[:, :1]).all():
+        samples = samples[:, :1]
+    heard = np.stack([_resampled(channel, rate, SAMPLE_RATE) for channel in samples.T], axis=1)
+    chosen, note = channels.choose(heard)
+    if chosen is not None and len(chosen) == 1:
+        samples = samples[:, chosen]
+    elif chosen is not None:
+        samples = channels.mixed(_full_scale(samples), chosen)[:, None]
+    if rate != SOUND_RATE or samples.dtype != np.int16:
+        sound = [_16_bit(_resampled(channel, rate, SOUND_RATE)) for channel in samples.T]
+        samples = np.stack(sound, axis=1)
+    notes = notes if note is None else (*notes, note)
+    return Recording(_tidy(channels.mixed(heard, chosen)), samples, notes)
+
+
+def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """(n,) numbers at one rate as float32 at another; no moment is shifted."""
+    samples = _full_scale(samples)
+    if rate == wanted:
+        return samples
+    import librosa
+
+    return librosa.resample(samples, orig_sr=rate, target_sr=wanted)
+
+
+def _16_bit(samples: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(samples, -1.0, 1.0) * np.iinfo(np.int16).max).astype(np.int16)
 
 
 def _check_duration(seconds: float, name: str) -> None:
@@ -141,7 +151,8 @@ def _full_scale(samples: np.ndarray) -> np.ndarray:
         return samples.astype(np.float32)
     limits = np.iinfo(samples.dtype)
     middle = 0 if limits.min < 0 else (limits.max + 1) // 2
-    return (samples.astype(np.float64) - middle).astype(np.float32) / (limits.max + 1 - middle)
+    exact: np.ndarray = samples.astype(np.float32 if samples.dtype.itemsize <= 2 else np.float64)
+    return ((exact - middle) / (limits.max + 1 - middle)).astype(np.float32, copy=False)
 
 
 def _tidy(waveform: np.ndarray) -> np.ndarray:

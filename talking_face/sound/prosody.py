@@ -11,7 +11,7 @@ from scipy import fft, ndimage, signal
 
 from talking_face.curves import smoothstep
 from talking_face.motion import FPS
-from talking_face.sound.audio import SAMPLE_RATE
+from talking_face.sound.rates import SAMPLE_RATE
 
 FRAME = SAMPLE_RATE // FPS  # samples in a video frame
 QUIETEST = -100.0  # dB relative to full scale; digital silence is given this energy
@@ -22,7 +22,7 @@ _BATCH = 1024  # frames at a time; bounds the memory
 _OCTAVE_COST = 0.02  # of correlation, a doubling of the period; keeps pitch from halving
 
 _SPEECH_BAND = (200.0, 4000.0)  # Hz; most of hum lies below, most of hiss above
-_HEARABLE = (-80.0, -70.0)  # dB in the speech band: nothing, surely something
+HEARABLE = (-80.0, -70.0)  # dB in the speech band: nothing, surely something
 _BELOW_CEILING = (-32.0, -20.0)  # dB relative to the loudest within _MEMORY
 _ABOVE_FLOOR = (3.0, 9.0)  # dB relative to the quietest within _MEMORY
 _LIVELY = (3.0, 9.0)  # dB from the quietest to the loudest within _PASSAGE: steady sound, a voice
@@ -65,7 +65,7 @@ def pitch(waveform: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
     ideal = _autocorrelation(window[None])[0]
     ideal /= ideal[0]
     cost = _OCTAVE_COST * np.log2(lags / shortest)
-    silent = _PITCH_WINDOW * 10 ** (_HEARABLE[0] / 10)
+    silent = _PITCH_WINDOW * 10 ** (HEARABLE[0] / 10)
     hertz, voicing = np.zeros((2, frames), dtype=np.float32)
     pieces = _framed(waveform, frames, _PITCH_WINDOW)
     for start in range(0, frames, _BATCH):
@@ -95,8 +95,17 @@ def activity(waveform: np.ndarray, frames: int) -> np.ndarray:
     Returns:
         (frames,) float32, 0 to 1.
     """
+    return speaking(speech_level(waveform, frames))
+
+
+def speech_level(waveform: np.ndarray, frames: int) -> np.ndarray:
+    """Loudness of the band in which speech lies; as `energy`."""
     band = signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
-    level = energy(signal.sosfilt(band, waveform).astype(np.float32), frames)
+    return energy(signal.sosfilt(band, waveform).astype(np.float32), frames)
+
+
+def speaking(level: np.ndarray) -> np.ndarray:
+    """`activity` of a sound of which only `speech_level` is known."""
     level = ndimage.uniform_filter1d(level, 3, mode="nearest")
     ceiling = ndimage.maximum_filter1d(level, _MEMORY, mode="nearest")
     floor = ndimage.minimum_filter1d(level, _MEMORY, mode="nearest")
@@ -104,13 +113,13 @@ def activity(waveform: np.ndarray, frames: int) -> np.ndarray:
         ndimage.minimum_filter1d(level, _PASSAGE, mode="nearest")
     )
     speaks = (
-        smoothstep(level, *_HEARABLE)
+        smoothstep(level, *HEARABLE)
         * smoothstep(level - ceiling, *_BELOW_CEILING)
         * smoothstep(level - floor, *_ABOVE_FLOOR)
         * smoothstep(range_, *_LIVELY)
     )
     speaks = ndimage.grey_closing(speaks, _STOP, mode="nearest")
-    audible = smoothstep(ndimage.maximum_filter1d(level, _STOP), *_HEARABLE)
+    audible = smoothstep(ndimage.maximum_filter1d(level, _STOP), *HEARABLE)
     return np.minimum(speaks, audible).astype(np.float32)
 
 

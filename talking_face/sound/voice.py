@@ -85,12 +85,8 @@ class Spoken(Frozen):
     samples: np.ndarray
     rate: int
 
-    def save(self, path: str | Path) -> Recording:
+    def save(self, path: str | Path) -> None:
         """Write a 16-bit WAV file at the engine's own rate.
-
-        Returns:
-            The recording with that path, so that clips take their sound from the file, which
-            is better than the 16 kHz of `recording`.
 
         Raises:
             OutputUnwritable: the folder can't be written, or the disk is full.
@@ -100,7 +96,6 @@ class Spoken(Frozen):
         with writing(path) as hidden, wave.open(str(hidden), "wb") as file:
             file.setparams((1, 2, self.rate, 0, "NONE", ""))
             file.writeframes(pcm)
-        return Recording(self.recording.waveform, path)
 
 
 def voices() -> list[Voice]:

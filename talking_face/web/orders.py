@@ -170,8 +170,13 @@ def face_at(photo: Upload, x: float, y: float) -> int | None:
     return None
 
 
-def check_audio(audio: Upload) -> None:
-    """Decode a recording as soon as it is there, so that a bad one is told at once."""
-    if audio is not None:
-        with plain_sentences():
-            load_audio(received(audio))
+def check_audio(audio: Upload) -> tuple[str, ...]:
+    """Decode a recording as soon as it is there, so that a bad one is told at once.
+
+    Returns:
+        Sentences about what was chosen of it or repaired.
+    """
+    if audio is None:
+        return ()
+    with plain_sentences():
+        return load_audio(received(audio)).notes

@@ -56,6 +56,10 @@ def _material(page: Page) -> None:
         index = face_at(photo, *event.index)
         return gr.skip() if index is None else index
 
+    def hear(audio: Upload) -> None:
+        for note in check_audio(audio):
+            gr.Info(note)
+
     def say(text: str, voice: str, speed: float) -> tuple[Any, Any]:
         with plain_sentences():
             path, phonemes = spoken(text, voice, speed)
@@ -74,8 +78,9 @@ def _material(page: Page) -> None:
     parts = [material.photo, material.faces, material.face, page.consent]
     material.photo.input(look, material.photo, parts, **LOOKS)
     material.faces.select(pick, material.photo, material.face, **LOOKS)
-    material.audio.input(check_audio, material.audio, **LOOKS)
-    material.film.upload(sound_of, material.film, material.audio, **RAW)
+    material.audio.input(hear, material.audio, **LOOKS)
+    filmed = material.film.upload(sound_of, material.film, material.audio, **RAW)
+    filmed.success(hear, material.audio, **LOOKS)
     material.speak.click(
         say,
         [material.text, material.voice, material.speed],

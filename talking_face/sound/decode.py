@@ -1,0 +1,257 @@
+"""Sound out of files, decoded once: what the networks hear is what the clip will sound like.
+
+Knows parts, tracks, channels and timestamps. Of several tracks it takes the one on which somebody
+speaks; of more than two channels it makes two that keep the speech. What was chosen, left out or
+put right is told in sentences.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from talking_face import ffmpeg
+from talking_face.errors import AudioUnreadable
+from talking_face.ffmpeg import Part
+from talking_face.sound import channels
+from talking_face.sound.parts import split
+from talking_face.sound.prosody import HEARABLE, QUIETEST
+from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
+
+MAX_PARTS = 256
+MAX_TRACKS = 16
+MAX_CHANNELS = 64  # that ffmpeg can mix
+
+ADVICE = "Use a sound or video file that a media player can play."
+
+_DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
+_BLOCK = 10  # seconds of a track that are looked at together
+_LEAST = 0.5  # of the speech of the best track, that an earlier one needs to be taken
+_DAMAGED = 3  # complaints; where recordings were joined there are one or two
+
+# Two channels as loud as they are: left alone, ffmpeg takes 3 dB off mono.
+_STEREO = "pan=stereo|FL<FL+FC|FR<FR+FC"
+# Of more channels, as ffmpeg thinks fit; in floating point, where it doesn't turn them down.
+_MIX = "aformat=sample_fmts=fltp:channel_layouts=stereo"
+_MONO = "aformat=sample_fmts=fltp:channel_layouts=mono"
+
+# Each piece is heard where the one before it ends, unless it comes late by more than _GAP. Small
+# steps are no gaps: where the format changes on the way, demuxers go on counting in the old one.
+# Register 0 holds the length of the piece before, 1 the sum of the gaps, 2 how late this one is,
+# all in samples. What is later than any recording may last costs no more silence than that.
+_GAP = SOUND_RATE // 4
+_LATEST = 600 * SOUND_RATE
+_TIMES = (
+    f"asetpts='st(2, min({_LATEST}, if(isnan(PREV_INPTS), PTS, PTS - PREV_INPTS - ld(0))));"
+    f"st(1, ld(1) + ld(2) * gt(ld(2), if(isnan(PREV_INPTS), 0, {_GAP})));"
+    "st(0, S); NB_CONSUMED_SAMPLES + ld(1)',aresample=async=1:first_pts=0"
+)
+
+
+def decode(path: Path, seconds: float) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The sound of a file, from its beginning to `seconds` at most.
+
+    Sound that starts later than the picture of a video, or goes on after a gap, is preceded by
+    silence, so that the samples keep the time of the file.
+
+    Returns:
+        (n, 2) int16 at 48 kHz, and sentences about what was chosen or repaired.
+
+    Raises:
+        AudioUnreadable: not a sound, damaged, or a video without sound.
+        FfmpegMissing.
+    """
+    until = time.monotonic() + _DECODING
+    try:
+        parts: list[Part | None] = [*split(path)]
+    except OSError as error:
+        raise AudioUnreadable(
+            f"{path.name} can't be read ({error.strerror}). Check who may read it."
+        ) from error
+    notes = _told_parts(len(parts))
+    if len(parts) == 1:
+        parts = [None]
+    sounds: list[np.ndarray] = []
+    missed: list[AudioUnreadable] = []
+    wanted = round(seconds * SOUND_RATE)
+    for part in parts[:MAX_PARTS]:
+        reader = _Reader(path, ffmpeg.source(path, part), until)
+        try:
+            sounds.append(reader.sound(wanted))
+        except AudioUnreadable as error:
+            if time.monotonic() > until:
+                raise
+            missed.append(error)
+            continue
+        notes += reader.notes
+        wanted -= len(sounds[-1])
+        if wanted <= 0:
+            break
+    if not sounds:
+        raise missed[0]
+    if missed:
+        some = "One of them can't be read and is"
+        several = f"{len(missed)} of them can't be read and are"
+        notes.append(f"{some if len(missed) == 1 else several} left out.")
+    return np.concatenate(sounds), tuple(dict.fromkeys(notes))
+
+
+def _lengthened(curves: np.ndarray, frames: int) -> np.ndarray:
+    """Levels of channels, (channels, n), with silence behind them: (channels, frames)."""
+    behind = ((0, 0), (0, frames - curves.shape[1]))
+    return np.pad(curves, behind, constant_values=QUIETEST)
+
+
+def _told_parts(count: int) -> list[str]:
+    if count == 1:
+        return []
+    if count > MAX_PARTS:
+        return [f"The file holds {count} recordings, of which the first {MAX_PARTS} are used."]
+    return [f"The file holds {count} recordings, which are used one after the other."]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """One recording, by the options that open it, and until when it may take to read it."""
+
+    path: Path
+    source: list[str]
+    until: float  # of the monotonic clock
+    notes: list[str] = field(default_factory=list)
+
+    def sound(self, most: int) -> np.ndarray:
+        """As `decode`; `most` samples a channel."""
+        contents = ffmpeg.look_into(self.source, self._left())
+        if isinstance(contents, ffmpeg.Ended):
+            raise self._trouble(contents)
+        if not contents.layouts:
+            raise AudioUnreadable(
+                f"{self.path.name} has no sound. Use a recording with a sound track."
+            )
+        track = self._choose_track(contents.layouts)
+        mix = self._choose_mix(track, contents.layouts[track])
+        return self._decode(track, mix, contents.timed, most)
+
+    def _choose_track(self, layouts: tuple[str | None, ...]) -> int:
+        """The first on which as good as nothing is missing of what is said on any."""
+        count = min(len(layouts), MAX_TRACKS)
+        if count == 1:
+            return 0
+        curves = [self._levels(track, "anull") for track in range(count)]
+        frames = max(curve.shape[1] for curve in curves)
+        padded = [_lengthened(curve, frames) for curve in curves]
+        owners = np.repeat(range(count), [len(curve) for curve in curves])
+        heard = channels.speech(np.concatenate(padded))
+        said = np.array([heard[owners == track].any(axis=0).sum() for track in range(count)])
+        track = int(np.argmax(said >= _LEAST * said.max()))
+        used = f"the {channels.ordinal(track)} one is used"
+        if track == 0:
+            self.notes.append(f"Of {len(layouts)} sound tracks {used}.")
+        elif max(curve.max(initial=QUIETEST) for curve in curves[:track]) < HEARABLE[0]:
+            silent = "first sound track is" if track == 1 else f"first {track} sound tracks are"
+            self.notes.append(f"The {silent} silent, so {used}.")
+        else:
+            mute = "first sound track" if track == 1 else f"first {track} sound tracks"
+            self.notes.append(f"Nobody speaks on the {mute}, so {used}.")
+        return track
+
+    def _choose_mix(self, track: int, layout: str | None) -> str:
+        """The filter that makes two channels of a track's."""
+        if layout in ("mono", "stereo", None):
+            return _STEREO
+        unnamed = re.fullmatch(r"(\d+) channels", layout)
+        count = int(unnamed[1]) if unnamed else 0
+        if count in (1, 2):
+            return f"pan=stereo|c0=c0|c1=c{count - 1}"
+        if count > MAX_CHANNELS:
+            raise AudioUnreadable(
+                f"{self.path.name} has {count} channels. "
+                f"Use a recording with {MAX_CHANNELS} at most."
+            )
+        curves = self._levels(track, "anull")
+        if not unnamed:
+            mix = self._levels(track, _MONO)
+            frames = min(curves.shape[1], mix.shape[1])
+            if frames and channels.keeps(mix[0, :frames], curves[:, :frames]):
+                return _MIX
+        if not curves.size:  # then decoding will say why
+            return _MIX
+        chosen = channels.best(curves)
+        self.notes.append(channels.told(chosen, len(curves)))
+        sum_ = "+".join(f"{len(chosen) ** -0.5:.3f}*c{channel}" for channel in chosen)
+        return f"pan=stereo|c0={sum_}|c1={sum_}"
+
+    def _levels(self, track: int, filters: str) -> np.ndarray:
+        """`channels.levels` of a track behind some filters; of no frames if it can't be read."""
+        command = [*self._command(track, filters, SAMPLE_RATE), "-c:a", "pcm_s16be", "-f", "au"]
+        with ffmpeg.started([*command, "-"], stdout=subprocess.PIPE) as process:
+            curves = [channels.levels(block) for block in self._blocks(process)]
+        return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
+
+    def _blocks(self, process: ffmpeg.Process) -> Iterator[np.ndarray]:
+        """Samples out of an AU file, whose header tells how many channels there are."""
+        header = process.read(24, self._left())
+        if len(header) < 24:
+            return
+        _, start, _, _, _, count = struct.unpack(">4s5I", header)
+        process.read(start - len(header), self._left())
+        size = 2 * count
+        while block := process.read(_BLOCK * SAMPLE_RATE * size, self._left()):
+            samples = np.frombuffer(block[: len(block) // size * size], ">i2").reshape(-1, count)
+            if len(samples):
+                yield samples.astype(np.float32) / 2**15
+
+    def _decode(self, track: int, mix: str, timed: bool, most: int) -> np.ndarray:
+        command = [*self._command(track, mix, SOUND_RATE), "-c:a", "pcm_s16le"]
+        if timed:
+            data = self._timed([*command, "-f", "nut", "-"], most * 4)
+        else:
+            with ffmpeg.started([*command, "-f", "s16le", "-"], stdout=subprocess.PIPE) as process:
+                data = process.read(most * 4, self._left())
+                if len(data) < most * 4:
+                    self._check(process)
+        return np.frombuffer(data[: len(data) // 4 * 4], "<i2").reshape(-1, 2)
+
+    def _timed(self, command: list[str], size: int) -> bytes:
+        """Decode to one format first, and only then put the pieces where they belong.
+
+        One run can't do both: it begins to count anew wherever the format changes.
+        """
+        pipe = ["-protocol_whitelist", "pipe", "-copyts", "-f", "nut", "-i", "pipe:0"]
+        placing = [*ffmpeg.command(), *pipe, "-af", _TIMES, "-c:a", "pcm_s16le", "-f", "s16le", "-"]
+        with ffmpeg.started(command, stdout=subprocess.PIPE) as decoder:
+            assert decoder.stdout is not None
+            with ffmpeg.started(placing, decoder.stdout, subprocess.PIPE) as placer:
+                decoder.stdout.close()  # the placer alone reads it
+                data = placer.read(size, self._left())
+                if len(data) < size:
+                    self._check(decoder)
+                    self._check(placer)
+        return data
+
+    def _command(self, track: int, filters: str, rate: int) -> list[str]:
+        command = [*ffmpeg.command(), *self.source, "-map", f"0:a:{track}", "-af", filters]
+        return [*command, "-ar", str(rate)]
+
+    def _check(self, process: ffmpeg.Process) -> None:
+        """Wait for an ffmpeg that has told all its sound, and hear whether there was trouble."""
+        ended = process.end(self._left())
+        if ended.failed:
+            raise self._trouble(ended)
+        if sum("dts" not in line for line in ended.said.splitlines()) >= _DAMAGED:
+            self.notes.append("Some of the recording is damaged and left out.")
+
+    def _trouble(self, ended: ffmpeg.Ended) -> AudioUnreadable:
+        cause = ended.cause("it is damaged")
+        return AudioUnreadable(f"{self.path.name} can't be read as a sound: {cause}. {ADVICE}")
+
+    def _left(self) -> float:
+        """Seconds."""
+        return max(0.0, self.until - time.monotonic())

@@ -1,0 +1,100 @@
+"""Files that are several files: recordings of one kind, written one after the other into one.
+
+ffmpeg stops where the second begins, or mistakes its times; each part alone is an ordinary file.
+Knows how the containers that don't simply go on mark their beginning. Bare streams of frames (mp3,
+ADTS, AC-3) and transport streams have no beginning and need no parting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from talking_face.ffmpeg import Part
+
+Finder = Callable[[BinaryIO], Iterator[int]]
+
+_BLOCK = 1 << 20  # bytes looked at together
+_LONGEST = 64  # bytes; no mark is longer
+
+
+def split(path: Path) -> list[Part]:
+    """Where the parts of a file lie; one part where it is one recording, or unknown."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(_LONGEST)
+        finds = (find for mark, find in _KINDS if re.match(mark, head, re.DOTALL))
+        starts = list(next(finds, _whole)(file))
+    return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+def _whole(_: BinaryIO) -> Iterator[int]:
+    yield 0
+
+
+def _every(mark: bytes) -> Finder:
+    """A part begins wherever these bytes are; they are too many to come about by chance."""
+
+    def find(file: BinaryIO) -> Iterator[int]:
+        pattern = re.compile(mark, re.DOTALL)
+        first = _read(file, 0, 4)
+        offset = 0
+        while block := _read(file, offset, _BLOCK + _LONGEST):
+            at = block.find(first)
+            while 0 <= at < _BLOCK:
+                if pattern.match(block, at):
+                    yield offset + at
+                at = block.find(first, at + 1)
+            offset += _BLOCK
+
+    return find
+
+
+def _ogg(file: BinaryIO) -> Iterator[int]:
+    """The first pages of a part's streams follow each other; the others begin new parts."""
+    behind = -1
+    for start in _every(_OGG)(file):
+        if start != behind:
+            yield start
+        count, *sizes = _read(file, start + 26, 256)
+        behind = start + 27 + count + sum(sizes[:count])
+
+
+def _mp4(file: BinaryIO) -> Iterator[int]:
+    """Boxes with their size in front; the box `ftyp` begins a part."""
+    start = 0
+    while re.fullmatch(rb"[\w ]{4}", kind := _read(file, start + 4, 4)):
+        if kind == b"ftyp":
+            yield start
+        size = int.from_bytes(_read(file, start, 4), "big")
+        if size == 1:
+            size = int.from_bytes(_read(file, start + 8, 8), "big")
+        if size < 8:  # it goes on to the end
+            return
+        start += size
+
+
+def _read(file: BinaryIO, start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count)
+
+
+_OGG = rb"OggS\0[\x02\x06].{20}."
+_KINDS: tuple[tuple[bytes, Finder], ...] = (
+    (_OGG, _ogg),
+    (rb"....ftyp", _mp4),
+    *(
+        (mark, _every(mark))
+        for mark in (
+            rb"RIFF....WAVEfmt ",
+            rb"FORM....AIF[FC](?:COMM|FVER)",
+            rb"fLaC[\0\x80]\0\0\x22",
+            rb"#!AMR(?:-WB)?\n",
+            rb"FLV\x01[\x01\x04\x05]\0\0\0\x09",
+            rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",  # ASF
+            rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82[\x84\x88](?:webm|matroska)",
+        )
+    ),
+)

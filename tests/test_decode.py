@@ -1,0 +1,408 @@
+"""All that is said in a file is heard, and the clip says the same at the same time."""
+
+import struct
+import subprocess
+import wave
+from functools import partial
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from scipy.signal import correlate
+
+from talking_face.clips.video import write_clip
+from talking_face.errors import AudioTooLong, AudioUnreadable
+from talking_face.sound import decode as decoder
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.parts import split
+from talking_face.sound.prosody import activity
+from talking_face.sound.rates import SOUND_RATE
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets" / "recordings"
+FIRST, SECOND = ASSETS / "grid.wav", ASSETS / "boat.wav"
+BLACK = ("-f", "lavfi", "-i", "color=s=32x32:r=25:d=3")
+
+
+def ffmpeg(*arguments: object) -> bytes:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y"]
+    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, check=True)
+    return done.stdout
+
+
+def encoded(source: Path, folder: Path, suffix: str, rate: int, count: int, *options: str) -> bytes:
+    path = folder / f"part.{suffix}"
+    ffmpeg("-i", source, "-ar", rate, "-ac", count, *options, path)
+    return path.read_bytes()
+
+
+def joined(folder: Path, suffix: str, one: tuple[int, int], two: tuple[int, int]) -> Path:
+    """Two recordings written one after the other; (rate, channels) of each."""
+    path = folder / f"joined.{suffix}"
+    parts = encoded(FIRST, folder, suffix, *one) + encoded(SECOND, folder, suffix, *two)
+    path.write_bytes(parts)
+    return path
+
+
+def write_wav(path: Path, channels: np.ndarray, rate: int = SAMPLE_RATE) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels.shape[1], 2, rate, 0, "NONE", ""))
+        file.writeframes((np.clip(channels, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def words(source: Path = FIRST) -> np.ndarray:
+    return load_audio(source).waveform
+
+
+def lag(heard: np.ndarray, said: np.ndarray) -> tuple[float, float]:
+    """Seconds by which one sound comes after another, and how alike they then are, 0 to 1."""
+    match = correlate(heard, said, "full")
+    best = int(np.argmax(match))
+    alike = match[best] / (np.linalg.norm(heard) * np.linalg.norm(said))
+    return (best - len(said) + 1) / SAMPLE_RATE, float(alike)
+
+
+def in_thirds(heard: np.ndarray, said: np.ndarray) -> list[tuple[float, float]]:
+    """`lag` of the first and the last third."""
+    third = min(len(heard), len(said)) // 3
+    return [lag(heard[part], said[part]) for part in (slice(third), slice(2 * third, 3 * third))]
+
+
+def heard_in_clip(recording: Recording, folder: Path) -> np.ndarray:
+    """The sound track of a clip, as any player decodes it; mono, 16 kHz."""
+    frames = [np.zeros((32, 32, 3), np.uint8)] * recording.frames
+    clip = write_clip(frames, folder / "clip.mp4", recording, mark=None)
+    sound = ffmpeg("-i", clip, "-ac", "1", "-ar", SAMPLE_RATE, "-f", "f32le", "-")
+    return np.frombuffer(sound, dtype="<f4")
+
+
+# --- recordings that are several, in one format and in two ----------------------------------------
+
+JOINED = {
+    "mp3 of two rates": ("mp3", (16_000, 1), (44_100, 2)),
+    "mp3 of two channel counts": ("mp3", (44_100, 2), (44_100, 1)),
+    "ADTS of two formats": ("aac", (44_100, 2), (16_000, 1)),
+    "TS of two formats": ("ts", (16_000, 1), (44_100, 2)),
+    "TS of one": ("ts", (48_000, 2), (48_000, 2)),
+    "Ogg of two rates": ("ogg", (44_100, 1), (22_050, 2)),
+    "Ogg of one": ("ogg", (44_100, 1), (44_100, 1)),
+    "Opus of two channel counts": ("opus", (48_000, 2), (48_000, 1)),
+    "MP4 of one": ("m4a", (44_100, 1), (44_100, 1)),
+    "MP4 of two rates": ("m4a", (16_000, 1), (48_000, 2)),
+    "WebM": ("webm", (48_000, 1), (48_000, 2)),
+    "FLAC of two rates": ("flac", (16_000, 1), (44_100, 2)),
+    "WAV of two rates": ("wav", (16_000, 2), (44_100, 1)),
+    "AIFF": ("aiff", (16_000, 1), (22_050, 1)),
+    "FLV": ("flv", (44_100, 1), (22_050, 1)),
+    "AC-3": ("ac3", (48_000, 1), (44_100, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_joined_recordings_are_heard_whole_and_in_sync(kind, tmp_path):
+    path = joined(tmp_path, *JOINED[kind])
+    recording = load_audio(path)
+    said = np.concatenate([words(FIRST), words(SECOND)])
+    padding = 0.2  # seconds that encoders add to two recordings at most
+    assert recording.duration == pytest.approx(len(said) / SAMPLE_RATE, abs=padding)
+    assert len(recording.sound) / SOUND_RATE == pytest.approx(recording.duration, abs=1e-3)
+    for late, alike in in_thirds(recording.waveform, said):
+        assert abs(late) < padding
+        assert alike > 0.7
+    clip = heard_in_clip(recording, tmp_path)
+    assert len(clip) / SAMPLE_RATE == pytest.approx(recording.duration, abs=0.04)
+    for late, alike in in_thirds(clip, recording.waveform):
+        assert abs(late) < 0.003
+        assert alike > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus", "m4a", "webm", "flac", "wav"])
+def test_how_many_recordings_there_are_is_told(suffix, tmp_path):
+    part = encoded(FIRST, tmp_path, suffix, 48_000, 1)
+    path = tmp_path / f"three.{suffix}"
+    path.write_bytes(part * 3)
+    assert split(path) == [(i * len(part), (i + 1) * len(part)) for i in range(3)]
+    assert load_audio(path).notes == (
+        "The file holds 3 recordings, which are used one after the other.",
+    )
+    path.write_bytes(part)
+    assert split(path) == [(0, len(part))]
+    assert load_audio(path).notes == ()
+
+
+def test_marks_across_the_blocks_that_are_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr("talking_face.sound.parts._BLOCK", 97)
+    part = encoded(FIRST, tmp_path, "wav", 16_000, 1)
+    (tmp_path / "a.wav").write_bytes(part * 2)
+    assert split(tmp_path / "a.wav") == [(0, len(part)), (len(part), 2 * len(part))]
+
+
+def test_streams_that_belong_together_are_one_part(tmp_path):
+    """Sound and pictures of an Ogg file, whose first pages follow each other."""
+    path = tmp_path / "film.ogv"
+    ffmpeg(*BLACK, "-i", FIRST, "-c:v", "libtheora", "-c:a", "libvorbis", path)
+    whole = path.read_bytes()
+    path.write_bytes(whole * 2)
+    assert split(path) == [(0, len(whole)), (len(whole), 2 * len(whole))]
+
+
+def test_a_part_that_is_damaged_is_left_out(tmp_path):
+    part = encoded(FIRST, tmp_path, "ogg", 44_100, 1)
+    path = tmp_path / "two.ogg"
+    path.write_bytes(part + part[:100])
+    recording = load_audio(path)
+    assert recording.duration == pytest.approx(len(words()) / SAMPLE_RATE, abs=0.05)
+    assert "One of them can't be read and is left out." in recording.notes
+
+
+def test_more_parts_than_anybody_joins(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoder, "MAX_PARTS", 2)
+    path = tmp_path / "many.wav"
+    path.write_bytes(encoded(FIRST, tmp_path, "wav", 8000, 1) * 5)
+    recording = load_audio(path)
+    assert recording.duration == pytest.approx(2 * len(words()) / SAMPLE_RATE, abs=0.05)
+    assert recording.notes == ("The file holds 5 recordings, of which the first 2 are used.",)
+
+
+# --- timestamps -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov", "ts"])
+def test_a_gap_in_a_video_keeps_its_time(suffix, tmp_path):
+    """One second in, the sound pauses for 0.8 s, as where a connection broke off."""
+    path = tmp_path / f"gap.{suffix}"
+    gap = "asetpts=PTS+if(gte(T\\,1)\\,0.8\\,0)/TB"
+    ffmpeg(*BLACK, "-i", FIRST, "-af", f"asetnsamples=1024,{gap}", "-c:a", "aac", path)
+    recording = load_audio(path)
+    said = words()
+    assert recording.duration == pytest.approx(len(said) / SAMPLE_RATE + 0.8, abs=0.1)
+    after = recording.waveform[round(2.0 * SAMPLE_RATE) : round(3.5 * SAMPLE_RATE)]
+    late, alike = lag(after, said[round(1.2 * SAMPLE_RATE) : round(2.7 * SAMPLE_RATE)])
+    assert abs(late) < 0.08
+    assert alike > 0.8
+    clip = heard_in_clip(recording, tmp_path)
+    assert all(abs(late) < 0.003 for late, _ in in_thirds(clip, recording.waveform))
+
+
+def test_timestamps_that_make_no_sense(tmp_path):
+    """The second half is said to come after a day."""
+    path = tmp_path / "days.mkv"
+    gap = "asetpts=PTS+if(gte(T\\,1)\\,86400\\,0)/TB"
+    ffmpeg("-i", FIRST, "-af", f"asetnsamples=1024,{gap}", "-c:a", "flac", path)
+    with pytest.raises(AudioTooLong):
+        load_audio(path)
+
+
+def test_a_film_whose_sound_changes_its_format(tmp_path):
+    parts = []
+    for source, rate, count in ((FIRST, 48_000, 2), (SECOND, 16_000, 1)):
+        path = tmp_path / "part.ts"
+        ffmpeg(*BLACK, "-i", source, "-c:a", "aac", "-ar", rate, "-ac", count, path)
+        parts.append(path.read_bytes())
+    (tmp_path / "film.ts").write_bytes(b"".join(parts))
+    recording = load_audio(tmp_path / "film.ts")
+    said = np.concatenate([words(FIRST), words(SECOND)])
+    assert recording.duration == pytest.approx(len(said) / SAMPLE_RATE, abs=0.3)
+    for late, alike in in_thirds(recording.waveform, said):
+        assert abs(late) < 0.3
+        assert alike > 0.6
+
+
+# --- tracks and channels --------------------------------------------------------------------------
+
+
+def two_tracks(folder: Path, first: str) -> Path:
+    path = folder / "tracks.mkv"
+    ffmpeg(
+        *BLACK, "-f", "lavfi", "-i", f"{first}:d=3", "-i", FIRST,
+        "-map", "0", "-map", "1", "-map", "2", "-c:a", "aac", path,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ("anullsrc=r=48000", "The first sound track is silent, so the second one is used."),
+        (
+            "sine=300:r=44100",
+            "Nobody speaks on the first sound track, so the second one is used.",
+        ),
+        (
+            "anoisesrc=a=0.1:r=44100",
+            "Nobody speaks on the first sound track, so the second one is used.",
+        ),
+    ],
+    ids=["silence", "hum", "noise"],
+)
+def test_the_track_on_which_somebody_speaks(first, told, tmp_path):
+    recording = load_audio(two_tracks(tmp_path, first))
+    assert recording.notes == (told,)
+    late, alike = lag(recording.waveform, words())
+    assert abs(late) < 0.08
+    assert alike > 0.9
+
+
+def test_of_tracks_that_speak_the_first(tmp_path):
+    path = tmp_path / "tracks.mka"
+    ffmpeg("-i", SECOND, "-i", FIRST, "-map", "0", "-map", "1", path)
+    recording = load_audio(path)
+    assert lag(recording.waveform, words(SECOND))[1] > 0.9
+    assert recording.notes == ("Of 2 sound tracks the first one is used.",)
+
+
+def in_both(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.stack([left, right], axis=1)
+
+
+def one_of(count: int, channel: int) -> np.ndarray:
+    """Words on one channel, a faint hiss on all."""
+    samples = 0.001 * np.random.default_rng(0).standard_normal((len(words()), count))
+    samples[:, channel] += words()
+    return samples
+
+
+def four_microphones() -> np.ndarray:
+    """Everybody at a microphone of their own, and a fifth at which nobody sits."""
+    samples = np.zeros((len(words()), 5))
+    quarter = len(words()) // 4
+    for turn in range(4):
+        part = slice(turn * quarter, (turn + 1) * quarter)
+        samples[part, turn] = words()[part]
+    return samples
+
+
+CHANNELS = {
+    "antiphase": (lambda: in_both(words(), -words()), "only the left channel is used"),
+    "antiphase in its second half": (
+        lambda: in_both(words(), words() * np.where(np.arange(len(words())) < 24_000, 1, -1)),
+        "would lose the speech",
+    ),
+    "a silent right": (lambda: in_both(words(), 0 * words()), "The right channel is silent"),
+    "a silent left": (lambda: in_both(0 * words(), words()), "The left channel is silent"),
+    "a humming left": (
+        lambda: in_both(0.3 * np.sin(np.arange(len(words())) / 8), 0.3 * words()),
+        "only the right channel is used",
+    ),
+    "six, unnamed": (partial(one_of, 6, 3), "Of the 6 channels only number 4 is used"),
+    "nine": (partial(one_of, 9, 8), "Of the 9 channels only number 9 is used"),
+    "sixty": (partial(one_of, 60, 6), "Of the 60 channels only number 7 is used"),
+    "sixty-four": (partial(one_of, 64, 63), "Of the 64 channels only number 64 is used"),
+    "four microphones": (four_microphones, "numbers 1, 2, 3 and 4 are used"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_the_channels_that_hold_the_speech(kind, tmp_path):
+    make, told = CHANNELS[kind]
+    path = write_wav(tmp_path / "channels.wav", make())
+    in_memory = Recording.from_waveform(make().astype("f4"), SAMPLE_RATE)
+    for recording in (load_audio(path), in_memory):
+        assert told in recording.notes[0]
+        late, alike = lag(recording.waveform, words())
+        assert abs(late) < 0.002
+        assert alike > 0.9
+        speaks = activity(recording.waveform, recording.frames)
+        assert speaks.mean() > 0.8 * activity(words(), recording.frames).mean()
+        clip = heard_in_clip(recording, tmp_path)
+        assert len(clip) / SAMPLE_RATE == pytest.approx(recording.duration, abs=0.04)
+        for late, alike in in_thirds(clip, recording.waveform):
+            assert abs(late) < 0.003
+            assert alike > 0.9
+
+
+@pytest.mark.parametrize("layout", ["5.1", "7.1", "quad"])
+def test_named_layouts_are_mixed_as_they_are_meant(layout, tmp_path):
+    """Speech in front, a flute behind on the left: both are in the clip."""
+    path = tmp_path / "film.wav"
+    alike = "aformat=sample_fmts=s16:sample_rates=48000:channel_layouts=mono"
+    flute = f"sine=523:d=3,volume=0.1,{alike}[m]"
+    front = "FC=c0" if layout != "quad" else "FL=c0|FR=c0"
+    pan = f"[v][m]amerge,pan={layout}|{front}|BL=c1[o]"
+    graph = f"{flute};[0:a]{alike}[v];{pan}"
+    ffmpeg("-i", FIRST, "-filter_complex", graph, "-map", "[o]", path)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 2
+    assert lag(recording.waveform, words())[1] > 0.8
+    left, right = np.abs(np.fft.rfft(recording.sound / 2**15, axis=0)).T
+    flute = round(523 * len(recording.sound) / SOUND_RATE)
+    assert (
+        np.abs(left - right)[flute - 3 : flute + 3].max() > 100 > np.abs(left - right)[:1000].max()
+    )
+
+
+def test_speech_where_the_usual_mix_leaves_it_out(tmp_path):
+    """A field recorder's six microphones in a file that calls the fourth a subwoofer."""
+    path = tmp_path / "recorder.wav"
+    ffmpeg("-i", FIRST, "-af", "pan=5.1|LFE=c0", path)
+    recording = load_audio(path)
+    assert recording.notes == ("Of the 6 channels only number 4 is used, which has the speech.",)
+    assert lag(recording.waveform, words())[1] > 0.9
+
+
+def test_two_channels_that_nobody_named(tmp_path):
+    """A WAV file may leave open where its channels belong."""
+    path = tmp_path / "unnamed.wav"
+    data = write_wav(tmp_path / "stereo.wav", in_both(words(), 0.5 * words())).read_bytes()
+    kind = "0100000000001000800000aa00389b71"  # PCM
+    extension = struct.pack("<HHI", 22, 16, 0) + bytes.fromhex(kind)
+    header = struct.pack("<HH", 0xFFFE, 2) + data[24:36]  # rates and sizes as they are
+    chunk = b"fmt " + struct.pack("<I", 40) + header + extension
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(data) + 16) + b"WAVE" + chunk + data[36:])
+    recording = load_audio(path)
+    assert recording.notes == ()
+    left, right = np.abs(recording.sound.astype(int)).max(axis=0)
+    assert right == pytest.approx(left / 2, rel=0.05)
+
+
+def test_ordinary_stereo_stays_as_it_is(tmp_path):
+    rng = np.random.default_rng(0)
+    room = 0.02 * rng.standard_normal((len(words()), 2))
+    path = write_wav(tmp_path / "stereo.wav", in_both(words(), 0.7 * words()) + room)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 2
+    same = load_audio(write_wav(tmp_path / "same.wav", in_both(words(), words())))
+    assert same.sound.shape[1] == 1
+    assert np.abs(same.waveform).max() == pytest.approx(np.abs(words()).max(), rel=0.01)
+
+
+def test_more_channels_than_can_be_mixed(tmp_path):
+    path = write_wav(tmp_path / "hundred.wav", np.tile(words()[:8000, None], (1, 100)))
+    with pytest.raises(AudioUnreadable, match=r"has 100 channels. Use a recording with 64 at most"):
+        load_audio(path)
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def test_what_is_damaged_is_told_in_a_sentence(tmp_path):
+    data = bytearray(encoded(SECOND, tmp_path, "mp3", 44_100, 1))
+    rng = np.random.default_rng(0)
+    for start in range(len(data) // 3, len(data) // 2, 700):
+        data[start : start + 300] = rng.bytes(300)
+    (tmp_path / "damaged.mp3").write_bytes(data)
+    recording = load_audio(tmp_path / "damaged.mp3")
+    assert recording.notes == ("Some of the recording is damaged and left out.",)
+    assert recording.duration > 2
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = write_wav(tmp_path / "mine.wav", words()[:, None])
+    monkeypatch.setattr(decoder, "split", refuse)
+    with pytest.raises(AudioUnreadable, match=r"mine\.wav can't be read .* Check who may read it"):
+        load_audio(path)
+
+
+def test_a_download_that_broke_off(tmp_path):
+    path = tmp_path / "part.m4a"
+    whole = encoded(SECOND, tmp_path, "m4a", 44_100, 1, "-movflags", "+faststart")
+    path.write_bytes(whole[: len(whole) // 2])
+    recording = load_audio(path)
+    assert 1 < recording.duration < 4
+    assert lag(recording.waveform, words(SECOND))[1] > 0.6
