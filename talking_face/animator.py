@@ -17,11 +17,12 @@ import logging
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
+from talking_face.arrays import Array, Float32, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
 from talking_face.clips.mark import Mark
@@ -108,22 +109,22 @@ class Animator:
             key, lambda: fit_face(pixels, self._landmarks(pixels), self.models.face, face_index)
         )
 
-    def outline_faces(self, photo: PhotoSource) -> np.ndarray:
+    def outline_faces(self, photo: PhotoSource) -> UInt8:
         """The photo with its `faces` outlined and numbered from 1, (H, W, 3) uint8 RGB."""
         return draw_faces(load_photo(photo), self.faces(photo))
 
-    def show_mesh(self, face: Face) -> np.ndarray:
+    def show_mesh(self, face: Face) -> UInt8:
         """The photo with the fitted mesh over the face, (H, W, 3) uint8 RGB."""
         return draw_mesh(face, self.models.face.triangles)
 
-    def _landmarks(self, pixels: np.ndarray) -> list[np.ndarray]:
+    def _landmarks(self, pixels: UInt8) -> list[Float32]:
         return self.memory.landmarks.get(
             digest_of(pixels), lambda: find_faces(pixels, self.models.insightface_pack)
         )
 
     # -- sound --------------------------------------------------------------------------------
 
-    def listen(self, audio: str | Path | tuple[int, np.ndarray] | Recording) -> Speech:
+    def listen(self, audio: str | Path | tuple[int, Array] | Recording) -> Speech:
         """Hear a recording.
 
         Args:
@@ -171,7 +172,7 @@ class Animator:
         indices = sample_indices(samples)
         check_sampling(seed, diversity, style)
 
-        def drawn(keys: list[tuple]) -> list[Motion]:  # as one batch
+        def drawn(keys: list[Any]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
             models = self.models.mapping, self.models.eyes, self.models.face
             return draw(*models, speech, wanted, seed, diversity, STYLES[style])
@@ -185,7 +186,7 @@ class Animator:
 
     # -- frames and clips ---------------------------------------------------------------------
 
-    def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[np.ndarray]:
+    def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
         """Frames of a motion on a face, (H, W, 3) uint8 RGB at 25 fps, unmarked.
 
         Raises:
@@ -209,7 +210,7 @@ class Animator:
         edits: Edits = (),
         seconds: float | None = None,
         look: Look = PREVIEW,
-    ) -> np.ndarray:
+    ) -> UInt8:
         """One frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
 
         Args:

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from cachetools import TTLCache
 
+from talking_face.arrays import Array
+
 KEPT_SECONDS = 2 * 60 * 60  # from when a value was made; what the page promises its visitors
 
 
@@ -162,7 +164,7 @@ def size_of(value: Any) -> int:
     return total
 
 
-def digest_of(array: np.ndarray) -> str:
+def digest_of(array: Array) -> str:
     """sha256 of an array's shape, type and content."""
     digest = hashlib.sha256(repr((array.shape, str(array.dtype))).encode())
     digest.update(np.ascontiguousarray(array).data)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from talking_face.arrays import Array
+
 
 class Frozen:
     """Base of `@dataclass(frozen=True, eq=False)` classes that hold arrays and are passed around.
@@ -46,7 +48,7 @@ class Frozen:
         return hash((type(self), *map(_hash_of, self._content().values())))
 
 
-def read_only(array: np.ndarray) -> np.ndarray:
+def read_only(array: Array) -> Array:
     """The array itself where nobody can write into it, else a read-only copy."""
     held: Any = array
     while isinstance(held, np.ndarray) and not held.flags.writeable:
@@ -54,7 +56,7 @@ def read_only(array: np.ndarray) -> np.ndarray:
     return array if held is None or isinstance(held, bytes) else sealed(np.array(array))
 
 
-def sealed(array: np.ndarray) -> np.ndarray:
+def sealed(array: Array) -> Array:
     """The same array, read-only from now on; for one that was just made and is nobody else's."""
     array.flags.writeable = False
     return array

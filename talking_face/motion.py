@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.arrays import Array, Float32
 from talking_face.frozen import Frozen, read_only
 from talking_face.motion_files import read_motion, write_motion
 from talking_face.motion_space import CHANNELS as CHANNELS
@@ -26,13 +27,13 @@ class Motion(Frozen):
     Every field is a read-only float32 array of shape (frames, size).
     """
 
-    lower: np.ndarray
-    upper: np.ndarray
-    lids: np.ndarray
-    gaze: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
-    rest: np.ndarray
+    lower: Float32
+    upper: Float32
+    lids: Float32
+    gaze: Float32
+    rotation: Float32
+    translation: Float32
+    rest: Float32
 
     def __post_init__(self) -> None:
         frames = len(self.lower)
@@ -63,16 +64,16 @@ class Motion(Frozen):
         return cls.from_array(np.zeros((frames, N_CHANNELS), dtype=np.float32))
 
     @classmethod
-    def from_array(cls, array: np.ndarray) -> Motion:
+    def from_array(cls, array: Array) -> Motion:
         """The inverse of `as_array`; array: (frames, 33)."""
         edges = np.cumsum(list(CHANNELS.values()))[:-1]
         return cls(*np.split(np.asarray(array, dtype=np.float32), edges, axis=1))
 
-    def as_array(self) -> np.ndarray:
+    def as_array(self) -> Float32:
         """All channels side by side, (frames, 33) float32, in the order of the table."""
         return np.concatenate([getattr(self, name) for name in CHANNELS], axis=1)
 
-    def replace(self, **channels: np.ndarray) -> Motion:
+    def replace(self, **channels: Array) -> Motion:
         """A copy with some channels replaced."""
         return dataclasses.replace(self, **channels)
 

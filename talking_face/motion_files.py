@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib import format as npy
 from scipy.signal import find_peaks
 
+from talking_face.arrays import Array
 from talking_face.errors import MotionUnreadable, OutputUnwritable
 from talking_face.files import writing
 from talking_face.motion_space import (
@@ -72,7 +73,7 @@ class _Sips(io.BufferedReader):
         return super().read(wanted)
 
 
-def write_motion(path: Path, values: np.ndarray) -> None:
+def write_motion(path: Path, values: Array) -> None:
     """Write values (frames, 33) float32 to an .npz or .csv, exactly.
 
     Raises:
@@ -93,7 +94,7 @@ def write_motion(path: Path, values: np.ndarray) -> None:
                 )
 
 
-def read_motion(path: Path) -> np.ndarray:
+def read_motion(path: Path) -> Array:
     """Read a motion of 1 frame to MAX_SECONDS.
 
     Other frame rates are brought to 25 fps by linear interpolation; closed lids stay as closed as
@@ -152,7 +153,7 @@ def _check_length(frames: int, fps: float) -> None:
         raise MotionUnreadable(f"it lasts more than {MAX_SECONDS / 60:g} minutes")
 
 
-def _resampled(values: np.ndarray, fps: float) -> np.ndarray:
+def _resampled(values: Array, fps: float) -> Array:
     """Values (n, 33) at some frame rate, as (frames, 33) at 25 fps."""
     if fps == FPS:
         return values
@@ -170,7 +171,7 @@ def _resampled(values: np.ndarray, fps: float) -> np.ndarray:
 # -- .npz -----------------------------------------------------------------------------------------
 
 
-def _read_arrays(file: BinaryIO) -> tuple[float, np.ndarray]:
+def _read_arrays(file: BinaryIO) -> tuple[float, Array]:
     """Frames per second, and values (frames, 33) float64."""
     with _undamaged("it"), zipfile.ZipFile(file) as stored:
         space = str(_scalar(stored, "space", "U"))
@@ -216,13 +217,13 @@ def _shape(stored: zipfile.ZipFile, name: str, kinds: str) -> tuple[int, ...]:
     return shape
 
 
-def _scalar(stored: zipfile.ZipFile, name: str, kinds: str) -> np.ndarray:
+def _scalar(stored: zipfile.ZipFile, name: str, kinds: str) -> Array:
     if _shape(stored, name, kinds) != ():
         raise MotionUnreadable(f"the array {name!r} should be a single value")
     return _unpacked(stored, name)
 
 
-def _values(stored: zipfile.ZipFile, name: str) -> np.ndarray:
+def _values(stored: zipfile.ZipFile, name: str) -> Array:
     """A channel whose header was found to be right, (frames, size) float64, each possible."""
     values = _unpacked(stored, name).astype(np.float64)
     wrong = ~(np.abs(values) <= MAX_VALUE)  # NaN too
@@ -235,6 +236,6 @@ def _values(stored: zipfile.ZipFile, name: str) -> np.ndarray:
     return values
 
 
-def _unpacked(stored: zipfile.ZipFile, name: str) -> np.ndarray:
+def _unpacked(stored: zipfile.ZipFile, name: str) -> Array:
     with _undamaged(f"the array {name!r}"), stored.open(f"{name}.npy") as member:
         return npy.read_array(member, allow_pickle=False)

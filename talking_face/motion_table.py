@@ -19,6 +19,7 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.errors import MotionUnreadable
 from talking_face.motion_space import CHANNELS, FPS, MAX_ROWS, MAX_SECONDS, MAX_VALUE
 
@@ -28,7 +29,7 @@ ROUNDING = 0.006  # seconds that a time may be off; two decimals leave it 0.005 
 LISTED = 3  # columns that a message names, and the number of the others
 
 
-def write_table(path: Path, values: np.ndarray) -> None:
+def write_table(path: Path, values: Array) -> None:
     """Write values (frames, 33), at 25 fps, so that they can be read exactly."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -37,7 +38,7 @@ def write_table(path: Path, values: np.ndarray) -> None:
             writer.writerow([f"{index / FPS:.2f}", *(f"{value:.9g}" for value in row)])
 
 
-def read_table(file: BinaryIO) -> tuple[float, np.ndarray]:
+def read_table(file: BinaryIO) -> tuple[float, Array]:
     """Read a table, which may begin at any time, and close the file.
 
     Returns:
@@ -133,7 +134,7 @@ def _number(text: str, column: str, line: int) -> float:
     return value
 
 
-def _frame_rate(seconds: np.ndarray, lines: array[int]) -> float:
+def _frame_rate(seconds: Array, lines: array[int]) -> float:
     """Frames per second, from the time of each row; exactly FPS where that is what they say."""
     if len(seconds) < 2:
         return FPS

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from talking_face.arrays import Array
 from talking_face.errors import WeightsCorrupt, WeightsMissing
 from talking_face.files import shipped
 
@@ -102,7 +102,7 @@ def weights_folder() -> Path:
     return Path(os.environ.get(WEIGHTS_VARIABLE) or shipped("weights"))
 
 
-def load_weights(name: str) -> dict[str, np.ndarray]:
+def load_weights(name: str) -> dict[str, Array]:
     """Tensors of one entry of `WEIGHTS`.
 
     Args:
@@ -116,7 +116,7 @@ def load_weights(name: str) -> dict[str, np.ndarray]:
         WeightsCorrupt: a file's checksum is wrong, or it can't be read.
     """
     spec = WEIGHTS[name]
-    tensors: dict[str, np.ndarray] = {}
+    tensors: dict[str, Array] = {}
     for file, expected in spec.files.items():
         path = weights_folder() / file
         try:

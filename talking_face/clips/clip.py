@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from talking_face.arrays import UInt8
 from talking_face.errors import TalkingFaceError
 from talking_face.motion import Motion
 from talking_face.options import Progress, sample_label
@@ -40,13 +39,13 @@ class Clip:
 
 
 def watched(
-    frames: Iterator[np.ndarray],
+    frames: Iterator[UInt8],
     count: int,
     stage: str,
     progress: Progress | None,
     start: float = 0.0,
     share: float = 1.0,
-) -> Iterator[np.ndarray]:
+) -> Iterator[UInt8]:
     """The same frames, reporting progress from `start` to `start + share` on the way."""
     for number, frame in enumerate(frames):
         if progress and number % 5 == 0:

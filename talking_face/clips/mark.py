@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from talking_face.arrays import UInt8
 from talking_face.errors import OptionInvalid
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
@@ -41,7 +42,7 @@ class Mark:
         if not 0.0 <= self.opacity <= 1.0:
             raise OptionInvalid(f"The mark's opacity is {self.opacity}. Use 0 to 1.")
 
-    def painter(self, height: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+    def painter(self, height: int, width: int) -> Callable[[UInt8], UInt8]:
         """A function that returns a marked copy of an (height, width, 3) uint8 RGB frame."""
         patch = _pill(" ".join(self.text.split()), height, width)
         margin = max(2, round(0.02 * min(height, width)))
@@ -51,7 +52,7 @@ class Mark:
         alpha = patch[..., 3:].astype(np.float32) * (self.opacity / 255.0)
         added, kept = patch[..., :3] * alpha + 0.5, 1.0 - alpha
 
-        def paint(frame: np.ndarray) -> np.ndarray:
+        def paint(frame: UInt8) -> UInt8:
             frame = frame.copy()
             frame[place] = frame[place] * kept + added
             return frame
@@ -75,7 +76,7 @@ def text_size(height: int, width: int) -> float:
     return max(10.0, 0.027 * min(height, width))
 
 
-def _pill(text: str, height: int, width: int) -> np.ndarray:
+def _pill(text: str, height: int, width: int) -> UInt8:
     """White text on a dark rounded pill, (h, w, 4) uint8 RGBA, small enough for such a frame."""
     size = text_size(height, width)
     room = 0.9 * width

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array, Int32, UInt8
 from talking_face.face.face import Face
 from talking_face.face.landmarks import FACE_OVAL, N_MESH
 
@@ -16,7 +17,7 @@ MESH_OPACITY = 0.55
 SHIFT = 4  # fractional bits of the points that OpenCV draws
 
 
-def draw_mesh(face: Face, triangles: np.ndarray) -> np.ndarray:
+def draw_mesh(face: Face, triangles: Int32) -> UInt8:
     """The photo with the fitted mesh over it, (H, W, 3) uint8 RGB.
 
     Args:
@@ -32,7 +33,7 @@ def draw_mesh(face: Face, triangles: np.ndarray) -> np.ndarray:
     return np.asarray(mixed)
 
 
-def draw_faces(photo: np.ndarray, boxes: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
+def draw_faces(photo: UInt8, boxes: Sequence[tuple[int, int, int, int]]) -> UInt8:
     """The photo with boxes around its faces, numbered from 1 in the order given.
 
     Args:
@@ -56,5 +57,5 @@ def draw_faces(photo: np.ndarray, boxes: Sequence[tuple[int, int, int, int]]) ->
     return picture
 
 
-def _fixed(points: np.ndarray) -> np.ndarray:
+def _fixed(points: Array) -> UInt8:
     return np.round(points * 2**SHIFT).astype(np.int32)

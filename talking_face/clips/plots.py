@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from talking_face.arrays import Array
 from talking_face.errors import OptionInvalid
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
@@ -138,7 +139,7 @@ def _dress(panel: Axes, theme: Theme) -> None:
 
 
 def _draw(
-    panel: Axes, curves: Sequence[np.ndarray], name: str, colours: Sequence[str], theme: Theme
+    panel: Axes, curves: Sequence[Array], name: str, colours: Sequence[str], theme: Theme
 ) -> None:
     """One line a sample, (frames,) each; or a single line where all are the same."""
     low, high = panel.get_ylim()

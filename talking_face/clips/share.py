@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from talking_face import ffmpeg
+from talking_face.arrays import Array
 from talking_face.clips.mark import Mark, text_size
 from talking_face.clips.video import COMMENT, read_frames
 from talking_face.errors import VideoUnreadable
@@ -98,7 +99,7 @@ def write_gif(
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width, height, FPS / LOOP_EVERY)
     command += ["-filter_complex", _PALETTE, "-loop", "0", "-f", "gif"]
     with writing(path) as hidden:
-        ffmpeg.run(command, b"".join(map(np.ndarray.tobytes, pictures)), hidden, path)
+        ffmpeg.run(command, b"".join(map(Array.tobytes, pictures)), hidden, path)
         hidden.write_bytes(with_comment(hidden.read_bytes(), COMMENT))
     return path
 
@@ -143,11 +144,11 @@ def with_comment(gif: bytes, comment: str) -> bytes:
     return gif[:end] + bytes([0x21, 0xFE, len(text)]) + text + b"\0" + gif[end:]
 
 
-def _opening(motion: Motion, model: FaceModel) -> np.ndarray:
+def _opening(motion: Motion, model: FaceModel) -> Array:
     return mean_opening(model.mean + model.displacement(motion.lower, motion.upper))
 
 
-def _read(clip: str | Path, wanted: range, max_side: int | None = None) -> list[np.ndarray]:
+def _read(clip: str | Path, wanted: range, max_side: int | None = None) -> list[Array]:
     """Frames of a clip, as far as it goes, at least one; (H, W, 3) uint8 RGB."""
     with closing(read_frames(clip, max_side)) as frames:
         found = list(islice(frames, wanted.start, wanted.stop, wanted.step))

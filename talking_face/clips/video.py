@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from talking_face import ffmpeg
+from talking_face.arrays import Array, UInt8
 from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label
 from talking_face.errors import OptionInvalid, VideoUnreadable
@@ -49,7 +50,7 @@ _CONTAINER = ["-map_metadata", "-1", "-metadata", f"comment={COMMENT}", "-movfla
 
 
 def write_clip(
-    frames: Iterable[np.ndarray],
+    frames: Iterable[UInt8],
     path: str | Path,
     recording: Recording | None = None,
     mark: Mark | None = Mark(),
@@ -143,7 +144,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
     return path
 
 
-def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.ndarray, None, None]:
+def read_frames(path: str | Path, max_side: int | None = None) -> Generator[UInt8, None, None]:
     """Decode a video of any container at 25 fps, turned the way that it is meant to be seen.
 
     Args:
@@ -186,7 +187,7 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[np.n
         )
 
 
-def _read_picture(pipe: IO[bytes]) -> np.ndarray | None:
+def _read_picture(pipe: IO[bytes]) -> Array | None:
     """The next PPM picture, which carries its own size; None at the end."""
     if pipe.readline() != b"P6\n":
         return None
@@ -198,7 +199,7 @@ def _read_picture(pipe: IO[bytes]) -> np.ndarray | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
-def _encode(frames: Iterable[np.ndarray], clip: Path, mark: Mark | None, path: Path) -> int:
+def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) -> int:
     """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
     frames = iter(frames)
     first = next(frames, None)
@@ -240,7 +241,7 @@ def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path:
     ffmpeg.run([*command, "-f", "mp4"], samples.data, clip, path)
 
 
-def _first_frame(clip: str | Path) -> np.ndarray:
+def _first_frame(clip: str | Path) -> UInt8:
     with closing(read_frames(clip)) as frames:
         return next(frames)
 

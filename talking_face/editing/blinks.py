@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import percentile_filter
 
+from talking_face.arrays import Array
 from talking_face.motion import FPS
 
 OPEN_WINDOW = 31  # frames over which the opening between blinks is looked for
@@ -36,10 +37,10 @@ class Blink:
     first: int
     last: int
     peak: int
-    shape: np.ndarray
+    shape: Array
 
 
-def find_blinks(lids: np.ndarray) -> list[Blink]:
+def find_blinks(lids: Array) -> list[Blink]:
     """The blinks of lids (frames, 2), in time."""
     if not len(lids):
         return []
@@ -69,9 +70,7 @@ def find_blinks(lids: np.ndarray) -> list[Blink]:
     return blinks
 
 
-def change_blinks(
-    lids: np.ndarray, rate: float, first: int = 0, last: int | None = None
-) -> np.ndarray:
+def change_blinks(lids: Array, rate: float, first: int = 0, last: int | None = None) -> Array:
     """Lids with `rate` times as many blinks between two frames.
 
     Args:
@@ -106,7 +105,7 @@ def change_blinks(
     return lids
 
 
-def _open(lids: np.ndarray, blink: Blink) -> None:
+def _open(lids: Array, blink: Blink) -> None:
     """Take a blink out, in place: the lids go straight from before it to after it."""
     before, after = blink.first - 1, blink.last + 1
     ends = [i for i in (before, after) if 0 <= i < len(lids)]

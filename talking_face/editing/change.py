@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.editing.blinks import change_blinks
 from talking_face.editing.directions import Directions, find_directions
@@ -101,7 +102,7 @@ def telling_moment(
     return int(np.argmax(held * opening * (motion.lids.max(1) < 0.3)))
 
 
-def weight(edit: Edit, frames: int) -> np.ndarray:
+def weight(edit: Edit, frames: int) -> Array:
     """How far an edit holds in each frame, (frames,) 0..1."""
     seconds = np.arange(frames) / FPS
     stop = np.inf if edit.stop is None else edit.stop
@@ -114,7 +115,7 @@ def weight(edit: Edit, frames: int) -> np.ndarray:
     return held
 
 
-def _combined(name: str, edits: list[Edit], weights: list[np.ndarray]) -> np.ndarray:
+def _combined(name: str, edits: list[Edit], weights: list[Array]) -> Array:
     """What all edits together make of one slider in each frame, (frames, 1), gaze (frames, 2)."""
     low, high = RANGES[name]
     values = [np.atleast_1d(getattr(edit, name)).astype(np.float64) for edit in edits]
@@ -126,14 +127,12 @@ def _combined(name: str, edits: list[Edit], weights: list[np.ndarray]) -> np.nda
     return np.clip(total, low, high)
 
 
-def _both_ways(amount: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+def _both_ways(amount: Array, positive: Array, negative: Array) -> Array:
     """Coefficients (frames, k) of a slider (frames, 1) whose ends are two directions."""
     return np.maximum(amount, 0) * positive + np.maximum(-amount, 0) * negative
 
 
-def _lower_face(
-    lower: np.ndarray, directions: Directions, how: dict[str, np.ndarray]
-) -> np.ndarray:
+def _lower_face(lower: Array, directions: Directions, how: dict[str, Array]) -> Array:
     """Lower-face coefficients (frames, 16) with smile, expression and opening changed."""
     slow = gaussian_filter1d(lower.astype(np.float64), SLOW * FPS, axis=0, mode="nearest")
     # Lips that touch, touch still, and a gap grows from there.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
 from talking_face.face.model import FaceModel
 
@@ -30,7 +31,7 @@ OUTER_BROWS, INNER_BROWS = (70, 63, 293, 300), (66, 107, 336, 296)
 # Tolerances, canonical units: what is asked for, what is to stay, and what may follow a little.
 ASKED, KEPT, LOOSE = 0.003, 0.002, 0.01
 
-Wish = tuple[np.ndarray, float, float]  # measurements (n, k), their value, their tolerance
+Wish = tuple[Array, float, float]  # measurements (n, k), their value, their tolerance
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +48,17 @@ class Directions:
         worried, knit: (6,) upper face; the brows' inner ends up, or down and together.
     """
 
-    smile: np.ndarray
-    frown: np.ndarray
-    opening: np.ndarray
-    gap: np.ndarray
-    gaps: np.ndarray
-    raised: np.ndarray
-    lowered: np.ndarray
-    worried: np.ndarray
-    knit: np.ndarray
+    smile: Array
+    frown: Array
+    opening: Array
+    gap: Array
+    gaps: Array
+    raised: Array
+    lowered: Array
+    worried: Array
+    knit: Array
 
-    def lips_kept(self, lower: np.ndarray) -> np.ndarray:
+    def lips_kept(self, lower: Array) -> Array:
         """The part of lower-face coefficients (..., 16) that doesn't change the lips' gaps."""
         return lower - lower @ np.linalg.pinv(self.gaps, rcond=0.02) @ self.gaps
 
@@ -76,7 +77,7 @@ def find_directions(model: FaceModel) -> Directions:
     inner, outer = (upper[list(p), Y] for p in (INNER_BROWS, OUTER_BROWS))
     together = _apart(upper, (107, 336))
 
-    def brows(inside: float, outside: float, nearer: float) -> np.ndarray:
+    def brows(inside: float, outside: float, nearer: float) -> Array:
         return _shortest(
             [(inner, inside, ASKED), (outer, outside, LOOSE / 2), (together, -nearer, LOOSE / 2)]
         )
@@ -111,13 +112,13 @@ def find_directions(model: FaceModel) -> Directions:
     )
 
 
-def _apart(basis: np.ndarray, pair: Sequence[int]) -> np.ndarray:
+def _apart(basis: Array, pair: Sequence[int]) -> Array:
     """(1, k): how much farther apart two points get, from the image's left to its right."""
     left, right = pair
     return basis[[right], X] - basis[[left], X]
 
 
-def _shortest(wishes: list[Wish]) -> np.ndarray:
+def _shortest(wishes: list[Wish]) -> Array:
     """The shortest coefficients (k,) that meet the wishes, each up to its tolerance."""
     measures = np.concatenate([rows for rows, _, _ in wishes])
     values = np.concatenate([np.full(len(rows), value) for rows, value, _ in wishes])

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.errors import OptionInvalid, WeightsCorrupt, WeightsMissing
 from talking_face.face.landmarks import interocular, mesh_in_box
 from talking_face.weights import weights_folder
@@ -67,7 +68,7 @@ def _detector(folder: Path) -> Any:
     )
 
 
-def detect_faces_with_pack(image: np.ndarray, folder: Path) -> list[np.ndarray]:
+def detect_faces_with_pack(image: Array, folder: Path) -> list[Array]:
     """Landmarks (478, 3) of the faces that insightface finds, largest first, pixels.
 
     Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
 from talking_face.face.landmarks import detect_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
@@ -37,25 +38,25 @@ class Face(Frozen):
         digest: sha256 of the photo's pixels and the face's index.
     """
 
-    photo: np.ndarray
-    landmarks: np.ndarray
+    photo: UInt8
+    landmarks: Float32
     pose: Pose
-    shape: np.ndarray
-    expression: np.ndarray
+    shape: Array
+    expression: Array
     digest: str
 
     @property
-    def lower(self) -> np.ndarray:
+    def lower(self) -> Array:
         """The photo's own lower-face coefficients, (16,)."""
         return self.expression[: CHANNELS["lower"]]
 
     @property
-    def angles(self) -> np.ndarray:
+    def angles(self) -> Array:
         """Head yaw, pitch and roll in the photo, degrees, (3,)."""
         return rotation_angles(self.pose.rotation)
 
 
-def face_boxes(faces: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
+def face_boxes(faces: list[Float32]) -> list[tuple[int, int, int, int]]:
     """Bounding boxes (x0, y0, x1, y1) of landmarks, pixels."""
     boxes = []
     for marks in faces:
@@ -64,7 +65,7 @@ def face_boxes(faces: list[np.ndarray]) -> list[tuple[int, int, int, int]]:
     return boxes
 
 
-def find_faces(photo: np.ndarray, insightface_pack: Path | None = None) -> list[np.ndarray]:
+def find_faces(photo: UInt8, insightface_pack: Path | None = None) -> list[Float32]:
     """Landmarks of all faces, largest first; insightface finds and ranks them where it can.
 
     Args:
@@ -79,7 +80,7 @@ def find_faces(photo: np.ndarray, insightface_pack: Path | None = None) -> list[
 
 
 def fit_face(
-    photo: np.ndarray, faces: list[np.ndarray], model: FaceModel, index: int | None = None
+    photo: UInt8, faces: list[Float32], model: FaceModel, index: int | None = None
 ) -> Face:
     """Fit the face model to one of the faces found in a photo.
 

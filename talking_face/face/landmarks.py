@@ -16,6 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array, Float32, Int32, UInt8
+
 N_LANDMARKS = 478
 N_MESH = 468  # the mesh proper; 468..477 are the two irises
 
@@ -57,12 +59,12 @@ def _face_mesh(static: bool, max_faces: int, confidence: float) -> Any:
     )
 
 
-def _to_pixels(face: Any, height: int, width: int) -> np.ndarray:
+def _to_pixels(face: Any, height: int, width: int) -> Array:
     points = np.array([(p.x, p.y, p.z) for p in face.landmark], dtype=np.float32)
     return points * np.array([width, height, width], dtype=np.float32)
 
 
-def find_boxes(image: np.ndarray, confidence: float = 0.4) -> list[tuple[float, ...]]:
+def find_boxes(image: UInt8, confidence: float = 0.4) -> list[tuple[float, ...]]:
     """Boxes of the faces in a still image by MediaPipe's detectors for near and for far faces.
 
     The detectors see at most 192 pixels a side, so the photo is also searched in nine overlapping
@@ -110,7 +112,7 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return max(width, 0) * max(height, 0) / max(min(areas), 1e-6)
 
 
-def mesh_in_box(image: np.ndarray, box: tuple[float, ...]) -> np.ndarray | None:
+def mesh_in_box(image: UInt8, box: tuple[float, ...]) -> Float32 | None:
     """Landmarks (478, 3) of the face in a box, pixels of the whole image; None where none is.
 
     The mesh network looks at a square of 2.2 box sizes, padded by repeating the border where the
@@ -142,7 +144,7 @@ def mesh_in_box(image: np.ndarray, box: tuple[float, ...]) -> np.ndarray | None:
     return points + np.array([left, top, 0], dtype=np.float32)
 
 
-def detect_faces(image: np.ndarray) -> list[np.ndarray]:
+def detect_faces(image: UInt8) -> list[Float32]:
     """Landmarks of every face in a still image, the largest first.
 
     Args:
@@ -158,7 +160,7 @@ def detect_faces(image: np.ndarray) -> list[np.ndarray]:
     padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     boxes = find_boxes(image) or [
         (x0 - margin, y0 - margin, x1 - margin, y1 - margin)
-        for x0, y0, x1, y1 in find_boxes(padded)
+        for x0, y0, x1, y1 in find_boxes(np.asarray(padded, dtype=np.uint8))
     ]
     if not boxes:
         boxes = [(width * 0.25, height * 0.2, width * 0.75, height * 0.8)]
@@ -166,7 +168,7 @@ def detect_faces(image: np.ndarray) -> list[np.ndarray]:
     return sorted(faces, key=lambda face: -float(interocular(face)))
 
 
-def track_face(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def track_face(frames: Iterable[UInt8]) -> Iterator[Float32]:
     """Landmarks of the one face of a video, frame by frame.
 
     Args:
@@ -185,7 +187,7 @@ def track_face(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
                 yield np.full((N_LANDMARKS, 3), np.nan, dtype=np.float32)
 
 
-def mesh_triangles() -> np.ndarray:
+def mesh_triangles() -> Int32:
     """The triangles of MediaPipe's tessellation, which MediaPipe lists by its edges.
 
     Every three points joined by edges are a triangle, except the two (at the wings of the nose)
@@ -208,7 +210,7 @@ def mesh_triangles() -> np.ndarray:
     return np.array(faces, dtype=np.int32)
 
 
-def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
+def mouth_opening(landmarks: Array) -> Array:
     """Inner-lip opening over the inter-ocular distance.
 
     Args:
@@ -223,14 +225,14 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
     return gap / interocular(landmarks)
 
 
-def mouth_width(landmarks: np.ndarray) -> np.ndarray:
+def mouth_width(landmarks: Array) -> Array:
     """Distance of the mouth's corners over the inter-ocular distance, (...) float."""
     a, b = MOUTH_CORNERS
     width = np.linalg.norm(landmarks[..., a, :2] - landmarks[..., b, :2], axis=-1)
     return width / interocular(landmarks)
 
 
-def interocular(landmarks: np.ndarray) -> np.ndarray:
+def interocular(landmarks: Array) -> Array:
     """Distance of the outer eye corners (33 and 263), the unit of most lengths of this package.
 
     Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
@@ -26,12 +27,12 @@ LOWER = list(INNER_LIP_LOWER)
 CORNERS = list(INNER_LIP_CORNERS)
 
 
-def lip_gaps(shape: np.ndarray) -> np.ndarray:
+def lip_gaps(shape: Array) -> Array:
     """Vertical gaps (..., 9) between opposite inner-lip points of shapes (..., 478, 3)."""
     return shape[..., LOWER, 1] - shape[..., UPPER, 1]
 
 
-def contact(gap: np.ndarray) -> np.ndarray:
+def contact(gap: Array) -> Array:
     """What a gap becomes: 0 below `TOUCHING`, itself above `PARTED`, smooth between."""
     t = np.clip((gap - TOUCHING) / (PARTED - TOUCHING), 0.0, 1.0)
     # The cubic on [0, 1] with value 0, slope 0 at 0 and value 1, slope s at 1.
@@ -40,7 +41,7 @@ def contact(gap: np.ndarray) -> np.ndarray:
     return np.where(gap >= PARTED, gap, np.where(gap <= TOUCHING, 0.0, eased))
 
 
-def mean_opening(shape: np.ndarray) -> np.ndarray:
+def mean_opening(shape: Array) -> Array:
     """How far the middle of the lips is apart in shapes (..., 478, 3), canonical units, (...)."""
     return contact(lip_gaps(shape))[..., 3:6].mean(axis=-1)
 
@@ -52,7 +53,7 @@ class LipContact:
         shape: (478, 3) the person's face, canonical, mouth nearly closed.
     """
 
-    def __init__(self, shape: np.ndarray) -> None:
+    def __init__(self, shape: Array) -> None:
         middle = (shape[UPPER] + shape[LOWER]) / 2
         line = np.concatenate([shape[CORNERS[:1]], middle, shape[CORNERS[1:]]])
         order = np.argsort(line[:, 0])
@@ -61,11 +62,11 @@ class LipContact:
         self._down = self._influence(shape, LOWER, below > 0)
 
     @staticmethod
-    def _influence(shape: np.ndarray, inner: list[int], side: np.ndarray) -> np.ndarray:
+    def _influence(shape: Array, inner: list[int], side: Array) -> Array:
         """(478, 9): how far each point follows a unit displacement of each inner-lip point."""
         nodes = inner + CORNERS  # the corners are pinned
 
-        def kernel(points: np.ndarray) -> np.ndarray:
+        def kernel(points: Array) -> Array:
             difference = points[:, None, :2] - shape[None, nodes, :2]
             return np.exp(-(difference**2).sum(-1) / REACH**2)
 
@@ -78,11 +79,11 @@ class LipContact:
         follow[inner] = np.eye(len(inner))
         return follow
 
-    def widen(self, by: np.ndarray) -> np.ndarray:
+    def widen(self, by: Array) -> Array:
         """Displacements (..., 478) along y that change the gaps by the given amounts (..., 9)."""
         return by @ (self._down - self._up).T / 2
 
-    def correction(self, shape: np.ndarray) -> np.ndarray:
+    def correction(self, shape: Array) -> Array:
         """Displacements (..., 478) along y that bring the lips of shapes to contact."""
         gap = lip_gaps(shape)
         return self.widen(contact(gap) - gap)

@@ -23,6 +23,7 @@ from functools import cache
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
 from talking_face.frozen import Frozen
 from talking_face.weights import load_weights
@@ -33,7 +34,7 @@ PIVOT = np.array([0.0, 0.95, 0.85], dtype=np.float32)
 EYEBALL_RADIUS = 0.135  # inter-ocular distances; 12 mm for outer eye corners 90 mm apart
 
 
-def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+def rotation_matrix(angles: Array) -> Array:
     """Head rotation R = R_yaw R_pitch R_roll.
 
     Args:
@@ -54,7 +55,7 @@ def rotation_matrix(angles: np.ndarray) -> np.ndarray:
     return about_y.reshape(shape) @ about_x.reshape(shape) @ about_z.reshape(shape)
 
 
-def rotation_angles(matrix: np.ndarray) -> np.ndarray:
+def rotation_angles(matrix: Array) -> Array:
     """The inverse of `rotation_matrix`: (..., 3, 3) → (..., 3) yaw, pitch, roll in degrees."""
     yaw = np.arctan2(-matrix[..., 0, 2], matrix[..., 2, 2])
     pitch = np.arcsin(np.clip(-matrix[..., 1, 2], -1.0, 1.0))
@@ -72,22 +73,22 @@ class Pose(Frozen):
         origin: (..., 3) pixels, the pivot in the image.
     """
 
-    rotation: np.ndarray
-    scale: np.ndarray
-    origin: np.ndarray
+    rotation: Array
+    scale: Array
+    origin: Array
 
-    def project(self, shape: np.ndarray) -> np.ndarray:
+    def project(self, shape: Array) -> Array:
         """Canonical (..., n, 3) to pixels (..., n, 3)."""
         turned = (shape - PIVOT) @ np.swapaxes(self.rotation, -1, -2)
         return turned * self.scale[..., None, None] + self.origin[..., None, :]
 
-    def unproject(self, landmarks: np.ndarray) -> np.ndarray:
+    def unproject(self, landmarks: Array) -> Array:
         """Pixels (..., n, 3) to canonical (..., n, 3)."""
         centred = (landmarks - self.origin[..., None, :]) / self.scale[..., None, None]
         return centred @ self.rotation + PIVOT
 
 
-def fit_pose(landmarks: np.ndarray, shape: np.ndarray, weights: np.ndarray) -> Pose:
+def fit_pose(landmarks: Array, shape: Array, weights: Array) -> Pose:
     """Least-squares similarity from a shape to landmarks (Umeyama, PAMI 1991).
 
     Args:
@@ -129,20 +130,20 @@ class FaceModel:
         triangles: (n, 3) int32 mesh triangles over the 468 points of the skin.
     """
 
-    mean: np.ndarray
-    identity: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    rigid: np.ndarray
-    triangles: np.ndarray
+    mean: Array
+    identity: Array
+    lower: Array
+    upper: Array
+    rigid: Array
+    triangles: Array
 
-    def displacement(self, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    def displacement(self, lower: Array, upper: Array) -> Array:
         """Expression coefficients (..., 16) and (..., 6) to displacements (..., 478, 3)."""
         return np.einsum("ndk,...k->...nd", self.lower, lower) + np.einsum(
             "ndk,...k->...nd", self.upper, upper
         )
 
-    def expression(self, displacement: np.ndarray, damping: float = 0.02) -> np.ndarray:
+    def expression(self, displacement: Array, damping: float = 0.02) -> Array:
         """Coefficients (..., 22), lower then upper, of displacements (..., 478, 3).
 
         Ridge regression: `damping` weighs a unit coefficient against a mean squared error in
@@ -151,7 +152,7 @@ class FaceModel:
         """
         return displacement[:, :N_MESH].reshape(len(displacement), -1) @ self._solver(damping)
 
-    def _solver(self, damping: float) -> np.ndarray:
+    def _solver(self, damping: float) -> Array:
         axis = np.array([1.0, 1.0, 0.1])[None, :, None]
         basis = np.concatenate([self.lower, self.upper], axis=-1)[:N_MESH]
         flat = basis.reshape(-1, basis.shape[-1]).astype(np.float64)
@@ -160,7 +161,7 @@ class FaceModel:
         ridge = damping * np.trace(gram) / len(gram) * np.eye(len(gram))
         return np.linalg.solve(gram + ridge, weighted.T).T
 
-    def fit(self, landmarks: np.ndarray, rounds: int = 6) -> tuple[Pose, np.ndarray]:
+    def fit(self, landmarks: Array, rounds: int = 6) -> tuple[Pose, Array]:
         """Pose, identity and expression of one face in one image.
 
         Args:

@@ -15,6 +15,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from talking_face.arrays import Array, UInt8
 from talking_face.errors import PhotoUnreadable
 
 MIN_SIDE = 64  # pixels; a face in less has nothing to animate
@@ -26,7 +27,7 @@ BACKDROP = (128, 128, 128)  # behind transparent pixels: neutral, so that edges 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
 
-PhotoSource = str | Path | bytes | Image.Image | np.ndarray
+PhotoSource = str | Path | bytes | Image.Image | Array
 
 # What Pillow and its codecs raise on damaged files.
 DAMAGE = (
@@ -44,7 +45,7 @@ pillow_heif.register_heif_opener()
 logger = logging.getLogger(__name__)
 
 
-def load_photo(source: PhotoSource) -> np.ndarray:
+def load_photo(source: PhotoSource) -> UInt8:
     """Read a photo as it is meant to be seen.
 
     Honours EXIF rotation and embedded colour profiles (the result is sRGB), puts transparent pixels
@@ -101,7 +102,7 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise PhotoUnreadable(f"{name} is damaged ({error}). Use another copy.") from error
 
 
-def _flatten(image: Image.Image, name: str) -> np.ndarray:
+def _flatten(image: Image.Image, name: str) -> Array:
     """Pillow image of any mode → (H, W, 3) uint8 sRGB, upright."""
     width, height = image.size
     if max(width, height) > MAX_SIDE:
@@ -166,7 +167,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     return converted
 
 
-def _to_unit_range(pixels: np.ndarray) -> np.ndarray:
+def _to_unit_range(pixels: Array) -> Array:
     """Grey of 16 or 32 bits or float, (H, W) → float32 in 0–1.
 
     Such files don't say what white is; it is the smallest of the usual full scales that holds them.
@@ -178,7 +179,7 @@ def _to_unit_range(pixels: np.ndarray) -> np.ndarray:
     return (pixels / np.float32(white)).clip(0.0, 1.0).astype(np.float32)
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def _from_array(array: Array) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):

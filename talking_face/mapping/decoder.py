@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
+from talking_face.arrays import Array
 from talking_face.mapping.listeners import N_OUTPUTS, N_PROSODY
 from talking_face.motion import CHANNELS
 
@@ -285,9 +286,7 @@ class Decoder(nn.Module):
         return torch.where(known[:, None], self.style(style), self.no_style)
 
 
-def prosody_drive(
-    energy: np.ndarray, activity: np.ndarray, pitch: np.ndarray, voicing: np.ndarray
-) -> np.ndarray:
+def prosody_drive(energy: Array, activity: Array, pitch: Array, voicing: Array) -> Array:
     """What the head may answer to: (T, 5), all 0 in silence.
 
     Emphasis (loudness above its surroundings), slope of loudness, loudness of the phrase, pitch
@@ -313,7 +312,7 @@ def prosody_drive(
     return np.stack([emphasis, slope, phrase, tone, speaks], axis=1)
 
 
-def audio_inputs(expected: np.ndarray, prosody: np.ndarray, drive: np.ndarray) -> np.ndarray:
+def audio_inputs(expected: Array, prosody: Array, drive: Array) -> Array:
     """What the decoder is told of the sound, (frames, N_AUDIO) float32.
 
     Args:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
+from talking_face.arrays import Array
 from talking_face.curves import soft_limit
 from talking_face.motion import FPS
 from talking_face.weights import load_weights
@@ -46,16 +47,16 @@ class EyeModel:
         fixation_interval: (20,) seconds.
     """
 
-    blink_rate: np.ndarray
-    blink_interval: np.ndarray
-    blink_depth: np.ndarray
-    blink_stretch: np.ndarray
-    blink_profile: np.ndarray
-    lids_follow: np.ndarray
-    lids_noise: np.ndarray
-    counter: np.ndarray
-    fixation: np.ndarray
-    fixation_interval: np.ndarray
+    blink_rate: Array
+    blink_interval: Array
+    blink_depth: Array
+    blink_stretch: Array
+    blink_profile: Array
+    lids_follow: Array
+    lids_noise: Array
+    counter: Array
+    fixation: Array
+    fixation_interval: Array
 
 
 @cache
@@ -72,8 +73,8 @@ def load_eyes() -> EyeModel:
 
 
 def draw_eyes(
-    model: EyeModel, rotation: np.ndarray, seed: int, index: int, diversity: float
-) -> tuple[np.ndarray, np.ndarray]:
+    model: EyeModel, rotation: Array, seed: int, index: int, diversity: float
+) -> tuple[Array, Array]:
     """The lids and gaze of one sample; both start as in the photo.
 
     Blinks, looks and lids have a random stream each, so that a longer recording doesn't change how
@@ -99,7 +100,7 @@ def draw_eyes(
 
 def fixations(
     model: EyeModel, frames: int, generator: np.random.Generator, diversity: float
-) -> np.ndarray:
+) -> Array:
     """Where the eyes look, (T, 2) degrees; the first look is the photo's own."""
     gaze = np.zeros((frames, 2))
     start = 0
@@ -117,7 +118,7 @@ def fixations(
 
 def blink_closure(
     model: EyeModel, frames: int, generator: np.random.Generator, diversity: float
-) -> np.ndarray:
+) -> Array:
     """Closure by blinks alone, (T,), 0 to 1, of somebody with a rate of their own."""
     interval = 60 / np.clip(_draw(model.blink_rate, generator, diversity), *BLINKS_A_MINUTE)
     offset, profile = model.blink_profile
@@ -141,8 +142,8 @@ def blink_closure(
 
 
 def opening(
-    model: EyeModel, pitch: np.ndarray, generator: np.random.Generator, diversity: float
-) -> np.ndarray:
+    model: EyeModel, pitch: Array, generator: np.random.Generator, diversity: float
+) -> Array:
     """Closure between blinks, (T,): lids follow the gaze's pitch (T,) and change slowly."""
     memory, spread = model.lids_noise
     noise = generator.standard_normal(len(pitch)) * spread * np.sqrt(1 - memory**2)
@@ -150,7 +151,7 @@ def opening(
     return gaussian_filter1d(model.lids_follow * pitch, 1) + diversity * (slow - slow[0])
 
 
-def _draw(table: np.ndarray, generator: np.random.Generator, diversity: float) -> float:
+def _draw(table: Array, generator: np.random.Generator, diversity: float) -> float:
     """One draw from a table of quantiles, its distance from the median scaled, never below 0."""
     middle = np.interp(0.5, QUANTILES, table)
     drawn = np.interp(generator.random(), QUANTILES, table)

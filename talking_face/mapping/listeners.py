@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor, nn
 
+from talking_face.arrays import Array
 from talking_face.motion import CHANNELS, FPS
 from talking_face.sound.encoder import BLOCKS
 from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
@@ -90,7 +91,7 @@ class Listener(nn.Module):
         return F.dropout(channels, self.dropout, self.training)
 
 
-def prosody_inputs(energy: np.ndarray, activity: np.ndarray, voicing: np.ndarray) -> np.ndarray:
+def prosody_inputs(energy: Array, activity: Array, voicing: Array) -> Array:
     """What the network is told of the voice itself, each about 0 to 1.
 
     Args:
@@ -109,7 +110,7 @@ def prosody_inputs(energy: np.ndarray, activity: np.ndarray, voicing: np.ndarray
 
 
 @torch.inference_mode()
-def run(network: Listener, features: np.ndarray, prosody: np.ndarray) -> np.ndarray:
+def run(network: Listener, features: Array, prosody: Array) -> Array:
     """The network's own answer, (frames, 22) float32, for features (frames, 4, 384)."""
     device = network.output_scale.device
     frames = len(features)
@@ -125,7 +126,7 @@ def run(network: Listener, features: np.ndarray, prosody: np.ndarray) -> np.ndar
     return answer
 
 
-def rest_gate(activity: np.ndarray) -> np.ndarray:
+def rest_gate(activity: Array) -> Array:
     """How far the face speaks, (frames,) float32: 0 at rest, 1 in speech, with smooth passages.
 
     In pauses of speech, and just before and after it, people breathe and their lips part, and the

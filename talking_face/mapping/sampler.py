@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
+from talking_face.arrays import Array
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
 from talking_face.mapping.decoder import (
@@ -78,13 +79,13 @@ def draw(
                 gaze=gaze,
                 rotation=rotation,
                 translation=translation,
-                rest=np.ones((len(heard), 1)),
+                rest=np.ones((len(heard), 1), dtype=np.float32),
             )
         )
     return motions
 
 
-def expected_face(network: Dirfa, speech: Speech) -> np.ndarray:
+def expected_face(network: Dirfa, speech: Speech) -> Array:
     """The mean of the listeners' answers, (frames, 22) float32."""
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
     listeners = cast(list[Listener], list(network.listeners))
@@ -96,12 +97,12 @@ def expected_face(network: Dirfa, speech: Speech) -> np.ndarray:
 def sample_states(
     network: Dirfa,
     speech: Speech,
-    heard: np.ndarray,
+    heard: Array,
     indices: Sequence[int],
     seed: int,
     diversity: float,
     style: tuple[float, float] = (0.0, 0.0),
-) -> np.ndarray:
+) -> Array:
     """Decode step by step, all samples as one batch with a cache of keys and values.
 
     In double precision, so that a sample doesn't depend on the batch that it is drawn in.
@@ -152,7 +153,7 @@ def sample_states(
     return CubicSpline(knots, values, axis=1)(np.arange(frames))
 
 
-def _noise(seed: int, index: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _noise(seed: int, index: int, steps: int) -> tuple[Array, Array, Array]:
     """Style (N_STYLE,), uniform (steps, groups) and normal (steps, N_STATE) numbers of a sample.
 
     Each from a stream of its own, so that a longer recording doesn't change how it begins.

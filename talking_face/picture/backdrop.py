@@ -11,6 +11,7 @@ import re
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
 from talking_face.errors import OptionInvalid
 from talking_face.face.photo import MIN_SIDE, PhotoSource, load_photo
@@ -22,7 +23,7 @@ SEAM = 0.5  # inter-ocular distances over which the window's cut-out becomes the
 COLOUR = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 
 
-def load_backdrop(background: PhotoSource) -> np.ndarray:
+def load_backdrop(background: PhotoSource) -> UInt8:
     """The picture to be put behind a person.
 
     Args:
@@ -47,7 +48,7 @@ def load_backdrop(background: PhotoSource) -> np.ndarray:
     return load_photo(background)
 
 
-def replace_background(plate: Plate, landmarks: np.ndarray, backdrop: np.ndarray) -> Plate:
+def replace_background(plate: Plate, landmarks: Array, backdrop: UInt8) -> Plate:
     """A plate whose person stands before something else.
 
     Args:
@@ -81,10 +82,10 @@ def replace_background(plate: Plate, landmarks: np.ndarray, backdrop: np.ndarray
             weight = near if whole.ndim == 2 else near[..., None]
             whole[place] += weight * (part[window] - whole[place])
             part[window] = whole[place]
-    canvas = cv2.blendLinear(_rounded(whole_colour), behind, whole_alpha, 1 - whole_alpha)
+    mixed = cv2.blendLinear(_rounded(whole_colour), behind, whole_alpha, 1 - whole_alpha)
     return dataclasses.replace(
         plate,
-        canvas=canvas,
+        canvas=np.asarray(mixed, dtype=np.uint8),
         wide=_rounded(colour),
         person=alpha,
         background=np.ascontiguousarray(behind[place]),
@@ -92,7 +93,7 @@ def replace_background(plate: Plate, landmarks: np.ndarray, backdrop: np.ndarray
     )
 
 
-def fill(backdrop: np.ndarray, height: int, width: int) -> np.ndarray:
+def fill(backdrop: Array, height: int, width: int) -> Array:
     """The middle of a picture, scaled to fill (height, width, 3)."""
     scale = max(height / backdrop.shape[0], width / backdrop.shape[1])
     rows, columns = (max(round(side / scale), 1) for side in (height, width))
@@ -102,7 +103,7 @@ def fill(backdrop: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(cv2.resize(middle, (width, height), interpolation=method))
 
 
-def _inside(plate: Plate, width: float) -> np.ndarray:
+def _inside(plate: Plate, width: float) -> Array:
     """(h, w) float32: 0 at those borders of the window that lie in the photo, 1 well inside."""
     height, columns = plate.image.shape[:2]
     rows, across = plate.canvas.shape[:2]
@@ -116,5 +117,5 @@ def _inside(plate: Plate, width: float) -> np.ndarray:
     return np.asarray(smoothstep(np.minimum(up[:, None], side) / width, 0.0, 1.0), dtype=np.float32)
 
 
-def _rounded(colours: np.ndarray) -> np.ndarray:
+def _rounded(colours: Array) -> Array:
     return np.clip(np.rint(colours), 0, 255).astype(np.uint8)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 
-def polygon_mask(points: np.ndarray, height: int, width: int, softness: float) -> np.ndarray:
+
+def polygon_mask(points: Array, height: int, width: int, softness: float) -> Array:
     """Soft inside of a polygon.
 
     Args:
@@ -22,7 +24,7 @@ def polygon_mask(points: np.ndarray, height: int, width: int, softness: float) -
     return cv2.GaussianBlur(mask, (0, 0), max(0.6, softness)).astype(np.float32) / 255
 
 
-def region_around(frame: np.ndarray, points: np.ndarray, pad: int) -> tuple[np.ndarray, np.ndarray]:
+def region_around(frame: Array, points: Array, pad: int) -> tuple[Array, Array]:
     """The part of a frame around some points, as a view, and its left top corner (x, y).
 
     The view is empty where the points lie outside the frame.
@@ -32,20 +34,20 @@ def region_around(frame: np.ndarray, points: np.ndarray, pad: int) -> tuple[np.n
     return frame[corner[1] : end[1], corner[0] : end[0]], corner
 
 
-def pixel_grid(region: np.ndarray, corner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pixel_grid(region: Array, corner: Array) -> tuple[Array, Array]:
     """x and y, (h, w) float32, of a region's pixels in the frame."""
     height, width = region.shape[:2]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return x + np.float32(corner[0]), y + np.float32(corner[1])
 
 
-def blend(region: np.ndarray, colour: np.ndarray, mask: np.ndarray) -> None:
+def blend(region: Array, colour: Array, mask: Array) -> None:
     """Lay colour (h, w, 3) 0..255 over a region of a frame, in place; mask (h, w) 0..1."""
     mixed = region + (colour.astype(np.float32) - region) * mask[..., None]
     region[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def sample(image: Array, x: Array, y: Array) -> Array:
     """Look up an image at fractional places; beyond its border it is mirrored."""
     return cv2.remap(
         image,
@@ -56,7 +58,7 @@ def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     )
 
 
-def spread(colour: np.ndarray, known: np.ndarray) -> np.ndarray:
+def spread(colour: Array, known: Array) -> Array:
     """Fill the unknown pixels of an image (h, w, 3) float32 from the known ones around them."""
     result = colour.copy()
     filled = known.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.face import Face
 from talking_face.face.landmarks import (
@@ -37,7 +38,7 @@ class Eyes:
         outlines: indices of the refined points along the lids, image-left eye first.
     """
 
-    def __init__(self, plate: Plate, face: Face, outlines: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, plate: Plate, face: Face, outlines: tuple[Array, Array]) -> None:
         self._plate = plate
         self._unit = float(plate.pose.scale)
         self._outlines = outlines
@@ -59,19 +60,19 @@ class Eyes:
             below[1] += np.linalg.norm(corners[1] - corners[0])
             self._anchors.append(np.vstack([corners, below]))
 
-    def close(self, lids: np.ndarray) -> np.ndarray:
+    def close(self, lids: Array) -> Array:
         """Displacement (478, 3), canonical, of lids closed by (2,) fractions."""
         return np.tensordot(meeting(lids), self._closing, axes=1)
 
     def paint(
         self,
-        window: np.ndarray,
-        points: np.ndarray,
-        dense: np.ndarray,
-        still: np.ndarray,
+        window: Array,
+        points: Array,
+        dense: Array,
+        still: Array,
         pose: Pose,
-        lids: np.ndarray,
-        gaze: np.ndarray,
+        lids: Array,
+        gaze: Array,
     ) -> None:
         """Paint eyeballs and closed lids into a frame, in place.
 
@@ -98,11 +99,11 @@ class Eyes:
 
     def _paint_eyeball(
         self,
-        window: np.ndarray,
+        window: Array,
         eye: int,
-        polygon: np.ndarray,
+        polygon: Array,
         pose: Pose,
-        shift: np.ndarray,
+        shift: Array,
         strength: float,
     ) -> None:
         """Show the eyeball, which stays with the skull, through the opening between the lids."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import (
     IRIS_CENTRE,
@@ -60,13 +61,13 @@ class ClosedLid:
         eye: 0 for the eye on the image's left, 1 for the one on its right.
     """
 
-    def __init__(self, plate: Plate, points: np.ndarray, eye: int) -> None:
+    def __init__(self, plate: Plate, points: Array, eye: int) -> None:
         self._eye = eye
         self._unit = float(plate.pose.scale)
         self._skin, self._under = lid_skin(plate, points, eye, self._unit)
         self._lashes = lash_line(plate, points, eye, self._unit, self._skin[-1])
 
-    def paint(self, window: np.ndarray, points: np.ndarray, closure: float) -> None:
+    def paint(self, window: Array, points: Array, closure: float) -> None:
         """Paint the lid into a frame, in place, as far as it is closed.
 
         Args:
@@ -81,7 +82,7 @@ class ClosedLid:
         if cover > 0:
             self._lay_skin(window, points, cover)
 
-    def _lay_skin(self, window: np.ndarray, points: np.ndarray, cover: float) -> None:
+    def _lay_skin(self, window: Array, points: Array, cover: float) -> None:
         """Lay the painted lid between crease and lash line, and the photo's lashes on it."""
         crease, margin = points[list(CREASE[self._eye])], points[list(UPPER_LID[self._eye])]
         pad = 1 + round(BELOW_SEAM[1] * self._unit)
@@ -96,7 +97,7 @@ class ClosedLid:
         x, y = pixel_grid(region, corner)
         along, across = np.moveaxis(np.stack([x, y], axis=-1) @ frame - margin[0] @ frame, -1, 0)
 
-        def height_of(curve: np.ndarray) -> np.ndarray:
+        def height_of(curve: Array) -> Array:
             at = (curve - margin[0]) @ frame
             order = np.argsort(at[:, 0])
             return np.interp(along, at[order, 0], at[order, 1])
@@ -126,7 +127,7 @@ class ClosedLid:
             plain = cv2.morphologyEx(region, cv2.MORPH_OPEN, kernel)
             blend(region, np.minimum(plain, most), below)
 
-    def _soften_seam(self, window: np.ndarray, margin: np.ndarray, shut: float) -> None:
+    def _soften_seam(self, window: Array, margin: Array, shut: float) -> None:
         """Make one soft lash line of what is squeezed between closed lids."""
         width = max(2, round(0.022 * self._unit))
         region, corner = region_around(window, margin, 2 * width)
@@ -139,7 +140,7 @@ class ClosedLid:
         blend(region, cv2.GaussianBlur(region, (0, 0), max(1.0, width / 2.5)), mask * shut)
 
 
-def meeting(lids: np.ndarray) -> np.ndarray:
+def meeting(lids: Array) -> Array:
     """The closure that lids show: as told up to a half, then faster, and full from 0.88 on."""
     lids = np.clip(lids, WIDEST, 1.0)
     low, high = MEETING
@@ -149,7 +150,7 @@ def meeting(lids: np.ndarray) -> np.ndarray:
     return np.where(lids > low, low + rise, lids)
 
 
-def closing(shape: np.ndarray, eye: int) -> np.ndarray:
+def closing(shape: Array, eye: int) -> Array:
     """Displacement (478, 3) that closes an eye: margins to the seam, the skin around fading."""
     upper, lower = list(UPPER_LID[eye]), list(LOWER_LID[eye])
     gap = shape[lower] - shape[upper]
@@ -172,9 +173,7 @@ def closing(shape: np.ndarray, eye: int) -> np.ndarray:
     return moved
 
 
-def lid_skin(
-    plate: Plate, points: np.ndarray, eye: int, unit: float
-) -> tuple[np.ndarray, np.ndarray]:
+def lid_skin(plate: Plate, points: Array, eye: int, unit: float) -> tuple[Array, Array]:
     """The skin of a closed upper lid, which an open eye hides.
 
     A smooth blend from the colour above the crease to that below the lower lashes, a little lighter
@@ -190,14 +189,14 @@ def lid_skin(
     rows, columns = LID_SIZE
     across = np.linspace(0, 1, columns)
 
-    def along(curve: np.ndarray) -> np.ndarray:
+    def along(curve: Array) -> Array:
         knots = np.linspace(0, 1, len(curve))
         return np.stack([np.interp(across, knots, curve[:, k]) for k in (0, 1)], axis=1)
 
-    def look(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def look(picture: Array, at: Array) -> Array:
         return sample(picture, at[..., 0], at[..., 1])
 
-    def even(picture: np.ndarray, at: np.ndarray) -> np.ndarray:
+    def even(picture: Array, at: Array) -> Array:
         return cv2.GaussianBlur(look(picture, at[None]), (0, 0), 6, None, 0, cv2.BORDER_REPLICATE)
 
     image = plate.image.astype(np.float32)
@@ -221,9 +220,7 @@ def lid_skin(
     return np.concatenate([colour, alpha], axis=-1).astype(np.float32), below
 
 
-def lash_line(
-    plate: Plate, points: np.ndarray, eye: int, unit: float, skin: np.ndarray
-) -> np.ndarray:
+def lash_line(plate: Plate, points: Array, eye: int, unit: float, skin: Array) -> Array:
     """How much darker than the lid's skin the photo is along the upper lashes.
 
     Args:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import FACE_OVAL, interocular
 from talking_face.picture.brush import polygon_mask
@@ -29,7 +30,7 @@ EVEN_EDGE = 0.08
 STRAND = 0.025  # inter-ocular distances, half width of what isn't mirrored
 
 
-def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def separate(image: Array, landmarks: Array) -> tuple[Array, Array]:
     """Tell the person from the background; and paint the person over.
 
     MediaPipe's selfie network, its edge drawn to the image's own by a guided filter. Where it
@@ -62,7 +63,7 @@ def separate(image: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.n
     return person, complete(image, person > 0, unit)
 
 
-def cut_out(image: np.ndarray, landmarks: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+def cut_out(image: Array, landmarks: Array, unit: float) -> tuple[Array, Array]:
     """How much of each pixel is person, and the person's own colours.
 
     A pixel at the edge of hair is a mixture I = α F + (1 - α) B of person and background. α is the
@@ -87,9 +88,7 @@ def cut_out(image: np.ndarray, landmarks: np.ndarray, unit: float) -> tuple[np.n
     return alpha, own_colours(pixels, alpha, unit)
 
 
-def cut_body(
-    image: np.ndarray, landmarks: np.ndarray, unit: float
-) -> tuple[np.ndarray, np.ndarray]:
+def cut_body(image: Array, landmarks: Array, unit: float) -> tuple[Array, Array]:
     """`cut_out` of the part of a photo that a body below the face can fill; the rest isn't it."""
     height, width = image.shape[:2]
     x, y = landmarks.mean(0)
@@ -102,7 +101,7 @@ def cut_body(
     return alpha, colour
 
 
-def _in_one_piece(alpha: np.ndarray, face: np.ndarray, reach: int) -> np.ndarray:
+def _in_one_piece(alpha: Array, face: Array, reach: int) -> Array:
     """What is not near the piece of the cut-out that holds the face is not the person."""
     _, labels = cv2.connectedComponents((alpha > 0.5).astype(np.uint8))
     row, column = np.unravel_index(int(np.argmax(face)), face.shape)
@@ -114,7 +113,7 @@ def _in_one_piece(alpha: np.ndarray, face: np.ndarray, reach: int) -> np.ndarray
     return np.asarray(alpha, dtype=np.float32)
 
 
-def without_holes(seen: np.ndarray, edge: int) -> np.ndarray:
+def without_holes(seen: Array, edge: int) -> Array:
     """Make person of all that isn't near the background which the image's border belongs to.
 
     The network doubts parts of drawn hair, and sees holes in it.
@@ -137,7 +136,7 @@ def without_holes(seen: np.ndarray, edge: int) -> np.ndarray:
     return np.where(near, seen, np.float32(1.0))
 
 
-def complete(image: np.ndarray, hidden: np.ndarray, unit: float) -> np.ndarray:
+def complete(image: Array, hidden: Array, unit: float) -> Array:
     """Paint what the person hides of a background, (h, w, 3) uint8.
 
     Near the edge the background goes on as its own mirror image, which has its texture; further in
@@ -166,7 +165,7 @@ def complete(image: np.ndarray, hidden: np.ndarray, unit: float) -> np.ndarray:
     return np.where(hidden[..., None], np.clip(np.rint(plain), 0, 255), image).astype(np.uint8)
 
 
-def pull_push(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def pull_push(colour: Array, weight: Array) -> Array:
     """Fill an image (h, w, 3) float32 smoothly where its weight (h, w) 0..1 is small.
 
     Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.5.
@@ -185,7 +184,7 @@ def pull_push(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(behind + weight[..., None] * (colour - behind), dtype=np.float32)
 
 
-def see_person(image: np.ndarray) -> np.ndarray:
+def see_person(image: Array) -> Array:
     """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8."""
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
@@ -193,9 +192,7 @@ def see_person(image: np.ndarray) -> np.ndarray:
         return np.asarray(network.process(np.ascontiguousarray(image)).segmentation_mask)
 
 
-def guided_filter(
-    guide: np.ndarray, mask: np.ndarray, radius: int, largest: int | None = None
-) -> np.ndarray:
+def guided_filter(guide: Array, mask: Array, radius: int, largest: int | None = None) -> Array:
     """Fit a mask's edges to those of an image (He, Sun and Tang, ECCV 2010, section 3.4).
 
     Args:
@@ -216,7 +213,7 @@ def guided_filter(
         guide, radius = guide.reshape(*mask.shape, colours), largest
     size = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(values: np.ndarray) -> np.ndarray:
+    def mean(values: Array) -> Array:
         return np.asarray(cv2.blur(values, size)).reshape(values.shape)
 
     mean_guide, mean_mask = mean(guide), mean(mask)
@@ -236,7 +233,7 @@ def guided_filter(
     return np.asarray((slope.reshape(large.shape) * large).sum(-1) + offset)
 
 
-def own_colours(pixels: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarray:
+def own_colours(pixels: Array, alpha: Array, unit: float) -> Array:
     """F of the mixture, by fusing blurred estimates (Forte, "Approximate fast foreground colour
     estimation", ICIP 2021).
 
@@ -248,7 +245,7 @@ def own_colours(pixels: np.ndarray, alpha: np.ndarray, unit: float) -> np.ndarra
     for reach in AROUND:
         side = 2 * max(1, round(reach * unit)) + 1
 
-        def mean(values: np.ndarray, side: int = side) -> np.ndarray:
+        def mean(values: Array, side: int = side) -> Array:
             blurred = np.asarray(cv2.blur(values, (side, side)))
             return blurred if blurred.ndim == 3 else blurred[..., None]
 

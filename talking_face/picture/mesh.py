@@ -19,6 +19,7 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy import sparse
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
 
 REFINEMENTS = 2  # subdivisions of the face mesh
@@ -30,14 +31,14 @@ logger = logging.getLogger(__name__)
 class FaceMesh:
     """The refined topology, the same for every face."""
 
-    triangles: np.ndarray  # (n, 3) int32 over the refined points
+    triangles: Array  # (n, 3) int32 over the refined points
     refinement: sparse.csr_matrix  # (refined points, 468)
-    outline: np.ndarray  # refined points along the face oval
-    mouth: np.ndarray  # refined points along the inner lips
-    eyes: tuple[np.ndarray, np.ndarray]  # refined points along the lids, image-left eye first
+    outline: Array  # refined points along the face oval
+    mouth: Array  # refined points along the inner lips
+    eyes: tuple[Array, Array]  # refined points along the lids, image-left eye first
 
 
-def refine(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, sparse.csr_matrix]:
+def refine(triangles: Array, n_points: int) -> tuple[Array, sparse.csr_matrix]:
     """One step of butterfly subdivision (Dyn, Levin and Gregory, 1990).
 
     It interpolates: the old points stay, each edge gets a point on a smooth surface through them.
@@ -99,7 +100,7 @@ def refine(triangles: np.ndarray, n_points: int) -> tuple[np.ndarray, sparse.csr
     return np.array(finer, dtype=np.int32), matrix
 
 
-def border_loops(triangles: np.ndarray) -> list[np.ndarray]:
+def border_loops(triangles: Array) -> list[Array]:
     """The closed loops of edges that belong to one triangle only, longest first."""
     count: dict[tuple[int, int], int] = defaultdict(int)
     for a, b, c in triangles.tolist():
@@ -127,7 +128,7 @@ def border_loops(triangles: np.ndarray) -> list[np.ndarray]:
     return sorted(loops, key=len, reverse=True)
 
 
-def strip(loop: np.ndarray) -> np.ndarray:
+def strip(loop: Array) -> Array:
     """Triangles (n, 3) that span a closed loop of points like the rungs of a ladder."""
     triangles = []
     low, high = 0, len(loop) - 1
@@ -139,7 +140,7 @@ def strip(loop: np.ndarray) -> np.ndarray:
     return np.array(triangles, dtype=np.int32)
 
 
-def face_mesh(triangles: np.ndarray) -> FaceMesh:
+def face_mesh(triangles: Array) -> FaceMesh:
     """The refined mesh of the face model's triangles (n, 3), worked out once."""
     return _face_mesh(np.ascontiguousarray(triangles, dtype=np.int32).tobytes())
 
@@ -158,13 +159,13 @@ def _face_mesh(triangle_bytes: bytes) -> FaceMesh:
 
 
 def draw_map(
-    points: np.ndarray,
-    depth: np.ndarray,
-    source: np.ndarray,
-    triangles: np.ndarray,
-    map_x: np.ndarray,
-    map_y: np.ndarray,
-    buffer: np.ndarray,
+    points: Array,
+    depth: Array,
+    source: Array,
+    triangles: Array,
+    map_x: Array,
+    map_y: Array,
+    buffer: Array,
 ) -> None:
     """Rasterise a moved mesh, nearest surface first, writing source coordinates.
 
@@ -203,13 +204,13 @@ def _compiled() -> Callable[..., None]:
 
 
 def _draw(
-    points: np.ndarray,
-    depth: np.ndarray,
-    source: np.ndarray,
-    triangles: np.ndarray,
-    map_x: np.ndarray,
-    map_y: np.ndarray,
-    buffer: np.ndarray,
+    points: Array,
+    depth: Array,
+    source: Array,
+    triangles: Array,
+    map_x: Array,
+    map_y: Array,
+    buffer: Array,
 ) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
     for t in range(triangles.shape[0]):

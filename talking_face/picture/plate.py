@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array, Float32, UInt8
 from talking_face.curves import smoothstep
 from talking_face.face.face import Face
 from talking_face.face.model import Pose
@@ -45,18 +46,18 @@ class Plate:
             `talking_face.picture.backdrop`.
     """
 
-    image: np.ndarray
+    image: UInt8
     pose: Pose
-    canvas: np.ndarray
+    canvas: UInt8
     left: int
     top: int
     margin: int
-    wide: np.ndarray
-    person: np.ndarray
-    background: np.ndarray | None
+    wide: UInt8
+    person: Float32
+    background: UInt8 | None
     replaced: bool = False
 
-    def place(self, window: np.ndarray) -> np.ndarray:
+    def place(self, window: Array) -> Array:
         """Put an animated window (h, w, 3) back into the canvas."""
         if window.shape == self.canvas.shape:
             return window
@@ -78,7 +79,7 @@ def cut_plate(face: Face, framing: Framing = "crop", size: int | None = None) ->
     return _cut_photo(face, size or PHOTO_SIDE)
 
 
-def _shrink(photo: np.ndarray, width: int, height: int) -> np.ndarray:
+def _shrink(photo: Array, width: int, height: int) -> Array:
     shrinking = width < photo.shape[1]
     method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
     return cv2.resize(photo, (width, height), interpolation=method)
@@ -126,8 +127,8 @@ def _cut_photo(face: Face, longest: int) -> Plate:
 
 
 def _surround(
-    photo: np.ndarray, left: int, top: int, width: int, height: int, pose: Pose, face: Face
-) -> tuple[int, np.ndarray, np.ndarray, np.ndarray | None]:
+    photo: Array, left: int, top: int, width: int, height: int, pose: Pose, face: Face
+) -> tuple[int, Array, Array, Array | None]:
     """Margin, wide image, person and background of a window of the photo; see `Plate`."""
     unit = float(pose.scale)
     margin = min(round(MARGIN * unit), width - 1, height - 1)
@@ -156,7 +157,7 @@ def _surround(
     return margin, wide, person, np.ascontiguousarray(window)
 
 
-def _move(pose: Pose, ratio: np.ndarray, offset: np.ndarray) -> Pose:
+def _move(pose: Pose, ratio: Array, offset: Array) -> Pose:
     """A pose after scaling the photo by `ratio` and cutting away `offset` pixels."""
     scale = float(ratio.mean())
     origin = pose.origin * scale

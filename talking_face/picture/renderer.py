@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep, soft_limit
 from talking_face.face.face import Face
 from talking_face.face.landmarks import (
@@ -63,13 +64,13 @@ class Flow:
         map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
     """
 
-    shape: np.ndarray
+    shape: Array
     pose: Pose
-    points: np.ndarray
-    dense: np.ndarray
-    rigid: np.ndarray
-    map_x: np.ndarray
-    map_y: np.ndarray
+    points: Array
+    dense: Array
+    rigid: Array
+    map_x: Array
+    map_y: Array
 
 
 class Renderer:
@@ -93,11 +94,11 @@ class Renderer:
         self,
         face: Face,
         model: FaceModel,
-        teeth: np.ndarray,
+        teeth: Array,
         shading: Shading,
         framing: Framing = "crop",
         size: int | None = None,
-        backdrop: np.ndarray | None = None,
+        backdrop: UInt8 | None = None,
         limits_pose: bool = True,
     ) -> None:
         self.face = face
@@ -134,12 +135,12 @@ class Renderer:
         rest = self._shape + self._to_rest
         self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth, shading)
 
-    def frames(self, motion: Motion) -> Iterator[np.ndarray]:
+    def frames(self, motion: Motion) -> Iterator[UInt8]:
         """Render a motion: (H, W, 3) uint8 RGB frames, each a new array."""
         for index in range(len(motion)):
             yield self.frame(motion, index)
 
-    def frame(self, motion: Motion, index: int = 0) -> np.ndarray:
+    def frame(self, motion: Motion, index: int = 0) -> UInt8:
         """One frame of a motion, (H, W, 3) uint8 RGB."""
         flow = self.flow(motion, index)
         window = self.composite(flow, motion, index)
@@ -155,7 +156,7 @@ class Renderer:
         rigid = self._refine(pose.project(self._shape))
         return Flow(shape, pose, points, dense, rigid, *self._map(dense, rigid, pose))
 
-    def composite(self, flow: Flow, motion: Motion, index: int) -> np.ndarray:
+    def composite(self, flow: Flow, motion: Motion, index: int) -> Array:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
         shifted = motion.translation[index]
         margin = np.float32(self.plate.margin)
@@ -166,15 +167,13 @@ class Renderer:
             window = self._over(background, window, flow.map_x, flow.map_y)
         return window
 
-    def paint(self, window: np.ndarray, flow: Flow, motion: Motion, index: int) -> None:
+    def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Paint eyes and mouth into a composite, in place."""
         lids, gaze = motion.lids[index], motion.gaze[index]
         self.eyes.paint(window, flow.points, flow.dense, flow.rigid, flow.pose, lids, gaze)
         self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose)
 
-    def _over(
-        self, background: np.ndarray, window: np.ndarray, map_x: np.ndarray, map_y: np.ndarray
-    ) -> np.ndarray:
+    def _over(self, background: Array, window: Array, map_x: Array, map_y: Array) -> Array:
         """Lay the moved person over the background, which stays."""
         margin = np.float32(self.plate.margin)
         person = sample(self.plate.person, map_x + margin, map_y + margin)
@@ -186,7 +185,7 @@ class Renderer:
 
     # -- geometry -----------------------------------------------------------------------------
 
-    def _refine(self, points: np.ndarray) -> np.ndarray:
+    def _refine(self, points: Array) -> Array:
         return self.mesh.refinement @ np.ascontiguousarray(points[:N_MESH], dtype=np.float32)
 
     def _prepare_rest(self) -> None:
@@ -201,7 +200,7 @@ class Renderer:
         self._to_rest = -own
         self._to_rest[:, 1] += self._lips.widen(-lip_gaps(shape - own))
 
-    def deform(self, motion: Motion, index: int) -> np.ndarray:
+    def deform(self, motion: Motion, index: int) -> Array:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest = float(motion.rest[index, 0])
         moved = self.model.displacement(motion.lower[index], motion.upper[index])
@@ -221,7 +220,7 @@ class Renderer:
         change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
         return 1 - (1 - float(motion.rest[index, 0])) * smoothstep(change, *COVERED)
 
-    def landmarks(self, motion: Motion, index: int) -> np.ndarray:
+    def landmarks(self, motion: Motion, index: int) -> Array:
         """Where a motion wants the landmarks to be, (478, 3), pixels of the frame."""
         shape = self.deform(motion, index) - self._rim_left(motion, index) * self._rim
         for iris in (IRIS_CENTRE[:1] + IRIS_RING[0], IRIS_CENTRE[1:] + IRIS_RING[1]):
@@ -242,9 +241,7 @@ class Renderer:
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
-    def _map(
-        self, dense: np.ndarray, rigid: np.ndarray, pose: Pose
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array]:
         """Source coordinates of every pixel of the window."""
         outline = self.mesh.outline
         around = self._around.move(pose, dense[outline] - rigid[outline])
@@ -264,7 +261,7 @@ class Renderer:
         return map_x, map_y
 
 
-def most_rotation(angles: np.ndarray, photo: np.ndarray) -> np.ndarray:
+def most_rotation(angles: Array, photo: Array) -> Array:
     """How far a head is turned at most, before it is held back softly, (3,) degrees.
 
     Args:
@@ -277,7 +274,7 @@ def most_rotation(angles: np.ndarray, photo: np.ndarray) -> np.ndarray:
     return most
 
 
-def part_lips(shape: np.ndarray) -> np.ndarray:
+def part_lips(shape: Array) -> Array:
     """Where a photo's mouth is open, move the inner lip line a little into the lips.
 
     Its pixels mix lip and tooth; were they lip, a closing mouth would keep a bright seam.

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import Delaunay, cKDTree
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.model import PIVOT, Pose
 from talking_face.picture.mesh import FaceMesh, strip
@@ -41,13 +42,13 @@ class Surroundings:
             the face's refined points, then these.
     """
 
-    source: np.ndarray
-    canonical: np.ndarray
-    follow: np.ndarray
+    source: Array
+    canonical: Array
+    follow: Array
     drag: sparse.csr_matrix
-    triangles: np.ndarray
+    triangles: Array
 
-    def move(self, pose: Pose, pull: np.ndarray) -> np.ndarray:
+    def move(self, pose: Pose, pull: Array) -> Array:
         """Where the points are in a frame, (m, 3) float32 pixels.
 
         Args:
@@ -62,7 +63,7 @@ class Surroundings:
 
 
 def surroundings_of(
-    face: np.ndarray, pose: Pose, mesh: FaceMesh, size: tuple[int, int], margin: int | None
+    face: Array, pose: Pose, mesh: FaceMesh, size: tuple[int, int], margin: int | None
 ) -> Surroundings:
     """The surroundings of a face in a window of (height, width) pixels.
 
@@ -120,8 +121,8 @@ def surroundings_of(
 
 
 def _grid_outside(
-    polygon: np.ndarray, size: tuple[int, int], margin: int, spacing: float
-) -> tuple[np.ndarray, np.ndarray]:
+    polygon: Array, size: tuple[int, int], margin: int, spacing: float
+) -> tuple[Array, Array]:
     """Points (m, 2) float32 of a grid that are outside a polygon (k, 1, 2), and how far, pixels."""
     down, across = (
         np.linspace(-margin, side - 1 + margin, max(2, round((side + 2 * margin) / spacing)))
@@ -133,7 +134,7 @@ def _grid_outside(
     return points[outside], away[outside]
 
 
-def _ring_triangles(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _ring_triangles(polygon: Array, points: Array) -> Array:
     """Delaunay's triangles (n, 3) of points (m, 2), without those inside a polygon (k, 1, 2)."""
     triangles = Delaunay(points).simplices
     middle = points[triangles].mean(1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
 from talking_face.frozen import Frozen, sealed
 from talking_face.motion_space import FPS
@@ -37,8 +38,8 @@ class Recording(Frozen):
         notes: sentences for people about what was chosen or repaired.
     """
 
-    waveform: np.ndarray
-    sound: np.ndarray | None = None
+    waveform: Float32
+    sound: Int16 | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -52,7 +53,7 @@ class Recording(Frozen):
         return max(1, round(self.duration * FPS))
 
     @classmethod
-    def from_waveform(cls, samples: np.ndarray, rate: int) -> Recording:
+    def from_waveform(cls, samples: Array, rate: int) -> Recording:
         """A recording from samples in memory, such as those of a microphone.
 
         Args:
@@ -101,7 +102,7 @@ def load_audio(path: str | Path) -> Recording:
     return recording
 
 
-def _heard(samples: np.ndarray, rate: int, notes: tuple[str, ...] = ()) -> Recording:
+def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:
     """A recording of (n, channels) float32 or int16, mixed so that the speech is kept."""
     if samples.shape[1] > 1 and (samples == samples[:, :1]).all():
         samples = samples[:, :1]
@@ -118,7 +119,7 @@ def _heard(samples: np.ndarray, rate: int, notes: tuple[str, ...] = ()) -> Recor
     return Recording(_tidy(channels.mixed(heard, chosen)), samples, notes)
 
 
-def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+def _resampled(samples: Array, rate: int, wanted: int) -> Array:
     """(n,) numbers at one rate as float32 at another; no moment is shifted."""
     samples = _full_scale(samples)
     if rate == wanted:
@@ -128,7 +129,7 @@ def _resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return librosa.resample(samples, orig_sr=rate, target_sr=wanted)
 
 
-def _16_bit(samples: np.ndarray) -> np.ndarray:
+def _16_bit(samples: Array) -> Array:
     return np.round(np.clip(samples, -1.0, 1.0) * np.iinfo(np.int16).max).astype(np.int16)
 
 
@@ -145,16 +146,16 @@ def _check_duration(seconds: float, name: str) -> None:
         )
 
 
-def _full_scale(samples: np.ndarray) -> np.ndarray:
+def _full_scale(samples: Array) -> Array:
     """Samples of any number type as float32, integers scaled to [-1, 1)."""
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
     limits = np.iinfo(samples.dtype)
     middle = 0 if limits.min < 0 else (limits.max + 1) // 2
-    exact: np.ndarray = samples.astype(np.float32 if samples.dtype.itemsize <= 2 else np.float64)
+    exact: Array = samples.astype(np.float32 if samples.dtype.itemsize <= 2 else np.float64)
     return ((exact - middle) / (limits.max + 1 - middle)).astype(np.float32, copy=False)
 
 
-def _tidy(waveform: np.ndarray) -> np.ndarray:
+def _tidy(waveform: Array) -> Array:
     """Finite samples within [-1, 1], float32, contiguous and owned by the recording."""
     return sealed(np.clip(np.nan_to_num(waveform, copy=True), -1.0, 1.0).astype(np.float32))

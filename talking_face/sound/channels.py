@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.sound import prosody
 
 FRAME = prosody.FRAME
@@ -23,7 +24,7 @@ _SILENT = 40.0  # dB below the other channel, at most: a microphone that wasn't 
 _NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 
 
-def levels(samples: np.ndarray) -> np.ndarray:
+def levels(samples: Array) -> Array:
     """How loud each channel is in the band of speech.
 
     Args:
@@ -36,7 +37,7 @@ def levels(samples: np.ndarray) -> np.ndarray:
     return np.stack([prosody.speech_level(channel, frames) for channel in samples.T])
 
 
-def speech(curves: np.ndarray) -> np.ndarray:
+def speech(curves: Array) -> Array:
     """Where somebody is heard on each channel: (channels, frames) levels -> the same, bool.
 
     Of frames in which several channels speak, those far below the loudest don't count. Where
@@ -51,14 +52,14 @@ def speech(curves: np.ndarray) -> np.ndarray:
     return speaks & (curves >= loudest - _DROWNED)
 
 
-def keeps(mix: np.ndarray, curves: np.ndarray) -> bool:
+def keeps(mix: Array, curves: Array) -> bool:
     """Whether a mix, by its levels (frames,), says what the channels (channels, frames) say."""
     heard = speech(np.concatenate([curves, mix[None]]))
     said = heard[:-1].any(axis=0)
     return bool((heard[-1] & said).sum() >= ENOUGH * said.sum())
 
 
-def best(curves: np.ndarray) -> list[int]:
+def best(curves: Array) -> list[int]:
     """The fewest channels, by their levels (channels, frames), that say what all of them say."""
     heard = speech(curves)
     missing, said = heard.any(axis=0), heard.any(axis=0).sum()
@@ -72,7 +73,7 @@ def best(curves: np.ndarray) -> list[int]:
         missing &= ~heard[channel]
 
 
-def choose(samples: np.ndarray) -> tuple[list[int] | None, str | None]:
+def choose(samples: Array) -> tuple[list[int] | None, str | None]:
     """Which channels to hear.
 
     Args:
@@ -114,7 +115,7 @@ def told(chosen: Sequence[int], count: int) -> str:
     return f"Of the {count} channels, numbers {listed} are used, which have the speech."
 
 
-def mixed(samples: np.ndarray, chosen: Sequence[int] | None) -> np.ndarray:
+def mixed(samples: Array, chosen: Sequence[int] | None) -> Array:
     """The channels chosen, all for None, (n, channels) float32 -> (n,)."""
     if chosen is None:
         return samples.mean(axis=1)

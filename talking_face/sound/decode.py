@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from talking_face import ffmpeg
+from talking_face.arrays import Array
 from talking_face.errors import AudioUnreadable
 from talking_face.ffmpeg import Part
 from talking_face.sound import channels
@@ -55,7 +56,7 @@ _TIMES = (
 )
 
 
-def decode(path: Path, seconds: float) -> tuple[np.ndarray, tuple[str, ...]]:
+def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     """The sound of a file, from its beginning to `seconds` at most.
 
     Sound that starts later than the picture of a video, or goes on after a gap, is preceded by
@@ -78,7 +79,7 @@ def decode(path: Path, seconds: float) -> tuple[np.ndarray, tuple[str, ...]]:
     notes = _told_parts(len(parts))
     if len(parts) == 1:
         parts = [None]
-    sounds: list[np.ndarray] = []
+    sounds: list[Array] = []
     missed: list[AudioUnreadable] = []
     wanted = round(seconds * SOUND_RATE)
     for part in parts[:MAX_PARTS]:
@@ -103,7 +104,7 @@ def decode(path: Path, seconds: float) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.concatenate(sounds), tuple(dict.fromkeys(notes))
 
 
-def _lengthened(curves: np.ndarray, frames: int) -> np.ndarray:
+def _lengthened(curves: Array, frames: int) -> Array:
     """Levels of channels, (channels, n), with silence behind them: (channels, frames)."""
     behind = ((0, 0), (0, frames - curves.shape[1]))
     return np.pad(curves, behind, constant_values=QUIETEST)
@@ -126,7 +127,7 @@ class _Reader:
     until: float  # of the monotonic clock
     notes: list[str] = field(default_factory=list)
 
-    def sound(self, most: int) -> np.ndarray:
+    def sound(self, most: int) -> Array:
         """As `decode`; `most` samples a channel."""
         contents = ffmpeg.look_into(self.source, self._left())
         if isinstance(contents, ffmpeg.Ended):
@@ -188,14 +189,14 @@ class _Reader:
         sum_ = "+".join(f"{len(chosen) ** -0.5:.3f}*c{channel}" for channel in chosen)
         return f"pan=stereo|c0={sum_}|c1={sum_}"
 
-    def _levels(self, track: int, filters: str) -> np.ndarray:
+    def _levels(self, track: int, filters: str) -> Array:
         """`channels.levels` of a track behind some filters; of no frames if it can't be read."""
         command = [*self._command(track, filters, SAMPLE_RATE), "-c:a", "pcm_s16be", "-f", "au"]
         with ffmpeg.started([*command, "-"], stdout=subprocess.PIPE) as process:
             curves = [channels.levels(block) for block in self._blocks(process)]
         return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
 
-    def _blocks(self, process: ffmpeg.Process) -> Iterator[np.ndarray]:
+    def _blocks(self, process: ffmpeg.Process) -> Iterator[Array]:
         """Samples out of an AU file, whose header tells how many channels there are."""
         header = process.read(24, self._left())
         if len(header) < 24:
@@ -208,7 +209,7 @@ class _Reader:
             if len(samples):
                 yield samples.astype(np.float32) / 2**15
 
-    def _decode(self, track: int, mix: str, timed: bool, most: int) -> np.ndarray:
+    def _decode(self, track: int, mix: str, timed: bool, most: int) -> Array:
         command = [*self._command(track, mix, SOUND_RATE), "-c:a", "pcm_s16le"]
         if timed:
             data = self._timed([*command, "-f", "nut", "-"], most * 4)

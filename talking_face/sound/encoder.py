@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from talking_face.arrays import Array, Float32
 from talking_face.sound.audio import SAMPLE_RATE
 from talking_face.weights import load_weights
 
@@ -34,7 +35,7 @@ _POWER_FLOOR = 1e-10
 _RANGE = 8.0  # decades below the loudest band that are kept
 
 
-def log_mel(waveform: np.ndarray) -> np.ndarray:
+def log_mel(waveform: Float32) -> Float32:
     """The spectrogram that Whisper hears.
 
     Args:
@@ -51,7 +52,7 @@ def log_mel(waveform: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _mel_filters() -> np.ndarray:
+def _mel_filters() -> Array:
     return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)  # (80, 201)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft, ndimage, signal
 
+from talking_face.arrays import Array, Float32
 from talking_face.curves import smoothstep
 from talking_face.motion import FPS
 from talking_face.sound.rates import SAMPLE_RATE
@@ -31,7 +32,7 @@ _PASSAGE = 2 * FPS + 1  # frames
 _STOP = 7  # frames; a plosive's silence is shorter and belongs to speech
 
 
-def energy(waveform: np.ndarray, frames: int) -> np.ndarray:
+def energy(waveform: Float32, frames: int) -> Float32:
     """Loudness.
 
     Args:
@@ -46,7 +47,7 @@ def energy(waveform: np.ndarray, frames: int) -> np.ndarray:
     return np.maximum(decibels, QUIETEST).astype(np.float32)
 
 
-def pitch(waveform: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def pitch(waveform: Float32, frames: int) -> tuple[Float32, Float32]:
     """Pitch and voicing from the autocorrelation of each frame, corrected for its window.
 
     Accurate short-term analysis of the fundamental frequency, Boersma 1993.
@@ -81,7 +82,7 @@ def pitch(waveform: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return hertz, voicing
 
 
-def activity(waveform: np.ndarray, frames: int) -> np.ndarray:
+def activity(waveform: Float32, frames: int) -> Float32:
     """How surely somebody speaks, so that the mouth can rest when nobody does.
 
     Loudness alone can't tell: a recording may be faint, or have a hum under it. A frame counts
@@ -98,13 +99,13 @@ def activity(waveform: np.ndarray, frames: int) -> np.ndarray:
     return speaking(speech_level(waveform, frames))
 
 
-def speech_level(waveform: np.ndarray, frames: int) -> np.ndarray:
+def speech_level(waveform: Float32, frames: int) -> Float32:
     """Loudness of the band in which speech lies; as `energy`."""
     band = signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
     return energy(signal.sosfilt(band, waveform).astype(np.float32), frames)
 
 
-def speaking(level: np.ndarray) -> np.ndarray:
+def speaking(level: Array) -> Float32:
     """`activity` of a sound of which only `speech_level` is known."""
     level = ndimage.uniform_filter1d(level, 3, mode="nearest")
     ceiling = ndimage.maximum_filter1d(level, _MEMORY, mode="nearest")
@@ -123,7 +124,7 @@ def speaking(level: np.ndarray) -> np.ndarray:
     return np.minimum(speaks, audible).astype(np.float32)
 
 
-def _framed(waveform: np.ndarray, frames: int, size: int) -> np.ndarray:
+def _framed(waveform: Float32, frames: int, size: int) -> Float32:
     """Pieces of `size` samples around the middle of each video frame, (frames, size)."""
     before = (size - FRAME) // 2
     after = max(0, frames * FRAME + size - len(waveform))
@@ -131,7 +132,7 @@ def _framed(waveform: np.ndarray, frames: int, size: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(padded, size)[: frames * FRAME : FRAME]
 
 
-def _autocorrelation(pieces: np.ndarray) -> np.ndarray:
+def _autocorrelation(pieces: Array) -> Float32:
     """(n, size) -> (n, size): sums of products at lags 0, 1, 2, …"""
     size = pieces.shape[1]
     spectrum = fft.rfft(pieces, 2 * size, axis=1)

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from talking_face.arrays import Array, Float32
 from talking_face.frozen import Frozen, sealed
 from talking_face.motion import FPS
 from talking_face.sound import prosody
@@ -49,12 +50,12 @@ class Speech(Frozen):
     """
 
     recording: Recording
-    log_mel: np.ndarray
-    features: np.ndarray
-    energy: np.ndarray
-    activity: np.ndarray
-    pitch: np.ndarray
-    voicing: np.ndarray
+    log_mel: Float32
+    features: Float32
+    energy: Float32
+    activity: Float32
+    pitch: Float32
+    voicing: Float32
 
     def __len__(self) -> int:
         """Video frames."""
@@ -92,7 +93,7 @@ def listen(recording: Recording, encoder: SpeechEncoder) -> Speech:
 
 
 @torch.inference_mode()
-def _encode(mel: np.ndarray, encoder: SpeechEncoder) -> np.ndarray:
+def _encode(mel: Array, encoder: SpeechEncoder) -> Float32:
     """(80, m) spectrogram -> (m // 4, 4, 384) float32 at 25 fps."""
     device = encoder.positions.device
     columns = MEL_RATE // FPS  # of the spectrogram, in a video frame

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from talking_face.arrays import Array, Float32
 from talking_face.errors import OptionInvalid, TextUnspeakable, VoiceMissing
 from talking_face.files import writing
 from talking_face.frozen import Frozen
@@ -82,7 +83,7 @@ class Spoken(Frozen):
     recording: Recording
     phonemes: str
     voice: Voice
-    samples: np.ndarray
+    samples: Float32
     rate: int
 
     def save(self, path: str | Path) -> None:
@@ -223,7 +224,7 @@ def _hibari(name: str) -> Any:
     return Hibari(voice=name, model=model)
 
 
-def _speak_hibari(voice: Voice, text: str, speed: float) -> tuple[np.ndarray, int, str]:
+def _speak_hibari(voice: Voice, text: str, speed: float) -> tuple[Array, int, str]:
     unknown = [c for c in dict.fromkeys(text) if c.isalpha() and not _latin(c)]
     if unknown:
         raise TextUnspeakable(
@@ -234,7 +235,7 @@ def _speak_hibari(voice: Voice, text: str, speed: float) -> tuple[np.ndarray, in
         engine = _hibari(voice.name)
         sentences = [part for line in engine.phonemize(text) for part in _pieces(line)]
         noise = np.random.default_rng(0)
-        sound: list[np.ndarray] = []
+        sound: list[Array] = []
         for sentence in sentences:
             sound.append(engine.from_ids(engine.ids(sentence), speed, noise))
             if sum(map(len, sound)) > MAX_SECONDS * engine.sample_rate:
@@ -291,7 +292,7 @@ def parse_espeak_voices(listed: str) -> list[Voice]:
     return sorted(found.values(), key=lambda voice: voice.label)
 
 
-def _speak_espeak(voice: Voice, text: str, speed: float) -> tuple[np.ndarray, int, str]:
+def _speak_espeak(voice: Voice, text: str, speed: float) -> tuple[Array, int, str]:
     with tempfile.TemporaryDirectory(prefix="talking_face_") as folder:
         sound = Path(folder) / "speech.wav"
         options = ["-v", voice.name, "-s", str(round(_WORDS_A_MINUTE * speed)), "-b", "1"]
@@ -333,7 +334,7 @@ class Engine:
     """
 
     voices: Callable[[], list[Voice]]
-    speak: Callable[[Voice, str, float], tuple[np.ndarray, int, str]]
+    speak: Callable[[Voice, str, float], tuple[Array, int, str]]
 
 
 ENGINES = {

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep, soft_limit
 from talking_face.mapping.decoder import prosody_drive
 from talking_face.mapping.events import EyeModel, draw_eyes
@@ -57,14 +58,14 @@ class HeadModel:
         liveliness: (2, 2) factor of the covariance of the logarithms of head and brow amplitude.
     """
 
-    drive_mean: np.ndarray
-    response: np.ndarray
-    transition: np.ndarray
-    innovation: np.ndarray
-    quiet: np.ndarray
-    offset: np.ndarray
-    limit: np.ndarray
-    liveliness: np.ndarray
+    drive_mean: Array
+    response: Array
+    transition: Array
+    innovation: Array
+    quiet: Array
+    offset: Array
+    limit: Array
+    liveliness: Array
 
 
 def load_head() -> HeadModel:
@@ -116,18 +117,18 @@ def draw_baseline(
         motions.append(
             Motion(
                 lower=lower,
-                upper=upper + pose["upper"],
+                upper=np.add(upper, pose["upper"], dtype=np.float32),
                 lids=lids,
                 gaze=gaze,
                 rotation=pose["rotation"],
                 translation=pose["translation"],
-                rest=np.ones((len(lower), 1)),
+                rest=np.ones((len(lower), 1), dtype=np.float32),
             )
         )
     return motions
 
 
-def predict(network: Listener, speech: Speech) -> tuple[np.ndarray, np.ndarray]:
+def predict(network: Listener, speech: Speech) -> tuple[Array, Array]:
     """The expected face of a recording, at rest where nobody speaks.
 
     Args:
@@ -145,7 +146,7 @@ def predict(network: Listener, speech: Speech) -> tuple[np.ndarray, np.ndarray]:
 
 def sample_head(
     model: HeadModel, speech: Speech, generator: np.random.Generator, diversity: float
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Draw one head.
 
     Args:
@@ -177,18 +178,18 @@ def sample_head(
     return {name: value.astype(np.float32) for name, value in channels.items()}
 
 
-def lagged(drive: np.ndarray) -> np.ndarray:
+def lagged(drive: Array) -> Array:
     """The drive (T, 5) at each of `LAGS`, side by side, (T, 30)."""
     index = np.arange(len(drive))
     return np.concatenate([drive[np.clip(index - lag, 0, len(drive) - 1)] for lag in LAGS], axis=1)
 
 
-def respond(model: HeadModel, drive: np.ndarray) -> np.ndarray:
+def respond(model: HeadModel, drive: Array) -> Array:
     """Mean pose (T, 12) that the prosody predicts, 0 in silence."""
     return lagged(drive - drive[:, -1:] * model.drive_mean) @ model.response.T
 
 
-def wander(model: HeadModel, speaks: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def wander(model: HeadModel, speaks: Array, generator: np.random.Generator) -> Array:
     """The random part of the pose, (T, 12), from rest; speaks: (T,) 0 to 1."""
     frames = len(speaks)
     order = model.transition.shape[1] // N_POSE

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
-import numpy as np
 from gradio.events import api
 from PIL import Image
 from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
+from talking_face.arrays import Array
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
@@ -385,7 +385,7 @@ def _file(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
 
 
-def _picture(picture: np.ndarray | Image.Image, name: str) -> gr.FileData:
+def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
     path = new_folder() / f"{name}.png"
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(path)

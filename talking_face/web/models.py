@@ -63,7 +63,7 @@ def gpu_seconds(recording: Recording, takes: Sequence[Take], diversity: float, s
     return 10 + 0.05 * recording.duration * (1 + len(takes))
 
 
-@spaces.GPU(duration=gpu_seconds)
+@spaces.GPU(duration=gpu_seconds)  # type: ignore[untyped-decorator]
 def hear_and_draw(
     recording: Recording, takes: Sequence[Take], diversity: float, style: str
 ) -> tuple[Speech, list[Motion]]:

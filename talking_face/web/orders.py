@@ -9,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from talking_face.arrays import UInt8
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
 from talking_face.face.photo import load_photo
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
@@ -139,9 +138,9 @@ class Found:
         outlined: the photo with its faces numbered, where there are several.
     """
 
-    shown: np.ndarray | None
+    shown: UInt8 | None
     choices: list[tuple[str, int]]
-    outlined: np.ndarray | None
+    outlined: UInt8 | None
 
 
 def look_at(photo: Upload) -> Found:

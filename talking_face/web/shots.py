@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from talking_face.animator import PREVIEW
+from talking_face.arrays import UInt8
 from talking_face.clips.plots import Theme
 from talking_face.clips.video import write_comparison
 from talking_face.editing.change import mix
@@ -107,7 +107,7 @@ def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
     return lambda fraction, _: report((done + fraction) / parts, stage)
 
 
-def preview(shot: Shot, seconds: float | None) -> np.ndarray:
+def preview(shot: Shot, seconds: float | None) -> UInt8:
     """One frame of a shot, (H, W, 3) uint8 RGB, without rendering the rest.
 
     Args:

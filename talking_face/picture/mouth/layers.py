@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.picture.brush import spread
 from talking_face.picture.mouth.light import LUMA, Light
@@ -36,13 +37,11 @@ class OwnMouth:
     RGBA 0..1, the colour multiplied by alpha; None for a part that the photo doesn't show.
     """
 
-    skull: np.ndarray | None
-    jaw: np.ndarray | None
+    skull: Array | None
+    jaw: Array | None
 
 
-def skull_layer(
-    x: np.ndarray, y: np.ndarray, mouth_width: float, light: Light, teeth: np.ndarray
-) -> np.ndarray:
+def skull_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Array) -> Array:
     """The generated upper row where it lies at rest.
 
     Args:
@@ -58,9 +57,7 @@ def skull_layer(
     return _tinted(row, light.teeth, 0.45 + 0.55 * rounded)
 
 
-def jaw_layer(
-    x: np.ndarray, y: np.ndarray, mouth_width: float, light: Light, teeth: np.ndarray
-) -> np.ndarray:
+def jaw_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Array) -> Array:
     """Tongue and lower teeth at the jaw's rest position; as `skull_layer`."""
     half = 0.36 * mouth_width
     across = np.clip(1 - (x / half) ** 2, 0, 1)
@@ -78,7 +75,7 @@ def jaw_layer(
     return layer * (1 - over[..., 3:]) + over
 
 
-def lay_teeth(teeth: np.ndarray, x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+def lay_teeth(teeth: Array, x: Array, y: Array, width: float) -> Array:
     """A row of teeth over positions (h, w): y 0 at the incisal edge, growing towards the roots."""
     scale = teeth.shape[1] / width
     column = (MIDLINE_COLUMN + x * scale).astype(np.float32)
@@ -87,7 +84,7 @@ def lay_teeth(teeth: np.ndarray, x: np.ndarray, y: np.ndarray, width: float) -> 
     return cv2.remap(teeth, column, row, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, border)
 
 
-def own_mouth(photo: np.ndarray, opening: Opening, density: float, light: Light) -> OwnMouth:
+def own_mouth(photo: Array, opening: Opening, density: float, light: Light) -> OwnMouth:
     """Split the mouth that a photo shows where it is darkest between the rows of teeth.
 
     What lies above goes with the skull, what lies below with the jaw; they end in the dark.
@@ -132,7 +129,7 @@ def own_mouth(photo: np.ndarray, opening: Opening, density: float, light: Light)
     return OwnMouth(skull, jaw)
 
 
-def split_line(photo: np.ndarray, opening: Opening, columns: int = 48) -> np.ndarray:
+def split_line(photo: Array, opening: Opening, columns: int = 48) -> Array:
     """Where between the lips, 0..1 down from the upper one, skull and jaw part; (columns,).
 
     1 where all belongs to the skull (a smile of upper teeth), 0 where all belongs to the jaw.
@@ -158,7 +155,7 @@ def split_line(photo: np.ndarray, opening: Opening, columns: int = 48) -> np.nda
     return np.asarray(smooth[0])
 
 
-def teeth_of(skull: np.ndarray, light: Light) -> np.ndarray:
+def teeth_of(skull: Array, light: Light) -> Array:
     """The colour (3,) of the teeth that a photo shows; the expected one if it isn't near that."""
     shown = skull[skull[..., 3] > 0.95, :3]
     if not len(shown):
@@ -169,12 +166,12 @@ def teeth_of(skull: np.ndarray, light: Light) -> np.ndarray:
     return colour.astype(np.float32) if NEAR[0] < level < NEAR[1] else light.teeth
 
 
-def _as_layer(colour: np.ndarray, cover: np.ndarray) -> np.ndarray:
+def _as_layer(colour: Array, cover: Array) -> Array:
     alpha = cover[..., None].astype(np.float32)
     return np.concatenate([colour * alpha, alpha], axis=-1).astype(np.float32)
 
 
-def _tinted(rgba: np.ndarray, tint: np.ndarray, shade: np.ndarray) -> np.ndarray:
+def _tinted(rgba: Array, tint: Array, shade: Array) -> Array:
     alpha = rgba[..., 3:]
     colour = rgba[..., :3] * tint * shade[..., None]
     return np.concatenate([colour * alpha, alpha], axis=-1).astype(np.float32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.picture.plate import Plate
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -39,11 +40,11 @@ class Light:
             it is sharp.
     """
 
-    teeth: np.ndarray
-    flesh: np.ndarray
-    cavity: np.ndarray
-    skin: np.ndarray
-    lips: np.ndarray
+    teeth: Array
+    flesh: Array
+    cavity: Array
+    skin: Array
+    lips: Array
     blur: float
 
     @property
@@ -52,7 +53,7 @@ class Light:
         return float(np.clip(np.ptp(self.skin) / COLOURED, 0, 1))
 
 
-def read_light(plate: Plate, shape: np.ndarray) -> Light:
+def read_light(plate: Plate, shape: Array) -> Light:
     """Estimate a photo's light and sharpness from its skin and lips.
 
     Args:
@@ -82,7 +83,7 @@ def read_light(plate: Plate, shape: np.ndarray) -> Light:
     )
 
 
-def blur_of(image: np.ndarray, points: np.ndarray) -> float:
+def blur_of(image: Array, points: Array) -> float:
     """How blurred the lower face of a photo is, standard deviation in pixels.
 
     In a sharp photo the finest details are as strong as those twice as coarse, or stronger; a blur
@@ -100,7 +101,7 @@ def blur_of(image: np.ndarray, points: np.ndarray) -> float:
     return float(np.interp(ratio, FINE_OF_COARSE, BLURS))
 
 
-def _median(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _median(image: Array, points: Array) -> Array:
     height, width = image.shape[:2]
     x, y = np.round(points).astype(int).T
     colours = image[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.arrays import Array
+
 N_PLACES = 49  # equally spaced along the mouth, from its left corner to its right one
 
 
@@ -24,13 +26,13 @@ class Opening:
             nowhere above the upper.
     """
 
-    corner: np.ndarray
-    axes: np.ndarray
+    corner: Array
+    axes: Array
     length: float
-    upper: np.ndarray
-    lower: np.ndarray
+    upper: Array
+    lower: Array
 
-    def coordinates(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    def coordinates(self, x: Array, y: Array) -> tuple[Array, ...]:
         """Where pixels (...) lie: along the mouth 0..1, below the upper lip, above the lower one.
 
         The latter two are in pixels, negative on the lips.
@@ -44,7 +46,7 @@ class Opening:
         above = np.interp(along, at, self.lower) - across
         return along, below, above
 
-    def places(self, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    def places(self, rows: int, columns: int) -> tuple[Array, Array]:
         """x and y (rows, columns), pixels, of a grid of cells' middles that fills the opening."""
         along = (np.arange(columns) + 0.5) / columns
         down = ((np.arange(rows) + 0.5) / rows)[:, None]
@@ -54,14 +56,14 @@ class Opening:
         place = along[None, :, None] * self.length * self.axes[0] + across[..., None] * self.axes[1]
         return place[..., 0] + self.corner[0], place[..., 1] + self.corner[1]
 
-    def middle(self) -> np.ndarray:
+    def middle(self) -> Array:
         """Points (49, 2), pixels, half way between the lips."""
         along = np.linspace(0, self.length, N_PLACES)[:, None]
         across = (self.upper + self.lower)[:, None] / 2
         return self.corner + along * self.axes[0] + across * self.axes[1]
 
 
-def opening_of(outline: np.ndarray) -> Opening:
+def opening_of(outline: Array) -> Opening:
     """The opening of an outline (n, 2) of the inner lips, pixels, in order around the mouth."""
     left, right = int(np.argmin(outline[:, 0])), int(np.argmax(outline[:, 0]))
     along = outline[right] - outline[left]

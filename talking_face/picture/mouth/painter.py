@@ -13,6 +13,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
 from talking_face.face.lips import lip_gaps
@@ -66,10 +67,10 @@ class Mouth:
     def __init__(
         self,
         plate: Plate,
-        shape: np.ndarray,
-        rest: np.ndarray,
-        outline: np.ndarray,
-        teeth: np.ndarray,
+        shape: Array,
+        rest: Array,
+        outline: Array,
+        teeth: Array,
         shading: Shading,
     ) -> None:
         self._shading = shading
@@ -106,10 +107,10 @@ class Mouth:
 
     def paint(
         self,
-        window: np.ndarray,
-        shape: np.ndarray,
-        dense: np.ndarray,
-        still: np.ndarray,
+        window: Array,
+        shape: Array,
+        dense: Array,
+        still: Array,
         pose: Pose,
     ) -> None:
         """Paint the open part of the mouth into a frame, in place.
@@ -150,9 +151,7 @@ class Mouth:
             photo = opening_of(still[self._outline, :2])
             self._close(region, opening, photo, (along, below, above), strength)
 
-    def _inside(
-        self, region: np.ndarray, shape: np.ndarray, pose: Pose, corner: np.ndarray
-    ) -> np.ndarray:
+    def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array) -> Array:
         """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
         height, width = region.shape[:2]
         colour = np.empty((height, width, 3), dtype=np.float32)
@@ -165,7 +164,7 @@ class Mouth:
             colour += over[..., :3]
         return colour
 
-    def _light(self, along: np.ndarray, below: np.ndarray, gap: float) -> np.ndarray:
+    def _light(self, along: Array, below: Array, gap: float) -> Array:
         """How much light (h, w) the lips let in: less under the upper lip and in the corners."""
         reach = SHADOW * self._unit
         from_side = np.minimum(along, 1 - along) / 0.15
@@ -180,10 +179,10 @@ class Mouth:
 
     def _close(
         self,
-        region: np.ndarray,
+        region: Array,
         opening: Opening,
         photo: Opening,
-        coordinates: tuple[np.ndarray, ...],
+        coordinates: tuple[Array, ...],
         strength: float,
     ) -> None:
         """Dark between lips that are nearer to each other than in the photo, and a seam at last."""
@@ -198,9 +197,7 @@ class Mouth:
         blend(region, dark, nearer)
         self._draw_seam(region, opening, strength)
 
-    def _photo_behind(
-        self, plate: Plate, shape: np.ndarray, offset: np.ndarray
-    ) -> tuple[np.ndarray, Opening]:
+    def _photo_behind(self, plate: Plate, shape: Array, offset: Array) -> tuple[Array, Opening]:
         """The photo at the place of a layer that is displaced, and its mouth's opening there."""
         matrix = self._layer_to(plate.pose, offset, np.zeros(2))
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -209,21 +206,21 @@ class Mouth:
         loop = plate.pose.project(shape[INNER_LOOP])[:, :2] @ back[:, :2].T + back[:, 2]
         return photo, opening_of(loop)
 
-    def _as_photo(self, layer: np.ndarray) -> np.ndarray:
+    def _as_photo(self, layer: Array) -> Array:
         """A generated layer as unsharp as the photo, and grey where the photo is."""
         grey = (layer[..., :3] @ LUMA)[..., None]
         layer[..., :3] = grey + self.light.coloured * (layer[..., :3] - grey)
         blur = SUPERSAMPLING * SOFTER * self.light.blur
         return layer if blur == 0 else np.asarray(cv2.GaussianBlur(layer, (0, 0), blur))
 
-    def _layer_to(self, pose: Pose, offset: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    def _layer_to(self, pose: Pose, offset: Array, corner: Array) -> Array:
         """The (2, 3) affine map from a layer's pixels to those of a region at a corner."""
         width, height = self._size
         layer = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float32)
         here = pose.project(self._corners + offset)[:, :2] - corner
         return cv2.getAffineTransform(layer, here.astype(np.float32))
 
-    def _draw_seam(self, region: np.ndarray, opening: Opening, strength: float) -> None:
+    def _draw_seam(self, region: Array, opening: Opening, strength: float) -> None:
         """The dark line between closed lips, which a photo with an open mouth doesn't have."""
         gap = float((opening.lower - opening.upper).max()) / self._unit
         closed = 1 - smoothstep(gap, 0.01, 0.06)
@@ -245,6 +242,6 @@ class Mouth:
         region[:] = np.rint(region * (1 - SEAM * closed * strength * soft[..., None] / 255))
 
 
-def jaw_of(shape: np.ndarray) -> np.ndarray:
+def jaw_of(shape: Array) -> Array:
     """Where the jaw is in a canonical shape (478, 3): between its chin and its lower lip, (3,)."""
     return np.asarray((1 - LIP_SHARE) * shape[CHIN] + LIP_SHARE * shape[LOWER_LIP])

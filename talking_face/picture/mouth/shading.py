@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
+from talking_face.arrays import Array
 from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import N_PLACES, Opening
 from talking_face.weights import load_weights
@@ -50,9 +51,9 @@ class Interior:
         photo_gap: of the photo's own opening, canonical units; 0 where the teeth are generated.
     """
 
-    painted: np.ndarray
-    moved: np.ndarray
-    share: np.ndarray
+    painted: Array
+    moved: Array
+    share: Array
     opening: Opening
     unit: float
     photo_gap: float
@@ -61,7 +62,7 @@ class Interior:
 class Shading(Protocol):
     """What says how bright an open mouth is: `MouthLight`, or whoever stands in for it."""
 
-    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+    def light_factors(self, interior: Interior, light: Light) -> Array:
         """What to multiply the painting by, (rows, columns, 3) float32 RGB over the opening."""
         ...
 
@@ -84,7 +85,7 @@ class MouthLight(nn.Module):
         x = torch.tanh(self.layers[-1](x))
         return torch.cat([MOST_LIGHT * x[:, :1], MOST_TINT * x[:, 1:]], dim=1)
 
-    def logarithms(self, seen: np.ndarray) -> np.ndarray:
+    def logarithms(self, seen: Array) -> Array:
         """The same of one mouth, (14, 8, 16) float32 to (8, 16, 3), by plain matrix products.
 
         For so little, the threads of torch or of one large product wait for each other far longer
@@ -100,7 +101,7 @@ class MouthLight(nn.Module):
                 x = np.maximum(x, SLOPE * x)
         return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
 
-    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+    def light_factors(self, interior: Interior, light: Light) -> Array:
         """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
         logs = self.logarithms(features(interior, light))
         if interior.photo_gap == 0:
@@ -111,7 +112,7 @@ class MouthLight(nn.Module):
         return np.exp(np.concatenate([red, brightness, blue], axis=-1))
 
     @classmethod
-    def from_weights(cls, tensors: dict[str, np.ndarray]) -> MouthLight:
+    def from_weights(cls, tensors: dict[str, Array]) -> MouthLight:
         """The trained network, from tensors as `load_weights("mouth_light")` returns them."""
         network = cls()
         state = {name: torch.from_numpy(np.array(t, np.float32)) for name, t in tensors.items()}
@@ -135,7 +136,7 @@ def factors(logs: Tensor) -> Tensor:
     return torch.exp(torch.stack([light + red, light, light + blue], dim=1))
 
 
-def features(interior: Interior, light: Light) -> np.ndarray:
+def features(interior: Interior, light: Light) -> Array:
     """What the network sees, (14, 8, 16) float32; brightness relative to that of the lips."""
     opening = interior.opening
     lips = max(float(light.lips @ LUMA), LEAST_LIPS)
@@ -159,14 +160,14 @@ def features(interior: Interior, light: Light) -> np.ndarray:
     return np.ascontiguousarray(stacked.transpose(2, 0, 1), dtype=np.float32)
 
 
-def cells(picture: np.ndarray, opening: Opening) -> np.ndarray:
+def cells(picture: Array, opening: Opening) -> Array:
     """Means (8, 16, n) of a picture (h, w, n) float32 over the cells of an opening."""
     x, y = (place.astype(np.float32) for place in opening.places(2 * ROWS, 2 * COLUMNS))
     seen = cv2.remap(picture, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
     return np.asarray(seen.reshape(ROWS, 2, COLUMNS, 2, -1).mean((1, 3)))
 
 
-def spread_factors(cell_factors: np.ndarray, along: np.ndarray, down: np.ndarray) -> np.ndarray:
+def spread_factors(cell_factors: Array, along: Array, down: Array) -> Array:
     """Factors (h, w, 3) at places along the mouth and down between the lips, both 0..1."""
     column = (along * COLUMNS - 0.5).astype(np.float32)
     row = (down * ROWS - 0.5).astype(np.float32)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 
 HEIGHT, WIDTH = 48, 128  # pixels of a strip
@@ -75,7 +76,7 @@ class TeethGenerator(nn.Module):
         return torch.cat([torch.sigmoid(x[:, :3]) * _BRIGHTEST, torch.sigmoid(2 * x[:, 3:])], dim=1)
 
     @classmethod
-    def from_weights(cls, tensors: dict[str, np.ndarray]) -> TeethGenerator:
+    def from_weights(cls, tensors: dict[str, Array]) -> TeethGenerator:
         """The trained generator, from tensors as `load_weights("teeth")` returns them."""
         generator = cls(n_cast=len(tensors["cast"]))
         state = {name: torch.from_numpy(np.array(t, np.float32)) for name, t in tensors.items()}
@@ -83,7 +84,7 @@ class TeethGenerator(nn.Module):
         return generator.eval().requires_grad_(False)
 
 
-def draw_teeth(generator: TeethGenerator, seed: int) -> np.ndarray:
+def draw_teeth(generator: TeethGenerator, seed: int) -> Array:
     """One strip of upper teeth with gums; the same for the same seed.
 
     The seed chooses one of the generator's cast of latent vectors and whether it is mirrored.
@@ -110,7 +111,7 @@ def draw_teeth(generator: TeethGenerator, seed: int) -> np.ndarray:
     return np.ascontiguousarray(strip[:, ::-1] if mirrored else strip)
 
 
-def finish_strips(drawn: Tensor) -> np.ndarray:
+def finish_strips(drawn: Tensor) -> Array:
     """The generator's output as it is shown: white level, gums to the top, ends that fade.
 
     Smiles hardly ever show what lies above the crowns, so the generator has learned little of it:
@@ -150,13 +151,13 @@ def finish_strips(drawn: Tensor) -> np.ndarray:
     return strips
 
 
-def white_level(colour: np.ndarray, alpha: np.ndarray) -> float:
+def white_level(colour: Array, alpha: Array) -> float:
     """The 90th percentile of brightness (the largest of R, G, B) over teeth and gums."""
     covered = colour[alpha > 0.5]
     return float(np.percentile(covered.max(axis=-1), 90)) if len(covered) else 1.0
 
 
-def _compress(colour: np.ndarray) -> np.ndarray:
+def _compress(colour: Array) -> Array:
     """Scale colours brighter than the knee so that 1 becomes about 0.96 and nothing exceeds 1."""
     brightness = np.maximum(colour.max(axis=-1, keepdims=True), 1e-6)
     room = 1.0 - _KNEE
@@ -164,7 +165,7 @@ def _compress(colour: np.ndarray) -> np.ndarray:
     return colour * np.minimum(1.0, bent / brightness)
 
 
-def _between_tooth_and_gum(colour: np.ndarray) -> np.ndarray:
+def _between_tooth_and_gum(colour: Array) -> Array:
     """Take most of the green, blue and violet tints out: colours near the line of tooth and gum.
 
     In real mouths what is dark is red: gum, or teeth in the light that the lips let through.
@@ -178,7 +179,7 @@ def _between_tooth_and_gum(colour: np.ndarray) -> np.ndarray:
     return np.maximum(line + _STRAY_HUE * (hue - line), 0) * brightness
 
 
-def _shading(colour: np.ndarray) -> np.ndarray:
+def _shading(colour: Array) -> Array:
     """(128, 1) light on the teeth along the strip, 1 at its brightest."""
     light = colour[int(_GUM_ROWS[1]) : int(LIP_ROW) + 4].mean(axis=(0, 2))
     window = np.hanning(41)

@@ -27,6 +27,7 @@ import torch
 from scipy import signal
 from tqdm import tqdm
 
+from talking_face.arrays import Array
 from talking_face.motion import Motion
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
@@ -52,7 +53,7 @@ class _Job:
     cache: Path
 
 
-def disturb(waveform: np.ndarray, speed: float, generator: np.random.Generator) -> np.ndarray:
+def disturb(waveform: Array, speed: float, generator: np.random.Generator) -> Array:
     """Another hearing of a recording.
 
     Args:
@@ -126,7 +127,7 @@ def other_hearings(cache: Path, examples: Sequence[Example]) -> list[Example]:
     return others
 
 
-def at_speed(curves: np.ndarray, speed: float) -> np.ndarray:
+def at_speed(curves: Array, speed: float) -> Array:
     """Curves (frames, n) played faster: (int(frames / speed), n), linearly interpolated."""
     frames = len(curves)
     at = np.clip((np.arange(int(frames / speed)) + 0.5) * speed - 0.5, 0, frames - 1)

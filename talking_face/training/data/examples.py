@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
 from talking_face.face.model import FaceModel
 from talking_face.mapping.listeners import prosody_inputs
@@ -48,26 +49,26 @@ class Example:
     source: str
     speaker: str
     split: str
-    features: np.ndarray
-    energy: np.ndarray
-    activity: np.ndarray
-    pitch: np.ndarray
-    voicing: np.ndarray
+    features: Array
+    energy: Array
+    activity: Array
+    pitch: Array
+    voicing: Array
     motion: Motion
-    ok: np.ndarray
-    opening: np.ndarray
-    width: np.ndarray
+    ok: Array
+    opening: Array
+    width: Array
 
     def __len__(self) -> int:
         return len(self.features)
 
     @cached_property
-    def prosody(self) -> np.ndarray:
+    def prosody(self) -> Array:
         """(frames, 4) float32, what a listener is told of the voice."""
         return prosody_inputs(self.energy, self.activity, self.voicing)
 
     @cached_property
-    def coefficients(self) -> np.ndarray:
+    def coefficients(self) -> Array:
         """(frames, 22) float32, lower face then upper face."""
         return np.concatenate([self.motion.lower, self.motion.upper], axis=1)
 
@@ -150,7 +151,7 @@ def _is_current(file: Path, digest: str) -> bool:
         return str(stored["model"]) == digest and set(CHANNELS) <= set(stored)
 
 
-def mouth_readout(model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+def mouth_readout(model: FaceModel) -> tuple[Array, Array]:
     """Lip opening and mouth width of coefficients, as linear functions of them.
 
     Returns:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.face import Face
 from talking_face.face.landmarks import IRIS_CENTRE, UPPER_LID, mouth_opening, mouth_width
 from talking_face.face.model import EYEBALL_RADIUS, FaceModel, fit_pose, rotation_angles
@@ -37,10 +38,10 @@ class TrackedMotion:
 
     track: Track
     motion: Motion
-    ok: np.ndarray
-    opening: np.ndarray
-    width: np.ndarray
-    neutral: np.ndarray
+    ok: Array
+    opening: Array
+    width: Array
+    neutral: Array
 
 
 def track_motions(tracks: list[Track], model: FaceModel) -> list[TrackedMotion]:
@@ -57,7 +58,7 @@ def track_motions(tracks: list[Track], model: FaceModel) -> list[TrackedMotion]:
     return [motions[i] for i in range(len(tracks))]
 
 
-def speaker_neutral(clips: list[Track], model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+def speaker_neutral(clips: list[Track], model: FaceModel) -> tuple[Array, Array]:
     """The neutral shape (478, 3) of a speaker, lips exactly closed, and the same as measured."""
     marks = np.concatenate([clip.landmarks[clip.ok] for clip in clips])
     marks = marks[:: max(1, len(marks) // 2000)].astype(np.float64)
@@ -68,9 +69,7 @@ def speaker_neutral(clips: list[Track], model: FaceModel) -> tuple[np.ndarray, n
     return close_lips(shape), shape
 
 
-def track_motion(
-    track: Track, model: FaceModel, neutral: np.ndarray, still: np.ndarray
-) -> TrackedMotion:
+def track_motion(track: Track, model: FaceModel, neutral: Array, still: Array) -> TrackedMotion:
     """One clip's motion, given its speaker's neutral shape, closed and as measured."""
     ok = track.ok
     marks = fill_gaps(track.landmarks, ok)
@@ -93,7 +92,7 @@ def track_motion(
         translation=np.column_stack(
             [place - np.median(place[ok], axis=0), np.log(pose.scale / scale)]
         ),
-        rest=np.ones((len(marks), 1)),
+        rest=np.ones((len(marks), 1), dtype=np.float32),
     )
     return TrackedMotion(
         track, motion, near(ok, MAX_GAP), mouth_opening(canonical), mouth_width(canonical), neutral
@@ -101,7 +100,7 @@ def track_motion(
 
 
 def relative_motion(
-    landmarks: np.ndarray, ok: np.ndarray, source: int, face: Face, model: FaceModel
+    landmarks: Array, ok: Array, source: int, face: Face, model: FaceModel
 ) -> Motion:
     """What moves the photo that one frame of a clip is, so that it does what the clip does.
 
@@ -132,11 +131,11 @@ def relative_motion(
         gaze=gaze_angles(canonical, np.arange(len(marks)) == source),
         rotation=rotation_angles(pose.rotation @ pose.rotation[source].T),
         translation=np.column_stack([place - place[source], np.log(pose.scale / scale)]),
-        rest=np.zeros((len(marks), 1)),
+        rest=np.zeros((len(marks), 1), dtype=np.float32),
     )
 
 
-def gaze_angles(canonical: np.ndarray, ok: np.ndarray) -> np.ndarray:
+def gaze_angles(canonical: Array, ok: Array) -> Array:
     """Gaze (frames, 2) in degrees relative to the clip's median, mean of both eyes."""
     offset = []
     for centre, lid in zip(IRIS_CENTRE, UPPER_LID, strict=True):
@@ -147,7 +146,7 @@ def gaze_angles(canonical: np.ndarray, ok: np.ndarray) -> np.ndarray:
     return angle - np.median(angle[ok], axis=0)
 
 
-def fill_gaps(landmarks: np.ndarray, ok: np.ndarray) -> np.ndarray:
+def fill_gaps(landmarks: Array, ok: Array) -> Array:
     """Linear interpolation over lost frames, (frames, 478, 3) float64."""
     frames = np.arange(len(landmarks))
     good = np.flatnonzero(ok)
@@ -158,7 +157,7 @@ def fill_gaps(landmarks: np.ndarray, ok: np.ndarray) -> np.ndarray:
     return landmarks[good[low]] * (1 - part) + landmarks[good[high]].astype(np.float64) * part
 
 
-def near(ok: np.ndarray, distance: int) -> np.ndarray:
+def near(ok: Array, distance: int) -> Array:
     """(frames,) bool: a tracked frame lies within half that many frames on either side."""
     window = np.ones(distance, dtype=int)
     return np.convolve(ok.astype(int), window, mode="same") > 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from talking_face.arrays import Array
+
 MAX_LAG = 4  # frames
 MIN_OVERLAP = 8  # frames; fewer say nothing
 
 
-def lagged_correlations(
-    predicted: np.ndarray, real: np.ndarray, ok: np.ndarray, max_lag: int = MAX_LAG
-) -> np.ndarray:
+def lagged_correlations(predicted: Array, real: Array, ok: Array, max_lag: int = MAX_LAG) -> Array:
     """Correlation of two curves at each lag.
 
     Args:
@@ -43,7 +43,7 @@ def lagged_correlations(
     return result
 
 
-def peak_lag(correlations: np.ndarray) -> tuple[float, float]:
+def peak_lag(correlations: Array) -> tuple[float, float]:
     """The lag of the highest correlation, to a fraction of a frame, and that correlation.
 
     A parabola through the peak and its neighbours gives the fraction. All NaN gives (0, NaN).
@@ -61,7 +61,7 @@ def peak_lag(correlations: np.ndarray) -> tuple[float, float]:
     return float(best - max_lag), value
 
 
-def shift(curves: np.ndarray, lag: float) -> np.ndarray:
+def shift(curves: Array, lag: float) -> Array:
     """Curves (frames, n) read `lag` frames later, linearly interpolated, held at the ends."""
     frames = len(curves)
     at = np.clip(np.arange(frames) + lag, 0, frames - 1)

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from talking_face.arrays import Array
 from talking_face.clips.video import read_frames
 from talking_face.errors import TalkingFaceError
 from talking_face.face.landmarks import N_LANDMARKS, detect_faces, track_face
@@ -87,7 +88,7 @@ def prepare_clip(clip: ClipFile, output: Path) -> Prepared:
     return Prepared(clip.key, len(found), int(found.sum()), problem)
 
 
-def track_video(path: Path) -> np.ndarray:
+def track_video(path: Path) -> Array:
     """Landmarks (frames, 478, 3) float32 of a video's face; NaN where it was lost.
 
     Raises:
@@ -170,7 +171,7 @@ def prepare_clips(clips: list[ClipFile], output: Path, workers: int) -> list[Pre
     return prepared
 
 
-def prepare_portraits(folder: Path) -> np.ndarray:
+def prepare_portraits(folder: Path) -> Array:
     """Landmarks of the largest face in each photo below a folder, (n, 478, 3) float32 pixels."""
     faces = []
     photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
@@ -192,7 +193,7 @@ def _encoder() -> SpeechEncoder:
     return load_encoder()  # once a process
 
 
-def _save_whole(path: Path, array: np.ndarray) -> None:
+def _save_whole(path: Path, array: Array) -> None:
     """Write an .npy file so that it is never there in part."""
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.mapping.decoder import GROUPS, audio_inputs, prosody_drive
 from talking_face.mapping.listeners import N_LOWER
@@ -32,7 +33,7 @@ LIP_SMOOTHING = 1.5  # frames; the decoder leaves what is faster to the listener
 FARTHEST = 6.0  # standard deviations; a clip that goes beyond, as bodies that walk do, is left out
 LEAST_SPEED = 1e-3
 
-Expected = Callable[[Example], np.ndarray]
+Expected = Callable[[Example], Array]
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class MotionSequence:
 
     source: str
     speaker: str
-    states: np.ndarray
-    audio: np.ndarray | None
-    ok: np.ndarray
-    style: np.ndarray | None
+    states: Array
+    audio: Array | None
+    ok: Array
+    style: Array | None
 
 
 def as_sequence(
-    motion: Motion, ok: np.ndarray, sound: Example | None, heard: np.ndarray | None, who: list[str]
+    motion: Motion, ok: Array, sound: Example | None, heard: Array | None, who: list[str]
 ) -> MotionSequence:
     """Bridge blinks, smooth, and take away what the listeners expect (heard, (T, 22))."""
     shut = np.convolve(motion.lids.max(axis=1) > CLOSED, np.ones(7), mode="same") > 0
@@ -113,7 +114,7 @@ def with_styles(sequences: Sequence[MotionSequence]) -> list[MotionSequence]:
     return styled
 
 
-def deviation(sequences: Sequence[MotionSequence]) -> np.ndarray:
+def deviation(sequences: Sequence[MotionSequence]) -> Array:
     """Standard deviation of each channel over the talking clips, (N_STATE,)."""
     talking = [s for s in sequences if s.source in TALKING and s.audio is not None]
     return np.concatenate([s.states[s.ok] for s in talking]).std(axis=0) + 1e-6

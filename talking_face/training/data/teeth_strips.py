@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
@@ -60,12 +61,12 @@ class Strip:
         visible: (48, 128) float32, 1 inside the lips.
     """
 
-    colour: np.ndarray
-    alpha: np.ndarray
-    visible: np.ndarray
+    colour: Array
+    alpha: Array
+    visible: Array
 
 
-def cut_strip(image: np.ndarray, landmarks: np.ndarray) -> Strip | None:
+def cut_strip(image: Array, landmarks: Array) -> Strip | None:
     """Cut the upper teeth out of a portrait.
 
     Args:
@@ -123,7 +124,7 @@ def cut_strip(image: np.ndarray, landmarks: np.ndarray) -> Strip | None:
     return Strip(_neutralise(colour, covered * visible), covered, visible)
 
 
-def _level(image: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.ndarray, np.ndarray]:
+def _level(image: Array, landmarks: Array, eyes: float) -> tuple[Array, Array]:
     """The mouth, level, at the strip's scale with a margin: RGB in 0–1; the inside of the lips."""
     height, width = HEIGHT + 2 * _MARGIN, WIDTH + 2 * _MARGIN
     left, right = landmarks[list(INNER_LIP_CORNERS), :2]
@@ -145,7 +146,7 @@ def _level(image: np.ndarray, landmarks: np.ndarray, eyes: float) -> tuple[np.nd
     return level.astype(np.float32) / 255, lips.astype(np.float32) / 255
 
 
-def _crown_rows(teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _crown_rows(teeth: Array) -> tuple[Array, Array]:
     """First and last row of the upper teeth in each column; NaN where there are none.
 
     The upper teeth are the first run of tooth pixels from the top; two pixels of gap end it, so
@@ -163,7 +164,7 @@ def _crown_rows(teeth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return top, edge
 
 
-def _shade(top: np.ndarray, lips: np.ndarray) -> np.ndarray:
+def _shade(top: Array, lips: Array) -> Array:
     """(w,) rows above which lip and its shadow hide the teeth, smooth along the lip.
 
     Where the band above the crowns is tall, it is gum, and nothing is hidden.
@@ -178,7 +179,7 @@ def _shade(top: np.ndarray, lips: np.ndarray) -> np.ndarray:
     return inside + np.median(np.lib.stride_tricks.sliding_window_view(around, 21), axis=1) + 0.5
 
 
-def dental_midline(image: np.ndarray, teeth: np.ndarray) -> float:
+def dental_midline(image: Array, teeth: Array) -> float:
     """Column about which the teeth are most alike their mirror image, to half a pixel.
 
     Args:
@@ -202,7 +203,7 @@ def dental_midline(image: np.ndarray, teeth: np.ndarray) -> float:
     return best
 
 
-def _neutralise(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _neutralise(colour: Array, weight: Array) -> Array:
     """Bring the brightest teeth near one colour and the white level to 1."""
     colour = np.clip(colour, 0, 1)
     teeth = colour[weight > 0.5]
@@ -226,7 +227,7 @@ def cut_strips(portraits: Path) -> list[Strip]:
     return strips
 
 
-def stack_strips(strips: Sequence[Strip]) -> np.ndarray:
+def stack_strips(strips: Sequence[Strip]) -> Array:
     """(2 n, 5, 48, 128) float32: colour, alpha, visible; each strip and its mirror image."""
     layers = np.stack([np.dstack([s.colour, s.alpha, s.visible]) for s in strips])
     layers = np.concatenate([layers, layers[:, :, ::-1]])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import interocular
 
 MIN_TRACKED = 15  # frames; fewer can't tell a neutral face
@@ -29,10 +30,10 @@ class Track:
     source: str
     speaker: str
     split: str
-    landmarks: np.ndarray  # (frames, 478, 3) float32, pixels, NaN where lost
+    landmarks: Array  # (frames, 478, 3) float32, pixels, NaN where lost
 
     @cached_property
-    def ok(self) -> np.ndarray:
+    def ok(self) -> Array:
         """(frames,) bool: the face was found and did not jump from its neighbours."""
         found = np.isfinite(self.landmarks[:, 0, 0])
         centre = self.landmarks[:, [33, 263, 1, 152], :2].mean(1)
@@ -58,7 +59,7 @@ def load_tracks(
     return tracks
 
 
-def load_portraits(cache: Path) -> np.ndarray:
+def load_portraits(cache: Path) -> Array:
     """Landmarks of the portraits in a cache, (n, 478, 3) float32 pixels; n may be 0."""
     path = cache / "portraits.npy"
     return np.load(path) if path.is_file() else np.zeros((0, 478, 3), dtype=np.float32)

@@ -17,6 +17,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.mapping.decoder import (
     N_AUDIO,
@@ -75,7 +76,7 @@ class DecoderRecipe:
 
 
 @torch.no_grad()
-def surprises(decoder: Decoder, draws: Draws) -> np.ndarray:
+def surprises(decoder: Decoder, draws: Draws) -> Array:
     """Correlation (N_STATE, N_STATE) of what the decoder doesn't foresee in talking people."""
     generator = np.random.default_rng(draws.recipe.seed)
     found = []
@@ -87,7 +88,7 @@ def surprises(decoder: Decoder, draws: Draws) -> np.ndarray:
     return np.corrcoef(np.concatenate(found), rowvar=False)
 
 
-def lip_freedom(model: FaceModel, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def lip_freedom(model: FaceModel, covariance: Array) -> tuple[Array, Array]:
     """Split how lips stray into what may be free and what must be tight.
 
     Faces differ, saying the same, in much that tells nothing of the words: cheeks, chin, the lips'
@@ -113,7 +114,7 @@ def lip_freedom(model: FaceModel, covariance: np.ndarray) -> tuple[np.ndarray, n
     return FREEDOM * shrunk @ rest, tight
 
 
-def mirror_signs(model: FaceModel) -> np.ndarray:
+def mirror_signs(model: FaceModel) -> Array:
     """(22,) +1 or -1: what a mirror does to each coefficient of lower and upper face."""
     partner = mirror_index(model.mean)
     basis = np.concatenate([model.lower, model.upper], axis=-1)
@@ -127,8 +128,8 @@ class Draws:
     def __init__(
         self,
         sequences: Sequence[MotionSequence],
-        scale: np.ndarray,
-        signs: np.ndarray,
+        scale: Array,
+        signs: Array,
         r: DecoderRecipe,
     ) -> None:
         self.recipe, self.scale = r, scale
@@ -159,7 +160,7 @@ class Draws:
         """A batch, all with sound or all without."""
         return as_batch([self._one(generator, silent) for _ in range(self.recipe.batch)])
 
-    def _one(self, generator: np.random.Generator, silent: bool) -> dict[str, np.ndarray]:
+    def _one(self, generator: np.random.Generator, silent: bool) -> dict[str, Array]:
         while True:
             source = self.by_source[
                 self.sources[generator.choice(len(self.sources), p=self.chance)]
@@ -176,7 +177,7 @@ class Draws:
 
     def stretch(
         self, sequence: MotionSequence, start: int, mirrored: bool, unstyled: bool
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Array]:
         """One row: states (K + 1, n) from frame `start`, ok (K,), audio from REACH before it."""
         k = self.recipe.length
         flip = self.flip_state if mirrored else np.ones(N_STATE, np.float32)
@@ -217,7 +218,7 @@ def predict(decoder: Decoder, batch: dict[str, Tensor], noise: Tensor | float = 
 
 
 @torch.no_grad()
-def likelihood(decoder: Decoder, batch: dict[str, Tensor]) -> np.ndarray:
+def likelihood(decoder: Decoder, batch: dict[str, Tensor]) -> Array:
     """Mean log-likelihood of a batch by group, (3,), nats per step."""
     value = predict(decoder, batch).log_likelihood(batch["states"][:, 1:])
     ok = batch["ok"][..., None]
@@ -315,7 +316,7 @@ def _descend(
     return averaged, best_step
 
 
-def as_batch(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
+def as_batch(rows: Sequence[dict[str, Array]]) -> dict[str, Tensor]:
     """Rows of `Draws.stretch` side by side, where this process computes."""
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return {name: torch.from_numpy(part).to(parallel.device()) for name, part in stacked.items()}

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save, save_file
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.decoder import N_STATE
 from talking_face.mapping.dirfa import LISTENERS, Dirfa
@@ -53,7 +54,7 @@ def train_listeners(
     """Several networks that differ in their first weights and in the order of what they see."""
     files = [folder / f"listener_{index}.safetensors" for index in range(LISTENERS)]
     listeners = []
-    targets: dict[str, np.ndarray] = {}
+    targets: dict[str, Array] = {}
     everything: list[Example] = []
     for index, file in enumerate(files):
         if not file.is_file():
@@ -87,7 +88,7 @@ def find_offsets(
 
 def all_hearings(
     examples: list[Example], cache: Path, offsets: dict[str, float]
-) -> tuple[list[Example], dict[str, np.ndarray]]:
+) -> tuple[list[Example], dict[str, Array]]:
     """Each clip as it is and as it was heard again, with the coefficients (frames, 22) to learn."""
     targets = shifted_targets(examples, offsets)
     others = other_hearings(cache, examples)
@@ -99,17 +100,17 @@ def all_hearings(
     return [*examples, *others], targets
 
 
-def expected(listeners: list[Listener]) -> Callable[[Example], np.ndarray]:
+def expected(listeners: list[Listener]) -> Callable[[Example], Array]:
     """What the listeners expect of a clip, (frames, 22)."""
 
-    def hear(example: Example) -> np.ndarray:
+    def hear(example: Example) -> Array:
         heard = [run(listener, example.features, example.prosody) for listener in listeners]
         return np.mean(heard, axis=0)
 
     return hear
 
 
-def straying(sequences: Sequence[MotionSequence]) -> np.ndarray:
+def straying(sequences: Sequence[MotionSequence]) -> Array:
     """Covariance (16, 16) of how talking people's lips stray from the expected ones."""
     talking = [s for s in sequences if s.source in TALKING and s.audio is not None]
     stray = np.concatenate([s.states[s.ok, N_STATE - N_LOWER :] for s in talking])

@@ -14,6 +14,7 @@ import torch
 from safetensors.numpy import save
 from tqdm import tqdm
 
+from talking_face.arrays import Array
 from talking_face.sound.audio import load_audio
 from talking_face.sound.encoder import MEL_RATE, WINDOW_SECONDS, SpeechEncoder, log_mel
 from talking_face.training.data.clips import read_manifest
@@ -24,7 +25,7 @@ _COLUMNS = WINDOW_SECONDS * MEL_RATE
 
 
 @torch.inference_mode()
-def average_activations(encoder: SpeechEncoder, mel: np.ndarray, windows: int) -> np.ndarray:
+def average_activations(encoder: SpeechEncoder, mel: Array, windows: int) -> Array:
     """Mean of `encoder` over windows at random places of a long spectrogram.
 
     Args:

@@ -13,18 +13,19 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save
 
+from talking_face.arrays import Array
 from talking_face.weights import weights_folder
 
 SHARD_BYTES = 9_500_000  # hosts of plain git repositories refuse files above 10 MB
 
 
-def shard(tensors: dict[str, np.ndarray], limit: int = SHARD_BYTES) -> list[dict[str, np.ndarray]]:
+def shard(tensors: dict[str, Array], limit: int = SHARD_BYTES) -> list[dict[str, Array]]:
     """Divide tensors, in their order, into groups of at most `limit` bytes.
 
     Raises:
         ValueError: one tensor alone is larger than the limit.
     """
-    shards: list[dict[str, np.ndarray]] = [{}]
+    shards: list[dict[str, Array]] = [{}]
     room = limit
     for name, tensor in tensors.items():
         if tensor.nbytes > limit:

@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 from scipy.ndimage import median_filter
 from scipy.signal import find_peaks, peak_widths, savgol_filter
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.decoder import prosody_drive
 from talking_face.mapping.events import BLINKS_A_MINUTE, QUANTILES, EyeModel
@@ -53,11 +54,11 @@ class Clip:
 
     speaker: str
     source: str
-    pose: np.ndarray  # (T, 12), smoothed and centred
-    drive: np.ndarray | None  # (T, 5)
-    open_eyes: np.ndarray  # (T,) bool, no blink near
-    lids: np.ndarray  # (T,) mean of both eyes
-    gaze: np.ndarray  # (T, 2), bridged over blinks
+    pose: Array  # (T, 12), smoothed and centred
+    drive: Array | None  # (T, 5)
+    open_eyes: Array  # (T,) bool, no blink near
+    lids: Array  # (T,) mean of both eyes
+    gaze: Array  # (T, 2), bridged over blinks
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -89,7 +90,7 @@ def load_clips(cache: Path, model: FaceModel, split: str, sources: Sequence[str]
     return clips
 
 
-def as_clip(seen: TrackedMotion, drive: np.ndarray | None) -> Clip:
+def as_clip(seen: TrackedMotion, drive: Array | None) -> Clip:
     """Bridge blinks, smooth, and cut sound and picture to the shorter of both."""
     motion = seen.motion
     shut = np.convolve(motion.lids.max(axis=1) > CLOSED, np.ones(7), mode="same") > 0
@@ -109,7 +110,7 @@ def as_clip(seen: TrackedMotion, drive: np.ndarray | None) -> Clip:
     )
 
 
-def bridge(values: np.ndarray, gone: np.ndarray) -> np.ndarray:
+def bridge(values: Array, gone: Array) -> Array:
     """Values (T, n) with the frames that are gone interpolated."""
     if gone.all():
         return values.astype(np.float64)
@@ -158,7 +159,7 @@ def fit_head(clips: list[Clip]) -> HeadModel:
     )
 
 
-def response(poses: list[np.ndarray], drives: list[np.ndarray]) -> np.ndarray:
+def response(poses: list[Array], drives: list[Array]) -> Array:
     """Ridge regression of the pose on the lagged drive, (12, 30).
 
     Each channel is scaled by what is found of it on held-out clips: one that can't be foretold
@@ -167,7 +168,7 @@ def response(poses: list[np.ndarray], drives: list[np.ndarray]) -> np.ndarray:
     inputs = [lagged(drive - drive.mean(axis=0)) for drive in drives]
     scale = np.concatenate(inputs).std(axis=0)
 
-    def solve(chosen: list[int]) -> np.ndarray:
+    def solve(chosen: list[int]) -> Array:
         x = np.concatenate([inputs[i] for i in chosen]) / scale
         y = np.concatenate([poses[i] for i in chosen])
         gram = x.T @ x + RIDGE * np.eye(x.shape[1])
@@ -188,7 +189,7 @@ def response(poses: list[np.ndarray], drives: list[np.ndarray]) -> np.ndarray:
     return (solve(everything) * trust).T
 
 
-def yule_walker(poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def yule_walker(poses: list[Array]) -> tuple[Array, Array]:
     """Autoregression with the clips' own covariances at lags 0 to `ORDER`, made stable.
 
     Solves the multivariate Yule–Walker equations, then shrinks the transition towards 0 until the
@@ -221,7 +222,7 @@ def yule_walker(poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return transition, (vectors * np.maximum(values, floor)) @ vectors.T
 
 
-def companion(transition: np.ndarray) -> np.ndarray:
+def companion(transition: Array) -> Array:
     """The matrix that takes the last `ORDER` states, the latest first, one step on."""
     size = transition.shape[1]
     matrix = np.eye(size, k=-N_POSE)
@@ -229,7 +230,7 @@ def companion(transition: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def quiet_speed(heard: list[tuple[Clip, np.ndarray]]) -> np.ndarray:
+def quiet_speed(heard: list[tuple[Clip, Array]]) -> Array:
     """Median speed in pauses over that in speech, (12,), one figure for head and one for brows."""
     speed = np.concatenate([np.abs(np.diff(clip.pose, axis=0)) for clip, _ in heard])
     speaks = np.concatenate([drive[1:, -1] for _, drive in heard])
@@ -238,7 +239,7 @@ def quiet_speed(heard: list[tuple[Clip, np.ndarray]]) -> np.ndarray:
     return np.repeat(np.minimum(means, 1.0), (N_HEAD, N_POSE - N_HEAD))
 
 
-def find_blinks(lids: np.ndarray) -> list[Blink]:
+def find_blinks(lids: Array) -> list[Blink]:
     """Blinks in closure (T,): shut for less than half a second, and open on both sides."""
     padded = np.concatenate([lids[:1] * 0 - 1, lids, lids[:1] * 0 - 1])
     peaks, found = find_peaks(
@@ -253,7 +254,7 @@ def find_blinks(lids: np.ndarray) -> list[Blink]:
     ]
 
 
-def blinking(clips: list[Clip]) -> dict[str, np.ndarray]:
+def blinking(clips: list[Clip]) -> dict[str, Array]:
     """Rates, intervals, depths, durations and the mean profile."""
     counts: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     intervals: list[float] = []
@@ -297,7 +298,7 @@ def blinking(clips: list[Clip]) -> dict[str, np.ndarray]:
     }
 
 
-def looking(clips: list[Clip]) -> dict[str, np.ndarray]:
+def looking(clips: list[Clip]) -> dict[str, Array]:
     """How eyes answer the head, where they look besides, and how the lids follow them."""
     turns, looks, lids = [], [], []
     for clip in clips:

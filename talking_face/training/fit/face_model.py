@@ -20,6 +20,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy.optimize import linear_sum_assignment
 
+from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import (
     INNER_LIP_LOWER,
@@ -47,7 +48,7 @@ BROWS += [300, 293, 334, 296, 336, 276, 283, 282, 295, 285]
 logger = logging.getLogger(__name__)
 
 
-def base_shape(tracks: list[Track], rounds: int = 5) -> np.ndarray:
+def base_shape(tracks: list[Track], rounds: int = 5) -> Array:
     """Generalised Procrustes mean (478, 3): eyes' midpoint at 0, outer eye corners 1 apart."""
     sample = []
     for track in tracks:
@@ -67,7 +68,7 @@ def base_shape(tracks: list[Track], rounds: int = 5) -> np.ndarray:
     return shape
 
 
-def normalise(shape: np.ndarray) -> np.ndarray:
+def normalise(shape: Array) -> Array:
     """Mirror-symmetric in pose: eyes level, midpoint 0, outer corners 1 apart, face frontal."""
     shape = shape - shape[[33, 263]].mean(0)
     right = shape[263] - shape[33]
@@ -80,7 +81,7 @@ def normalise(shape: np.ndarray) -> np.ndarray:
     return shape @ np.stack([right, down, away], axis=1) / interocular(shape)
 
 
-def rigid_weights(shape: np.ndarray) -> np.ndarray:
+def rigid_weights(shape: Array) -> Array:
     """How far each point moves with the skull: forehead, nose bridge, eye sockets, temples."""
     x, y = np.abs(shape[:, 0]), shape[:, 1]
     weights = 1 - smoothstep(y, 0.15, 0.45)
@@ -95,7 +96,7 @@ def rigid_weights(shape: np.ndarray) -> np.ndarray:
     return np.maximum(weights, 1e-3)
 
 
-def region_masks(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def region_masks(shape: Array) -> tuple[Array, Array]:
     """Soft masks (478,) of the lower and of the upper face; the eyelids belong to neither."""
     y = shape[:, 1]
     lower = smoothstep(y, 0.12, 0.42)
@@ -104,7 +105,7 @@ def region_masks(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lower, upper
 
 
-def lid_opening(canonical: np.ndarray) -> np.ndarray:
+def lid_opening(canonical: Array) -> Array:
     """Eye opening over eye width, (..., 2), image-left eye first."""
     both = []
     for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True):
@@ -116,7 +117,7 @@ def lid_opening(canonical: np.ndarray) -> np.ndarray:
     return np.stack(both, axis=-1)
 
 
-def neutral_face(canonical: np.ndarray) -> np.ndarray:
+def neutral_face(canonical: Array) -> Array:
     """Median (478, 3) of the frames in which the lips are closed and the eyes open."""
     opening = mouth_opening(canonical)
     eyes = lid_opening(canonical).mean(-1)
@@ -127,7 +128,7 @@ def neutral_face(canonical: np.ndarray) -> np.ndarray:
     return np.median(chosen, axis=0)
 
 
-def close_lips(shape: np.ndarray) -> np.ndarray:
+def close_lips(shape: Array) -> Array:
     """Make the inner lips of a nearly closed neutral shape (478, 3) meet exactly."""
     shape = shape.copy()
     upper, lower = list(INNER_LIP_UPPER), list(INNER_LIP_LOWER)
@@ -136,7 +137,7 @@ def close_lips(shape: np.ndarray) -> np.ndarray:
     return shape
 
 
-def principal(displacements: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
+def principal(displacements: Array, mask: Array, count: int) -> Array:
     """Uncentred principal components (478, 3, count), scaled to one standard deviation.
 
     The origin stays the neutral face, so that coefficients of zero are neutral.
@@ -153,7 +154,7 @@ def principal(displacements: np.ndarray, mask: np.ndarray, count: int) -> np.nda
     return basis * signs
 
 
-def learn(tracks: list[Track], portraits: np.ndarray) -> tuple[FaceModel, dict[str, float]]:
+def learn(tracks: list[Track], portraits: Array) -> tuple[FaceModel, dict[str, float]]:
     """The whole recipe; portraits: (n, 478, 3) landmarks in pixels."""
     mean = base_shape(tracks)
     rigid = rigid_weights(mean)
@@ -198,7 +199,7 @@ def learn(tracks: list[Track], portraits: np.ndarray) -> tuple[FaceModel, dict[s
     mean = neutral.mean(0)
     partner = mirror_index(mean)
 
-    def mirror(shape: np.ndarray) -> np.ndarray:
+    def mirror(shape: Array) -> Array:
         return shape[..., partner, :] * [-1, 1, 1]
 
     mean = (mean + mirror(mean)) / 2
@@ -238,19 +239,19 @@ def learn(tracks: list[Track], portraits: np.ndarray) -> tuple[FaceModel, dict[s
     return first, figures
 
 
-def normalise_like(shape: np.ndarray, reference: np.ndarray, rigid: np.ndarray) -> np.ndarray:
+def normalise_like(shape: Array, reference: Array, rigid: Array) -> Array:
     """Move a shape so that its rigid points lie on those of the reference."""
     return fit_pose(shape, reference, rigid).unproject(shape)
 
 
-def mirror_index(shape: np.ndarray) -> np.ndarray:
+def mirror_index(shape: Array) -> Array:
     """(478,) each point's partner on the other side of a symmetric face (478, 3)."""
     reflected = shape * [-1, 1, 1]
     distance = np.linalg.norm(shape[:, None] - reflected[None], axis=-1)
     return linear_sum_assignment(distance**2)[1]
 
 
-def pose_artefact(moved: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def pose_artefact(moved: Array, angle: Array) -> Array:
     """The part of displacements (n, 478, 3) that head angles (n, 3) predict linearly.
 
     It is the tracker's error, not expression: a face doesn't change its shape by turning.
@@ -263,7 +264,7 @@ def pose_artefact(moved: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return (design @ np.linalg.solve(gram, design.T @ flat)).reshape(moved.shape)
 
 
-def fit_pivot(origins: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def fit_pivot(origins: list[tuple[Array, Array]]) -> Array:
     """The canonical point about which heads turn: eyes = const - (R p)_xy, least squares in p."""
     gram, right = np.zeros((3, 3)), np.zeros(3)
     for eyes, rotation in origins:

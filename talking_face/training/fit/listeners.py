@@ -25,6 +25,7 @@ import torch
 from safetensors.numpy import save
 from torch import Tensor
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import FACE_OVAL
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.listeners import REACH, Listener, run
@@ -74,7 +75,7 @@ class Batches:
     def __init__(
         self,
         examples: Sequence[Example],
-        targets: dict[str, np.ndarray],
+        targets: dict[str, Array],
         size: int,
         frames: int,
     ) -> None:
@@ -157,7 +158,7 @@ def correlation(a: Tensor, b: Tensor, ok: Tensor) -> Tensor:
     return (a * b * weight).sum(1) / (power + 1e-8).sqrt()
 
 
-def mouth_points(model: FaceModel) -> np.ndarray:
+def mouth_points(model: FaceModel) -> Array:
     """Indices of the points that the mouth moves most, and of chin and jaw."""
     motion = np.sqrt((model.lower[:468] ** 2).sum((1, 2)))
     return np.union1d(np.argsort(motion)[-120:], FACE_OVAL[12:25])
@@ -165,7 +166,7 @@ def mouth_points(model: FaceModel) -> np.ndarray:
 
 def train(
     examples: Sequence[Example],
-    targets: dict[str, np.ndarray],
+    targets: dict[str, Array],
     model: FaceModel,
     recipe: Recipe,
 ) -> Listener:
@@ -238,7 +239,7 @@ def standardise(network: Listener, examples: Sequence[Example]) -> None:
 
 def estimate_offsets(
     examples: Sequence[Example],
-    targets: dict[str, np.ndarray],
+    targets: dict[str, Array],
     model: FaceModel,
     recipe: Recipe,
 ) -> dict[str, float]:
@@ -261,7 +262,7 @@ def estimate_offsets(
                 mouth = run(network, example.features, example.prosody) @ readout
                 real = targets[example.key] @ readout
                 curves[example.key] = lagged_correlations(mouth, real, example.ok)
-    pooled: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+    pooled: dict[tuple[str, str], list[Array]] = defaultdict(list)
     for example in examples:
         curve = curves[example.key]
         if np.isfinite(curve).any():
@@ -317,9 +318,7 @@ def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> List
     return train(examples, shifted_targets(examples, offsets), model, recipe)
 
 
-def shifted_targets(
-    examples: Sequence[Example], offsets: dict[str, float]
-) -> dict[str, np.ndarray]:
+def shifted_targets(examples: Sequence[Example], offsets: dict[str, float]) -> dict[str, Array]:
     """Coefficients (frames, 22) of each clip, read later by its offset."""
     return {e.key: shift(e.coefficients, offsets[e.key]) for e in examples}
 

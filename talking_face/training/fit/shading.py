@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from talking_face.arrays import Array
 from talking_face.errors import TalkingFaceError
 from talking_face.face.face import fit_face
 from talking_face.face.landmarks import interocular, mouth_opening
@@ -68,18 +69,18 @@ class Watcher:
     def __init__(self) -> None:
         self.seen: tuple[Interior, Light] | None = None
 
-    def light_factors(self, interior: Interior, light: Light) -> np.ndarray:
+    def light_factors(self, interior: Interior, light: Light) -> Array:
         self.seen = interior, light
         return np.ones((1, 1, 3), dtype=np.float32)
 
 
 def examples_of(
-    frames: np.ndarray,
-    marks: np.ndarray,
+    frames: Array,
+    marks: Array,
     model: FaceModel,
     teeth: TeethGenerator,
     rng: np.random.Generator,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[dict[str, Array]]:
     """Examples of one clip.
 
     Args:
@@ -126,11 +127,11 @@ def examples_of(
 
 def gather(
     clips: list[ClipFile], cache: Path, model: FaceModel, teeth: TeethGenerator, seed: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Examples of many clips: features (n, 14, 8, 16), share, real, and the source of each."""
     rng = np.random.default_rng(seed)
     of_speaker: Counter[tuple[str, str]] = Counter()
-    rows: list[dict[str, np.ndarray]] = []
+    rows: list[dict[str, Array]] = []
     for place in tqdm(rng.permutation(len(clips)), desc="render"):
         clip = clips[place]
         path = cache / f"{clip.key}.landmarks.npy"
@@ -144,7 +145,7 @@ def gather(
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def train(examples: dict[str, np.ndarray], steps: int, seed: int) -> MouthLight:
+def train(examples: dict[str, Array], steps: int, seed: int) -> MouthLight:
     """The network, its weights averaged over the steps."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -23,6 +23,7 @@ import logging
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from talking_face.arrays import Array
 from talking_face.picture.mouth.teeth import (
     HEIGHT,
     INCISAL_ROW,
@@ -109,7 +111,7 @@ def look(strips: Tensor, visible: Tensor, rng: torch.Generator) -> Tensor:
 class Trainer:
     """The state of a training run; `save` and `resume` keep all of it."""
 
-    def __init__(self, strips: np.ndarray, seed: int) -> None:
+    def __init__(self, strips: Array, seed: int) -> None:
         self.strips = torch.from_numpy(strips)  # (n, 5, 48, 128)
         self.rng = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
@@ -123,7 +125,7 @@ class Trainer:
         self.d_steps = torch.optim.Adam(self.discriminator.parameters(), 5e-4, betas=(0.0, 0.95))
         self.step = 0
 
-    def _parts(self) -> dict:
+    def _parts(self) -> dict[str, Any]:
         names = ("generator", "discriminator", "average", "g_steps", "d_steps")
         return {name: getattr(self, name) for name in names}
 
@@ -177,7 +179,7 @@ class Trainer:
         return d_loss.item(), g_loss.item()
 
 
-def draw_sheet(strips: np.ndarray, columns: int = 6) -> np.ndarray:
+def draw_sheet(strips: Array, columns: int = 6) -> Array:
     """Strips (n, 48, 128, 4) on the dark of a mouth, side by side: (H, W, 3) uint8 RGB."""
     dark = np.array([0.16, 0.07, 0.07], np.float32)
     pictures = strips[..., :3] * strips[..., 3:] + dark * (1 - strips[..., 3:])
@@ -205,7 +207,7 @@ def train(trainer: Trainer, steps: int, checkpoint: Path, sheet: Path) -> None:
             cv2.imwrite(str(sheet), draw_sheet(strips)[..., ::-1])
 
 
-def oddness(strips: np.ndarray) -> np.ndarray:
+def oddness(strips: Array) -> Array:
     """How far drawings are from even, symmetric, separate teeth; lower is better.
 
     Args:

@@ -8,6 +8,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
 from talking_face.training.measure.lip_figures import lip_points
@@ -16,7 +17,7 @@ from talking_face.training.measure.motion_figures import head, upper
 PASSAGE = 5 * FPS  # frames; clips of twice the length and more are cut into passages
 LEAST_DEVIATION = 1e-6
 
-Curves = Callable[[Motion], np.ndarray]  # to (frames, points, axes)
+Curves = Callable[[Motion], Array]  # to (frames, points, axes)
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Passage:
     """
 
     source: str
-    real: np.ndarray
-    samples: np.ndarray
+    real: Array
+    samples: Array
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def diversity(
     return figures
 
 
-def _scaled(channels: Callable[[Motion], np.ndarray], real: Sequence[Motion]) -> Curves:
+def _scaled(channels: Callable[[Motion], Array], real: Sequence[Motion]) -> Curves:
     """Channels (frames, n) as one point of n axes, each in its deviation within real passages."""
     passages = [
         passage.real
@@ -99,7 +100,7 @@ def _scaled(channels: Callable[[Motion], np.ndarray], real: Sequence[Motion]) ->
     return lambda motion: (channels(motion) / scale)[:, None]
 
 
-def cut(source: str, real: np.ndarray, samples: np.ndarray) -> list[Passage]:
+def cut(source: str, real: Array, samples: Array) -> list[Passage]:
     """Passages of a clip, real (frames, points, axes) and samples (N, frames, points, axes)."""
     count = max(1, len(real) // PASSAGE)
     bounds = np.linspace(0, len(real), count + 1).round().astype(int)
@@ -112,7 +113,7 @@ def cut(source: str, real: np.ndarray, samples: np.ndarray) -> list[Passage]:
     return passages
 
 
-def distance(a: np.ndarray, b: np.ndarray) -> float:
+def distance(a: Array, b: Array) -> float:
     """Mean over frames and points of the Euclidean distance; cut to the shorter one.
 
     Args:

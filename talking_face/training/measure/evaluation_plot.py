@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
 from talking_face.training.measure.lip_figures import mouth_curves
@@ -23,7 +24,7 @@ def plot_samples(
     path: Path,
     title: str,
     real: Motion,
-    opening: np.ndarray,
+    opening: Array,
     rows: Mapping[str, Sequence[Motion]],
     model: FaceModel,
 ) -> None:
@@ -37,7 +38,7 @@ def plot_samples(
         model: the face model.
     """
     frames = min(len(real), SECONDS * FPS)
-    panels: dict[str, Callable[[Motion], np.ndarray]] = {
+    panels: dict[str, Callable[[Motion], Array]] = {
         "lip opening, inter-ocular": lambda motion: mouth_curves(motion, model)[0],
         **{f"{name}, degrees": _angle(axis) for axis, name in enumerate(AXES)},
         "closure of the lids": lambda motion: motion.lids.mean(axis=1),
@@ -81,7 +82,7 @@ def plot_drift(path: Path, rows: Mapping[str, Motion]) -> None:
     figure.savefig(path)
 
 
-def _angle(axis: int) -> Callable[[Motion], np.ndarray]:
+def _angle(axis: int) -> Callable[[Motion], Array]:
     return lambda motion: motion.rotation[:, axis] - motion.rotation[:, axis].mean()
 
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.arrays import Array
+
 WINDOW = 25  # frames
 STRIDE = 5  # frames
 COMPONENTS = 16
@@ -32,7 +34,7 @@ WINDOWS_A_COMPONENT = 8  # at least
 LEAST_DEVIATION = 1e-4  # of a channel that is divided by it
 
 
-def windows(curves: np.ndarray) -> np.ndarray:
+def windows(curves: Array) -> Array:
     """Windows (n, 25, channels) of curves (frames, channels), one every fifth of a second.
 
     The mean of the whole clip is taken off first: a tracked head has no absolute posture, and
@@ -44,7 +46,7 @@ def windows(curves: np.ndarray) -> np.ndarray:
     return np.array(parts).reshape(-1, WINDOW, curves.shape[1])
 
 
-def all_windows(clips: Sequence[np.ndarray]) -> np.ndarray:
+def all_windows(clips: Sequence[Array]) -> Array:
     """Windows of several clips' curves, (n, 25, channels)."""
     return np.concatenate([windows(curves) for curves in clips])
 
@@ -59,13 +61,13 @@ class WindowSpace:
         components: (n, k) principal directions.
     """
 
-    posture: np.ndarray
-    movement: np.ndarray
-    mean: np.ndarray
-    components: np.ndarray
+    posture: Array
+    movement: Array
+    mean: Array
+    components: Array
 
     @classmethod
-    def fit(cls, clips: Sequence[np.ndarray]) -> WindowSpace | None:
+    def fit(cls, clips: Sequence[Array]) -> WindowSpace | None:
         """From the curves (frames, channels) of reference clips; None where they are too few."""
         reference = all_windows(clips)
         if len(reference) < 2 * WINDOWS_A_COMPONENT:
@@ -80,19 +82,19 @@ class WindowSpace:
         count = min(COMPONENTS, len(reference) // WINDOWS_A_COMPONENT)
         return cls(posture, movement, mean, directions[:count].T)
 
-    def project(self, parts: np.ndarray) -> np.ndarray:
+    def project(self, parts: Array) -> Array:
         """Windows (n, 25, channels) to components (n, k)."""
         return (_describe(parts, self.posture, self.movement) - self.mean) @ self.components
 
 
-def _describe(parts: np.ndarray, posture: np.ndarray, movement: np.ndarray) -> np.ndarray:
+def _describe(parts: Array, posture: Array, movement: Array) -> Array:
     """(n, channels · 26): posture and movement side by side, of equal weight."""
     means = parts.mean(axis=1)
     course = (parts - means[:, None]) / movement / np.sqrt(WINDOW)
     return np.concatenate([means / posture, course.reshape(len(parts), -1)], axis=1)
 
 
-def frechet(real: np.ndarray, sampled: np.ndarray) -> float:
+def frechet(real: Array, sampled: Array) -> float:
     """Squared Fréchet distance of the Gaussians with the moments of real and sampled points.
 
     Args:
@@ -110,14 +112,12 @@ def frechet(real: np.ndarray, sampled: np.ndarray) -> float:
     return float(squared / np.trace(first))
 
 
-def _root(matrix: np.ndarray) -> np.ndarray:
+def _root(matrix: Array) -> Array:
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
-def window_distance(
-    real: Sequence[np.ndarray], sampled: Sequence[np.ndarray], space: WindowSpace
-) -> float:
+def window_distance(real: Sequence[Array], sampled: Sequence[Array], space: WindowSpace) -> float:
     """Fréchet distance between the windows of two sets of clips.
 
     Args:
@@ -133,7 +133,7 @@ def window_distance(
 
 
 def distance_of_halves(
-    clips: Sequence[np.ndarray], speakers: Sequence[str], space: WindowSpace, splits: int = 10
+    clips: Sequence[Array], speakers: Sequence[str], space: WindowSpace, splits: int = 10
 ) -> float:
     """Window distance between the real clips of half the speakers and of the other half.
 

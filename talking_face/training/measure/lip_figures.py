@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
@@ -57,7 +58,7 @@ class LipFigures:
     landmarks: float = float("nan")
 
 
-def mouth_curves(motion: Motion, model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
+def mouth_curves(motion: Motion, model: FaceModel) -> tuple[Array, Array]:
     """Lip opening and mouth width, each (frames,), of an expression on the mean face.
 
     Nearly closed lips meet, as they do when they are rendered.
@@ -66,7 +67,7 @@ def mouth_curves(motion: Motion, model: FaceModel) -> tuple[np.ndarray, np.ndarr
     return contact(lip_gaps(shape))[:, 3:6].mean(1), mouth_width(shape)
 
 
-def lip_points(motion: Motion, model: FaceModel) -> np.ndarray:
+def lip_points(motion: Motion, model: FaceModel) -> Array:
     """The 40 lip points of an expression on the mean face, (frames, 40, 2), x and y."""
     points = list(LIPS)
     basis = np.concatenate([model.lower, model.upper], axis=-1)[points, :2]  # (40, 2, 22)
@@ -74,18 +75,18 @@ def lip_points(motion: Motion, model: FaceModel) -> np.ndarray:
     return model.mean[points, :2] + np.einsum("pak,tk->tpa", basis, coefficients)
 
 
-def lip_distance(motion: Motion, real: Motion, ok: np.ndarray, model: FaceModel) -> float:
+def lip_distance(motion: Motion, real: Motion, ok: Array, model: FaceModel) -> float:
     """LMD of an expression from the real one; ok: (frames,) bool, the frames that count."""
     error = lip_points(motion, model)[ok] - lip_points(real, model)[ok]
     return float(np.linalg.norm(error, axis=-1).mean())
 
 
 def lip_figures(
-    opening: np.ndarray,
-    width: np.ndarray,
-    real_opening: np.ndarray,
-    real_width: np.ndarray,
-    ok: np.ndarray,
+    opening: Array,
+    width: Array,
+    real_opening: Array,
+    real_width: Array,
+    ok: Array,
 ) -> LipFigures | None:
     """Compare one clip's mouth with the real one.
 
@@ -171,10 +172,10 @@ def _digits(name: str) -> int:
     return 3 if name == "landmarks" else 2
 
 
-def _widen(flags: np.ndarray) -> np.ndarray:
+def _widen(flags: Array) -> Array:
     """True also within `TOLERANCE` frames of a true frame."""
     return np.convolve(flags, np.ones(2 * TOLERANCE + 1), mode="same") > 0.5
 
 
-def _share(flags: np.ndarray) -> float:
+def _share(flags: Array) -> float:
     return float(flags.mean()) if len(flags) else float("nan")

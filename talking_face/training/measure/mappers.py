@@ -151,7 +151,8 @@ class OtherPeople:
         others = [
             other
             for other in self._examples
-            if (other.source, other.ok.all()) == (example.source, True)
+            if other.source == example.source
+            and other.ok.all()
             and other.speaker != example.speaker
         ]
         if not others:

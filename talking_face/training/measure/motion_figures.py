@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import savgol_filter, welch
 
+from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
 from talking_face.training.fit.events import SMOOTHING, find_blinks
@@ -24,30 +25,30 @@ BANDS = ((0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, 12.5))  # Hz
 SEGMENT = 64  # frames of a spectrum, or the whole clip where it is shorter
 DRIFT_WINDOW = 30 * FPS  # frames
 
-Curves = Callable[[Motion], np.ndarray]  # to (frames, channels)
+Curves = Callable[[Motion], Array]  # to (frames, channels)
 
 
-def head(motion: Motion) -> np.ndarray:
+def head(motion: Motion) -> Array:
     """Rotation and translation, (frames, 6)."""
     return np.concatenate([motion.rotation, motion.translation], axis=1)
 
 
-def upper(motion: Motion) -> np.ndarray:
+def upper(motion: Motion) -> Array:
     """Brows, forehead and the mean closure of the lids, (frames, 7)."""
     return np.concatenate([motion.upper, lids(motion)], axis=1)
 
 
-def lower(motion: Motion) -> np.ndarray:
+def lower(motion: Motion) -> Array:
     """Lips, jaw and cheeks, (frames, 16)."""
     return motion.lower
 
 
-def lids(motion: Motion) -> np.ndarray:
+def lids(motion: Motion) -> Array:
     """Mean closure of both eyes, (frames, 1)."""
     return motion.lids.mean(axis=1, keepdims=True)
 
 
-def everything(motion: Motion) -> np.ndarray:
+def everything(motion: Motion) -> Array:
     """Head, upper and lower face, (frames, 29); without gaze, which the tracker hardly sees."""
     return np.concatenate([head(motion), upper(motion), lower(motion)], axis=1)
 
@@ -69,22 +70,22 @@ MOVEMENTS: dict[str, Curves] = {
 # -- realism ------------------------------------------------------------------------------------
 
 
-def deviation(curves: np.ndarray) -> float:
+def deviation(curves: Array) -> float:
     """Root of the summed variance of curves (frames, n)."""
     return float(np.sqrt(curves.astype(np.float64).var(axis=0).sum()))
 
 
-def speed(curves: np.ndarray) -> float:
+def speed(curves: Array) -> float:
     """Mean length of the change of curves (frames, n), per second."""
     return float(np.linalg.norm(np.diff(curves, axis=0), axis=1).mean() * FPS)
 
 
-def smoothed(curves: np.ndarray) -> np.ndarray:
+def smoothed(curves: Array) -> Array:
     """Curves (frames, n) without the trembling of a tracker: nothing much above 3 Hz is left."""
     return savgol_filter(curves.astype(np.float64), *SMOOTHING, axis=0)
 
 
-MEASURES: dict[str, Callable[[np.ndarray], float]] = {
+MEASURES: dict[str, Callable[[Array], float]] = {
     "std": deviation,
     "speed": lambda curves: speed(smoothed(curves)),
     "raw speed": speed,
@@ -122,7 +123,7 @@ def blinks_a_minute(motions: Sequence[Motion]) -> float:
     return count * 60 * FPS / sum(len(motion) for motion in motions)
 
 
-def spectrum(curves: Sequence[np.ndarray]) -> np.ndarray:
+def spectrum(curves: Sequence[Array]) -> Array:
     """Power of the velocity of curves in each of `BANDS`, (bands,).
 
     Args:
@@ -151,7 +152,7 @@ def spectrum_ratios(
     real motion is mostly the tracker's trembling.
     """
 
-    def opening(motion: Motion) -> np.ndarray:
+    def opening(motion: Motion) -> Array:
         return mouth_curves(motion, model)[0][:, None]
 
     flat = [motion for samples in sampled for motion in samples]

@@ -17,6 +17,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 from skimage.transform import estimate_transform
 
+from talking_face.arrays import Array
 from talking_face.face.landmarks import (
     FACE_OVAL,
     INNER_LIP_CORNERS,
@@ -56,7 +57,7 @@ IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 Box = tuple[slice, slice]
-Embed = Callable[[np.ndarray, np.ndarray], np.ndarray]  # frame and landmarks to a unit vector
+Embed = Callable[[Array, Array], Array]  # frame and landmarks to a unit vector
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ LOWER_IS_BETTER = frozenset({"error", "error_mouth", "error_eyes", "lost", "flic
 
 
 def picture_figures(
-    real: np.ndarray,
-    made: np.ndarray,
-    real_marks: np.ndarray,
-    made_marks: np.ndarray,
-    counts: np.ndarray,
-    background: np.ndarray,
+    real: Array,
+    made: Array,
+    real_marks: Array,
+    made_marks: Array,
+    counts: Array,
+    background: Array,
     embed: Embed | None = None,
 ) -> PictureFigures:
     """Compare a made clip with the real one, frame by frame.
@@ -173,7 +174,7 @@ def psnr(mean_square: float) -> float:
     return min(BEST_PSNR, 10 * math.log10(255**2 / mean_square))
 
 
-def similarity_map(real: np.ndarray, made: np.ndarray, box: Box) -> np.ndarray:
+def similarity_map(real: Array, made: Array, box: Box) -> Array:
     """SSIM of every pixel (Wang et al. 2004) of a picture's box; NaN outside it, (H, W)."""
     result = np.full(real.shape[:2], np.nan)
     _, inside = structural_similarity(
@@ -183,20 +184,20 @@ def similarity_map(real: np.ndarray, made: np.ndarray, box: Box) -> np.ndarray:
     return result
 
 
-def laplacian(frame: np.ndarray) -> np.ndarray:
+def laplacian(frame: Array) -> Array:
     """(H, W) float32, of the grey picture."""
     grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.asarray(cv2.Laplacian(grey, cv2.CV_32F))
 
 
-def polygon(points: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+def polygon(points: Array, size: tuple[int, ...]) -> Array:
     """(H, W) bool: inside a polygon (n, 2); at least its border."""
     mask = np.zeros(size, dtype=np.uint8)
     cv2.fillPoly(mask, [np.round(points).astype(np.int32)], (1,))
     return mask > 0
 
 
-def region_boxes(marks: np.ndarray, size: tuple[int, ...]) -> dict[str, list[Box]]:
+def region_boxes(marks: Array, size: tuple[int, ...]) -> dict[str, list[Box]]:
     """The boxes of each region of `REGIONS` in a frame of (height, width).
 
     Those of mouth and eyes lie within the face's.
@@ -226,7 +227,7 @@ def face_embedding(path: Path) -> Embed:
     session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0].name
 
-    def embed(frame: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    def embed(frame: Array, marks: Array) -> Array:
         to_aligned = estimate_transform("similarity", marks[list(FIVE_POINTS), :2], ALIGNED)
         side = (ALIGNED_SIDE, ALIGNED_SIDE)
         face = cv2.warpAffine(np.ascontiguousarray(frame), to_aligned.params[:2], side)

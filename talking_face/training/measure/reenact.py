@@ -31,6 +31,7 @@ from PIL import Image, ImageDraw
 from scipy.interpolate import RBFInterpolator
 from tqdm import tqdm
 
+from talking_face.arrays import Array
 from talking_face.clips.video import read_frames
 from talking_face.errors import FaceUnsuitable, NoFaceFound, TalkingFaceError
 from talking_face.face.face import Face, find_faces, fit_face
@@ -97,16 +98,14 @@ class Reenactment:
     """
 
     source: int
-    ok: np.ndarray
-    marks: np.ndarray
+    ok: Array
+    marks: Array
     motion: Motion
-    frames: dict[str, np.ndarray]
-    background: np.ndarray
+    frames: dict[str, Array]
+    background: Array
 
 
-def reenact(
-    real: np.ndarray, model: FaceModel, teeth: TeethGenerator, shading: Shading
-) -> Reenactment:
+def reenact(real: Array, model: FaceModel, teeth: TeethGenerator, shading: Shading) -> Reenactment:
     """Re-enact a clip from one of its own frames.
 
     Args:
@@ -136,16 +135,14 @@ def reenact(
     return Reenactment(source, ok, marks, motion, columns, still_pixels(real, marks[ok]))
 
 
-def flow_only(renderer: Renderer, motion: Motion) -> Iterator[np.ndarray]:
+def flow_only(renderer: Renderer, motion: Motion) -> Iterator[Array]:
     """Frames of a motion, (H, W, 3) uint8 RGB, without what the painters of mouth and eyes add."""
     for index in range(len(motion)):
         flow = renderer.flow(motion, index)
         yield renderer.plate.place(renderer.composite(flow, motion, index))
 
 
-def choose_source(
-    real: np.ndarray, marks: np.ndarray, ok: np.ndarray, model: FaceModel
-) -> tuple[int, Face]:
+def choose_source(real: Array, marks: Array, ok: Array, model: FaceModel) -> tuple[int, Face]:
     """The first frame with a frontal face and open eyes, and its face.
 
     Raises:
@@ -167,7 +164,7 @@ def choose_source(
     return source, face
 
 
-def thin_plate(photo: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def thin_plate(photo: Array, source: Array, target: Array) -> Array:
     """Pull a photo's landmarks to those of a frame by a thin-plate spline (Bookstein, 1989).
 
     Args:
@@ -191,7 +188,7 @@ def thin_plate(photo: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.
     return sample(photo, x + shift[..., 0], y + shift[..., 1])
 
 
-def still_pixels(frames: np.ndarray, marks: np.ndarray) -> np.ndarray:
+def still_pixels(frames: Array, marks: Array) -> Array:
     """Pixels (H, W) that neither a person nor a tracked face (n, 478, 3) comes near."""
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
@@ -234,7 +231,7 @@ def telling_frames(clip: Reenactment) -> list[int]:
     return sorted(int(index) for index in picked)[:SHEET_FRAMES]
 
 
-def cell(frame: np.ndarray, marks: np.ndarray) -> np.ndarray:
+def cell(frame: Array, marks: Array) -> Array:
     """A frame's face, and beside it its mouth and its eyes enlarged; (216, w, 3) uint8."""
     unit = float(interocular(marks))
     parts = {}
@@ -251,10 +248,10 @@ def cell(frame: np.ndarray, marks: np.ndarray) -> np.ndarray:
     return np.hstack([parts["face"], np.vstack([parts["mouth"], parts["eyes"]])])
 
 
-def sheet_of(title: str, clip: Reenactment) -> np.ndarray:
+def sheet_of(title: str, clip: Reenactment) -> Array:
     """Rows: real frames and each imitation; columns: telling frames."""
     chosen = telling_frames(clip)
-    rows: list[np.ndarray] = []
+    rows: list[Array] = []
     for column, frames in clip.frames.items():
         row = Image.fromarray(np.hstack([cell(frames[i], clip.marks[i]) for i in chosen]))
         names = f"{column}  {title}: " + ", ".join(map(str, chosen)) if not rows else column
@@ -263,7 +260,7 @@ def sheet_of(title: str, clip: Reenactment) -> np.ndarray:
     return np.vstack(rows)
 
 
-def load_clip(path: Path, frames: int) -> np.ndarray:
+def load_clip(path: Path, frames: int) -> Array:
     """The first frames of a video, (frames, H, W, 3) uint8 RGB, cropped to even sizes.
 
     Raises:
@@ -320,7 +317,7 @@ def main() -> None:
     for source, chosen in choose(clips, options.limit).items():
         figures: dict[str, dict[str, PictureFigures]] = {}
         sources: dict[str, int] = {}
-        sheet: list[np.ndarray] = []
+        sheet: list[Array] = []
         for clip in tqdm(chosen, desc=source):
             try:
                 made = reenact(load_clip(clip.path, options.frames), *models)

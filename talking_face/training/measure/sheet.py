@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from talking_face.animator import Animator, load_animator
+from talking_face.arrays import Array
 from talking_face.errors import TalkingFaceError
 from talking_face.face.face import find_faces, fit_face
 from talking_face.face.model import FaceModel, load_face_model
@@ -84,7 +85,7 @@ def speech_motion(animator: Animator, path: Path, start: int, count: int) -> Mot
     return animator.sample(animator.listen(path), 1, seed=0)[0][start : start + count]
 
 
-def cut(frame: np.ndarray, matrix: np.ndarray, width: int, height: int) -> np.ndarray:
+def cut(frame: Array, matrix: Array, width: int, height: int) -> Array:
     """A part of a frame at the size of a cell; black where the frame has ended."""
     method = cv2.INTER_AREA if matrix[0, 0] < 1 else cv2.INTER_CUBIC
     return cv2.warpAffine(frame, matrix, (width, height), flags=method)
@@ -97,7 +98,7 @@ def row(
     generator: TeethGenerator,
     shading: Shading,
     options: argparse.Namespace,
-) -> np.ndarray:
+) -> Array:
     """One photo in every frame of a motion, (h, frames * width, 3) uint8 RGB."""
     photo = load_photo(path)
     if options.grey:
@@ -124,7 +125,7 @@ def rows_of(
     generator: TeethGenerator,
     shading: Shading,
     options: argparse.Namespace,
-) -> list[np.ndarray]:
+) -> list[Array]:
     """The photo's row, or none where it has no face that can be animated."""
     try:
         return [row(path, motion, model, generator, shading, options)]

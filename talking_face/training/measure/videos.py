@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from talking_face.animator import Animator
+from talking_face.arrays import Array
 from talking_face.face.face import Face
 from talking_face.face.landmarks import track_face
 from talking_face.face.model import FaceModel
@@ -45,6 +46,6 @@ class Studio:
         return track_motion(track, self._model, neutral, neutral)
 
 
-def rest_shape(face: Face, model: FaceModel) -> np.ndarray:
+def rest_shape(face: Face, model: FaceModel) -> Array:
     """The face of a photo with its lower face at rest, (478, 3) canonical."""
     return face.shape - np.einsum("ndk,k->nd", model.lower, face.lower)
