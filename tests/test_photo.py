@@ -1,6 +1,7 @@
 """Reading photos: every format gives the same picture, every bad file one plain sentence."""
 
 import io
+import struct
 import warnings
 from pathlib import Path
 
@@ -163,6 +164,68 @@ def test_a_colour_profile_is_applied(picture):
     read = load_photo(encoded(stored, "PNG", icc_profile=exchanged))
     assert np.abs(read.astype(int) - picture).max() <= 3
     assert np.array_equal(load_photo(encoded(stored, "PNG", icc_profile=srgb)), np.asarray(stored))
+
+
+def icc_profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A minimal ICC profile of version 2.1 for pictures of one kind of colour."""
+    d50 = struct.pack(">3i", 0xF6D6, 0x10000, 0xD32D)
+    description = b"made by hand\0"
+    named = b"desc" + bytes(4) + struct.pack(">I", len(description)) + description + bytes(78)
+    tags = {b"desc": named, b"wtpt": b"XYZ " + bytes(4) + d50, **tags}
+    table, content = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        data += bytes(-len(data) % 4)
+        offset = 128 + 4 + 12 * len(tags) + len(content)
+        table += name + struct.pack(">II", offset, len(data))
+        content += data
+    head = bytes(4) + struct.pack(">I", 0x02100000) + b"scnr" + space + connection + bytes(12)
+    head = struct.pack(">I", 128 + len(table) + len(content)) + head + b"acsp" + bytes(28)
+    return head + d50 + bytes(48) + table + content
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format"), [("L", "PNG"), ("L", "JPEG"), ("LA", "PNG"), ("I;16", "PNG")]
+)
+def test_a_grey_profile_is_applied_to_grey(mode, file_format):
+    """Stored without a gamma: half the light is 188 of 255 in sRGB."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, 256)
+    linear = icc_profile(b"GRAY", b"XYZ ", {b"kTRC": curve})
+    grey = np.full((HEIGHT, WIDTH), 128, dtype=np.uint8)
+    image = Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey)
+    if mode == "LA":
+        image.putalpha(255)
+    read = load_photo(encoded(image, file_format, icc_profile=linear))
+    assert np.abs(read.astype(int) - 188).max() <= 2
+    coloured = Image.new("RGB", (WIDTH, HEIGHT), (200, 30, 40))
+    read = load_photo(encoded(coloured, "PNG", icc_profile=linear))
+    assert (read == (200, 30, 40)).all()  # another image's profile
+
+
+def test_a_printers_profile_is_applied():
+    """A press whose first ink is a dull green, not cyan; black ink is black."""
+    inks = np.zeros((2, 2, 2, 2, 3), dtype=np.uint8)  # L*, a*, b* as bytes
+    inks[..., 0, :], inks[..., 1, :] = (255, 128, 128), (0, 128, 128)
+    inks[1, ..., 0, :] = (128, 128 - 40, 128 + 30)
+    steps = bytes(range(256))
+    unit = struct.pack(">9i", *(np.eye(3, dtype=int) * 65536).ravel())
+    curves, corners = steps * 4, inks.tobytes() + steps * 3
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + unit + curves + corners
+    press = icc_profile(b"CMYK", b"Lab ", {b"A2B0": table})
+    for ink, colour in (((255, 0, 0, 0), (45, 135, 65)), ((0, 0, 0, 128), (119, 119, 119))):
+        image = Image.new("CMYK", (WIDTH, HEIGHT), ink)
+        read = load_photo(encoded(image, "TIFF", icc_profile=press))
+        assert np.abs(read.astype(int) - colour).max() <= 8, (ink, read[0, 0])
+
+
+def test_a_linear_profile_is_not_taken_for_srgb_by_its_name(picture):
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    start = srgb.index(b"para")
+    flat = b"para" + bytes(8) + struct.pack(">i", 65536)  # gamma 1 in place of sRGB's curve
+    linear = srgb[:start] + flat + srgb[start + len(flat) :]
+    read = load_photo(encoded(Image.fromarray(picture), "PNG", icc_profile=linear))
+    assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(linear)))
+    middle = (picture > 60) & (picture < 120)
+    assert (read[middle].astype(int) - picture[middle] > 40).all()
 
 
 def test_a_damaged_colour_profile_is_ignored(picture):

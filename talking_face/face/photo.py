@@ -27,6 +27,10 @@ BACKDROP = (128, 128, 128)  # behind transparent pixels: neutral, so that edges 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
 
+PROFILED = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # kinds of colour profiles: Pillow's modes
+GREYS = ("1", "L", "LA", "La")
+ROUNDING = 2  # grey levels
+
 PhotoSource = str | Path | bytes | Image.Image | Array
 
 # What Pillow and its codecs raise on damaged files.
@@ -123,15 +127,16 @@ def _flatten(image: Image.Image, name: str) -> Array:
         ) from error
     try:
         image = _upright(image)
-        if image.has_transparency_data:
-            pixels = _to_srgb(image.convert("RGBA"))
-            image = Image.new("RGBA", pixels.size, (*BACKDROP, 255))
-            image.alpha_composite(pixels)
-        elif image.mode.startswith(("I", "F")):
+        if image.mode.startswith(("I", "F")):
+            profile = image.info.get("icc_profile")
             image = _from_array(_to_unit_range(np.asarray(image)))
-        else:
-            image = _to_srgb(image if image.mode in ("RGB", "CMYK") else image.convert("RGB"))
-        return np.array(image.convert("RGB"))
+            image.info["icc_profile"] = profile
+        if image.has_transparency_data:
+            alpha = image.convert("RGBA").getchannel("A")
+            solid = Image.new("RGB", image.size, BACKDROP)
+            solid.paste(_to_srgb(image), mask=alpha)
+            return np.array(solid)
+        return np.array(_to_srgb(image))
     except ValueError as error:
         raise PhotoUnreadable(f"{name} has a colour mode that is not known. {ADVICE}") from error
 
@@ -145,26 +150,37 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB, RGBA or CMYK → the same or RGB, in sRGB.
+    """Image of any mode → RGB in sRGB, without its alpha.
 
-    Phones write Display P3, print shops CMYK: read without its profile, a photo has wrong colours.
+    Phones write Display P3, print shops CMYK, scanners grey of another gamma: read without its
+    profile, a photo has wrong colours or tones. A profile is for one kind of colour, and says
+    nothing about what those are once converted to another.
     """
     profile = image.info.get("icc_profile")
     if not profile:
-        return image
-    target = "RGBA" if image.mode == "RGBA" else "RGB"
+        return image.convert("RGB")
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(embedded):
-            return image
-        converted = ImageCms.profileToProfile(
-            image, embedded, ImageCms.createProfile("sRGB"), outputMode=target
-        )
+        mode = PROFILED.get(embedded.profile.xcolor_space.strip(), "RGB")
+        if mode == "L" and image.mode not in GREYS:
+            mode = "RGB"  # which lets the profile fail: it is another image's
+        transform = ImageCms.buildTransform(embedded, ImageCms.createProfile("sRGB"), mode, "RGB")
     except (ImageCms.PyCMSError, OSError) as error:
         logger.warning("unusable colour profile ignored: %s", error)
-        return image
+        return image.convert("RGB")
+    if mode == "RGB" and _changes_nothing(transform):
+        return image.convert("RGB")
+    converted = ImageCms.applyTransform(image.convert(mode), transform)
     assert converted is not None  # only with inPlace=True
     return converted
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether colours stay as they are, but for rounding: there are many profiles of sRGB."""
+    steps = np.linspace(0, 255, 6, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    converted = ImageCms.applyTransform(Image.fromarray(colours), transform)
+    return bool(np.abs(np.asarray(converted).astype(int) - colours).max() <= ROUNDING)
 
 
 def _to_unit_range(pixels: Array) -> Array:
