@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -34,7 +35,7 @@ from talking_face.editing.change import apply_edits, telling_moment
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
-from talking_face.face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face.face import TURNED, WAYS, Face, face_boxes, find_upright_faces, fit_face
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, output_folder
 from talking_face.frozen import sealed
@@ -88,10 +89,12 @@ class Animator:
     def faces(self, photo: PhotoSource) -> list[tuple[int, int, int, int]]:
         """Boxes (x0, y0, x1, y1) of the faces in a photo, pixels, the largest first.
 
+        A photo that lies on its side is turned upright first, as in `fit`.
+
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._landmarks(load_photo(photo)))
+        return face_boxes(self._look(load_photo(photo))[1])
 
     def fit(self, photo: PhotoSource, face_index: int | None = None) -> Face:
         """Fit a face; do it once, then animate it as often as you like.
@@ -103,24 +106,32 @@ class Animator:
         Raises:
             PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
         """
-        pixels = sealed(load_photo(photo))  # so that the face needs no copy of its own
-        key = (digest_of(pixels), face_index or 0)
-        return self.memory.faces.get(
-            key, lambda: fit_face(pixels, self._landmarks(pixels), self.models.face, face_index)
-        )
+        pixels = load_photo(photo)
+
+        def fitted() -> Face:
+            turns, faces = self._look(pixels)
+            upright = sealed(_turned(pixels, turns))  # so that the face needs no copy of its own
+            notes = (TURNED.format(way=WAYS[turns]),) if turns else ()
+            return fit_face(upright, faces, self.models.face, face_index, notes)
+
+        return self.memory.faces.get((digest_of(pixels), face_index or 0), fitted)
 
     def outline_faces(self, photo: PhotoSource) -> UInt8:
         """The photo with its `faces` outlined and numbered from 1, (H, W, 3) uint8 RGB."""
-        return draw_faces(load_photo(photo), self.faces(photo))
+        pixels = load_photo(photo)
+        turns, faces = self._look(pixels)
+        return draw_faces(_turned(pixels, turns), face_boxes(faces))
 
     def show_mesh(self, face: Face) -> UInt8:
         """The photo with the fitted mesh over the face, (H, W, 3) uint8 RGB."""
         return draw_mesh(face, self.models.face.triangles)
 
-    def _landmarks(self, pixels: UInt8) -> list[Float32]:
-        return self.memory.landmarks.get(
-            digest_of(pixels), lambda: find_faces(pixels, self.models.insightface_pack)
+    def _look(self, pixels: UInt8) -> tuple[int, list[Float32]]:
+        """Quarter turns that bring a photo upright, and the landmarks of its faces then."""
+        seen: tuple[int, list[Float32]] = self.memory.landmarks.get(
+            digest_of(pixels), lambda: find_upright_faces(pixels, self.models.insightface_pack)
         )
+        return seen
 
     # -- sound --------------------------------------------------------------------------------
 
@@ -335,6 +346,10 @@ class Animator:
     ) -> Image.Image:
         """What tells motions apart, over time; see `plot_samples`."""
         return plot_samples(motions, labels, recording, self.models.face, theme, places)
+
+
+def _turned(pixels: UInt8, turns: int) -> UInt8:
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:

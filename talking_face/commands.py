@@ -18,6 +18,7 @@ from talking_face.arguments import edits_of
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark
 from talking_face.clips.plots import write_plot
+from talking_face.face.face import Face
 from talking_face.files import output_folder
 from talking_face.motion import Motion
 from talking_face.options import Look, Progress, file_name, sample_label
@@ -34,7 +35,7 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
         show = _shown_by(bar)
         animator = load_animator(options.device, options.insightface_pack)
         show(0.0, "Looking at the photo")
-        face = animator.fit(options.photo, options.face_index)
+        face = _fit(animator, options)
         show(0.0, "Listening to the recording")
         speech = _listen(animator, _sound(options) or options.audio)
         for clip in animator.animate(
@@ -102,7 +103,7 @@ def render_motion(options: argparse.Namespace) -> None:
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Looking at the photo")
-        face = animator.fit(options.photo, options.face_index)
+        face = _fit(animator, options)
         sound = _sound(options) or options.audio
         speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
@@ -136,9 +137,20 @@ def _sound(options: argparse.Namespace) -> Recording | None:
 def _listen(animator: Animator, sound: Recording | Path) -> Speech:
     """Hear a recording, and say what was chosen of it or repaired."""
     speech = animator.listen(sound)
-    for note in speech.recording.notes:
-        tqdm.write(f"talking_face: {note}", sys.stderr)
+    _tell(speech.recording.notes)
     return speech
+
+
+def _fit(animator: Animator, options: argparse.Namespace) -> Face:
+    """Fit the face, and say what was done to the photo."""
+    face = animator.fit(options.photo, options.face_index)
+    _tell(face.notes)
+    return face
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        tqdm.write(f"talking_face: {note}", sys.stderr)
 
 
 def _write_pictures(

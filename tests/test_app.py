@@ -106,6 +106,17 @@ def test_a_photo_that_browsers_cannot_show_is_shown_as_pixels(
     assert shown.dtype == np.uint8
 
 
+def test_a_photo_upside_down_is_shown_upright_and_said(
+    portrait: Path, tmp_path: Path, uploaded: Uploaded
+) -> None:
+    Image.open(portrait).rotate(180).save(tmp_path / "turned.png")
+    found = orders.look_at(uploaded(tmp_path / "turned.png"))
+    assert found.notes == ("The photo was turned upright: the face in it was upside down.",)
+    assert found.shown is not None
+    assert (found.shown == np.asarray(Image.open(portrait).convert("RGB"))).all()
+    assert orders.look_at(uploaded(portrait)).notes == ()
+
+
 def test_bad_uploads_are_told_at_once(no_face: Path, tmp_path: Path, uploaded: Uploaded) -> None:
     letter = tmp_path / "letter.wav"
     letter.write_text("Dear reader, this is not a sound.\n" * 100)

@@ -84,6 +84,16 @@ def test_whole_photo(run, tmp_path, portrait, short_speech):
     assert max(next(read_frames(lines[0])).shape) == 200
 
 
+def test_a_photo_on_its_side_is_turned_and_said(run, tmp_path, portrait, short_speech):
+    photo = Image.open(portrait).resize((300, 240))
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png")
+    options = ["--framing", "photo", "--samples", 1]
+    code, lines, told = run(tmp_path / "lying.png", short_speech, "-o", tmp_path, *options)
+    assert code == 0
+    assert "talking_face: The photo was turned upright: the face in it lay on its side." in told
+    assert next(read_frames(lines[0])).shape == (240, 300, 3)
+
+
 def test_the_mark_can_be_moved_and_worded(run, tmp_path, portrait, short_speech):
     clips = {}
     for name, options in {

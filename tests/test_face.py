@@ -15,7 +15,7 @@ from talking_face.errors import (
     WeightsMissing,
 )
 from talking_face.face.detector import detect_faces_with_pack, find_pack
-from talking_face.face.face import Face, face_boxes, find_faces, fit_face
+from talking_face.face.face import Face, face_boxes, find_faces, find_upright_faces, fit_face
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 
@@ -74,6 +74,39 @@ def test_turned_face_says_so(portrait: Path) -> None:
     lying = cv2.warpAffine(photo, cv2.getRotationMatrix2D(middle, 75, 1.0), photo.shape[1::-1])
     with pytest.raises((FaceUnsuitable, NoFaceFound)):
         fit(lying)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_photo_that_lies_on_its_side_is_turned(portrait: Path, turns: int) -> None:
+    photo = load_photo(portrait)
+    expected = face_boxes(find_faces(photo))[0]
+    found, faces = find_upright_faces(np.ascontiguousarray(np.rot90(photo, -turns)))
+    assert found == turns
+    assert np.abs(np.subtract(face_boxes(faces)[0], expected)).max() <= 2
+
+
+def test_upright_and_tilted_photos_stay(portraits: list[Path], portrait: Path) -> None:
+    for path in portraits:
+        assert find_upright_faces(load_photo(path))[0] == 0, path.name
+    photo = load_photo(portrait)
+    middle = (photo.shape[1] / 2, photo.shape[0] / 2)
+    tilted = cv2.warpAffine(photo, cv2.getRotationMatrix2D(middle, 40, 1.0), photo.shape[1::-1])
+    assert find_upright_faces(tilted)[0] == 0
+
+
+def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
+    photo = load_photo(portrait)
+    scale = 28 / float(fit(photo).pose.scale)
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    street = np.full((3000, 4000, 3), (90, 110, 120), dtype=np.uint8)
+    top, left = 1300, 700
+    street[top : top + small.shape[0], left : left + small.shape[1]] = small
+    assert not find_faces(street)
+    turns, faces = find_upright_faces(street)
+    assert turns == 0
+    assert len(faces) == 1
+    nose = fit(photo).landmarks[1, :2] * scale + (left, top)
+    assert np.abs(faces[0][1, :2] - nose).max() < 6
 
 
 def test_a_pack_without_the_package_says_what_to_install(

@@ -14,12 +14,15 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
-from talking_face.face.landmarks import detect_faces
+from talking_face.face.landmarks import detect_faces, detect_far_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
+from talking_face.face.orientation import quarter_turns
 from talking_face.frozen import Frozen
 from talking_face.motion import CHANNELS
 
 MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
+TURNED = "The photo was turned upright: the face in it {way}."
+WAYS = ("", "lay on its side", "was upside down", "lay on its side")  # by quarter turns
 MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
 
 logger = logging.getLogger(__name__)
@@ -30,12 +33,13 @@ class Face(Frozen):
     """One face of one photo, fitted; its arrays are read-only.
 
     Attributes:
-        photo: (H, W, 3) uint8 RGB, as loaded, upright.
+        photo: (H, W, 3) uint8 RGB, upright.
         landmarks: (478, 3) float32, pixels of the photo.
         pose: from the canonical frame to pixels of the photo.
         shape: (478, 3) the face as photographed, canonical (`pose.project(shape)` = landmarks).
         expression: (22,) the photo's own expression: lower-face, then upper-face coefficients.
         digest: sha256 of the photo's pixels and the face's index.
+        notes: sentences for people about what was done to the photo.
     """
 
     photo: UInt8
@@ -44,6 +48,7 @@ class Face(Frozen):
     shape: Array
     expression: Array
     digest: str
+    notes: tuple[str, ...] = ()
 
     @property
     def lower(self) -> Array:
@@ -79,8 +84,27 @@ def find_faces(photo: UInt8, insightface_pack: Path | None = None) -> list[Float
     return detect_faces_with_pack(photo, insightface_pack)
 
 
+def find_upright_faces(
+    photo: UInt8, insightface_pack: Path | None = None
+) -> tuple[int, list[Float32]]:
+    """As `find_faces`, for a photo that may lie on its side, and for faces far away.
+
+    Returns:
+        How often `np.rot90` turns the photo upright, 0 to 3, and the faces in it once it is turned.
+    """
+    faces = find_faces(photo, insightface_pack)
+    turns = quarter_turns(photo, faces)
+    if turns:
+        faces = find_faces(np.ascontiguousarray(np.rot90(photo, turns)), insightface_pack)
+    return turns, faces or detect_far_faces(np.ascontiguousarray(np.rot90(photo, turns)))
+
+
 def fit_face(
-    photo: UInt8, faces: list[Float32], model: FaceModel, index: int | None = None
+    photo: UInt8,
+    faces: list[Float32],
+    model: FaceModel,
+    index: int | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Face:
     """Fit the face model to one of the faces found in a photo.
 
@@ -89,6 +113,7 @@ def fit_face(
         faces: of `find_faces`.
         model: the face model.
         index: which face, largest first; None takes the largest.
+        notes: what was done to the photo.
 
     Raises:
         NoFaceFound, FaceIndexError, FaceUnsuitable.
@@ -120,4 +145,5 @@ def fit_face(
         )
     digest = hashlib.sha256(photo.tobytes())
     digest.update(repr((photo.shape, index or 0)).encode())
-    return Face(photo, landmarks, pose, pose.unproject(landmarks), expression, digest.hexdigest())
+    shape = pose.unproject(landmarks)
+    return Face(photo, landmarks, pose, shape, expression, digest.hexdigest(), notes)

@@ -11,7 +11,6 @@ from typing import Any
 
 from talking_face.arrays import UInt8
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
-from talking_face.face.photo import load_photo
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.sound.audio import load_audio
@@ -133,21 +132,24 @@ class Found:
     """What was found in a photo.
 
     Attributes:
-        shown: the photo's pixels, (H, W, 3) uint8 RGB, where browsers can't show the file itself.
+        shown: the photo's pixels, (H, W, 3) uint8 RGB, where browsers can't show the file itself or
+            it was turned.
         choices: (name, index) of each face, the largest first, numbered as in `outlined`.
         outlined: the photo with its faces numbered, where there are several.
+        notes: sentences about what was done to the photo.
     """
 
     shown: UInt8 | None
     choices: list[tuple[str, int]]
     outlined: UInt8 | None
+    notes: tuple[str, ...] = ()
 
 
 def look_at(photo: Upload) -> Found:
     """Look for faces as soon as a photo is there."""
     with plain_sentences():
         path = received(photo)
-        animator().fit(path)
+        face = animator().fit(path)
         boxes = animator().faces(path)
         outlined = animator().outline_faces(path) if len(boxes) > 1 else None
     places = sorted(range(len(boxes)), key=lambda index: boxes[index][0])
@@ -155,8 +157,8 @@ def look_at(photo: Upload) -> Found:
         (f"Face {index + 1}, number {places.index(index) + 1} from the left", index)
         for index in range(len(boxes))
     ]
-    shown = None if path.suffix.lower() in SHOWN_BY_BROWSERS else load_photo(path)
-    return Found(shown, choices, outlined)
+    seen = path.suffix.lower() in SHOWN_BY_BROWSERS and not face.notes
+    return Found(None if seen else face.photo, choices, outlined, face.notes)
 
 
 def face_at(photo: Upload, x: float, y: float) -> int | None:

@@ -44,6 +44,8 @@ def _material(page: Page) -> None:
             none = gr.update(visible=False, value=None)
             return {material.face: none, material.faces: none, page.consent: HIDDEN}
         found = look_at(photo)
+        for note in found.notes:
+            gr.Info(note)
         several = found.outlined is not None
         return {
             material.photo: gr.skip() if found.shown is None else gr.update(value=found.shown),
