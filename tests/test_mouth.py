@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from talking_face.face.face import find_faces, fit_face
+from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
 from talking_face.picture.mouth.layers import own_mouth, split_line
-from talking_face.picture.mouth.light import Light, blur_of
+from talking_face.picture.mouth.light import CHEEKS, LUMA, Light, blur_of
 from talking_face.picture.mouth.opening import Opening, opening_of
 from talking_face.picture.mouth.shading import (
     MOST_LIGHT,
@@ -198,3 +199,26 @@ def test_lips_that_part_let_the_light_in_gradually(smiling: Renderer) -> None:
     frames = [frame(smiling, rest=[1], lower=[a]) for a in np.linspace(0, 0.6, 13)]
     changes = [float(np.abs(b.astype(int) - a).mean()) for a, b in pairwise(frames)]
     assert max(changes) < 4 * np.median(changes)
+
+
+def teeth_to_skin(photo: np.ndarray, marks: np.ndarray) -> float:
+    """Brightness of an opened mouth's brightest tenth over that of the cheeks, as rendered."""
+    model = load_face_model()
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    renderer = Renderer(fit_face(photo, [marks], model), model, teeth, load_mouth_light())
+    grey = frame(renderer, rest=[1], lower=[2.0]).astype(np.float32) @ LUMA
+    points = renderer.landmarks(Motion.still(1).replace(lower=2 * np.eye(1, 16)), 0)[:, :2]
+    x, y = points[CHEEKS].round().astype(int).T
+    inside = np.zeros(grey.shape, dtype=np.uint8)
+    outline = points[[78, *INNER_LIP_UPPER, 308, *reversed(INNER_LIP_LOWER)]]
+    cv2.fillPoly(inside, [outline.round().astype(np.int32)], 1)
+    return float(np.percentile(grey[inside > 0], 90) / np.median(grey[y, x]))
+
+
+def test_teeth_are_as_dark_as_an_underexposed_photo() -> None:
+    photo = load_photo(Path(__file__).parents[1] / "assets/portraits/woman_long_hair.jpg")
+    marks = find_faces(photo)[0]
+    normal = teeth_to_skin(photo, marks)
+    for brightness in (0.25, 0.12, 0.06):
+        dark = np.rint(photo * brightness).astype(np.uint8)
+        assert abs(teeth_to_skin(dark, marks) - normal) < 0.06, brightness

@@ -25,6 +25,10 @@ BLURS = [2.6, 1.7, 1.25, 1.0, 0.8, 0.65, 0.5, 0.0]  # pixels
 # inside it go with the brightness of the lips (and of the skin, which says less).
 TEETH_OF_LIPS, TEETH_OF_SKIN, TEETH_AT_LEAST = 0.8, 0.15, 0.16
 CAVITY_OF_LIPS = 0.36
+# The least is for dark skin in good light. What says how good the light is are the brightest two
+# in a hundred pixels of a face, shine and eyes: on 82 portraits at 0.63 or above, mostly at 0.8.
+BRIGHTEST = 98
+DARK, WELL_LIT, USUAL = 0.4, 0.55, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +68,8 @@ def read_light(plate: Plate, shape: Array) -> Light:
     skin, lips = _median(image, points[CHEEKS]), _median(image, points[LIPS])
     skin_level, lip_level = float(skin @ LUMA), float(lips @ LUMA)
     lip_colour = lips / max(lip_level, 1e-3)
-    level = TEETH_OF_LIPS * lip_level + TEETH_OF_SKIN * skin_level + TEETH_AT_LEAST
+    least = TEETH_AT_LEAST * _exposure(image, points)
+    level = TEETH_OF_LIPS * lip_level + TEETH_OF_SKIN * skin_level + least
     # Teeth take half of the warmth of the skin's light; the cavity is redder than the lips.
     tint = 0.35 * skin / max(skin_level, 1e-3) + 0.65 * IVORY
     coloured = float(np.clip(np.ptp(skin) / COLOURED, 0, 1))
@@ -99,6 +104,15 @@ def blur_of(image: Array, points: Array) -> float:
     fine, coarse = cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.GaussianBlur(grey, (0, 0), 2.0)
     ratio = (grey - fine).std() / max(float((fine - coarse).std()), 1e-3)
     return float(np.interp(ratio, FINE_OF_COARSE, BLURS))
+
+
+def _exposure(image: Array, points: Array) -> float:
+    """The light of an underexposed photo over that of a usual one; 1 for all others."""
+    height, width = image.shape[:2]
+    x0, y0 = np.clip(points.min(0), 0, (width - 1, height - 1)).astype(int)
+    x1, y1 = points.max(0).astype(int) + 1
+    brightest = float(np.percentile(image[y0:y1, x0:x1] @ LUMA, BRIGHTEST))
+    return float(np.interp(brightest, [0.0, DARK, WELL_LIT], [0.0, DARK / USUAL, 1.0]))
 
 
 def _median(image: Array, points: Array) -> Array:
