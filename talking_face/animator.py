@@ -31,17 +31,17 @@ from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.clips.plots import Theme, plot_samples
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_clip, write_comparison
-from talking_face.editing.change import apply_edits, telling_moment
+from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit
-from talking_face.errors import OptionInvalid, TalkingFaceError
+from talking_face.errors import AudioUnreadable, OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import TURNED, WAYS, Face, face_boxes, find_upright_faces, fit_face
 from talking_face.face.photo import PhotoSource, load_photo
-from talking_face.files import drop_if_empty, output_folder
+from talking_face.files import drop_if_empty, keep_apart, output_folder
 from talking_face.frozen import sealed
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory
-from talking_face.models import Models, load_models
+from talking_face.models import Models, find_device, load_models
 from talking_face.motion import Motion
 from talking_face.options import (
     DIVERSITY,
@@ -58,11 +58,12 @@ from talking_face.options import (
     file_name,
     sample_indices,
     sample_label,
+    whole_number,
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
-from talking_face.sound.audio import Recording, load_audio
+from talking_face.sound.audio import AudioSource, Recording, load_audio
 from talking_face.sound.speech import Speech, listen
 
 Edits = Edit | Sequence[Edit]
@@ -100,12 +101,16 @@ class Animator:
         """Fit a face; do it once, then animate it as often as you like.
 
         Args:
-            photo: a path, bytes of an image file, a Pillow image or an array; see `load_photo`.
+            photo: a path, an image file in memory or open, a Pillow image or an array; see
+                `load_photo`.
             face_index: which face, largest first; None takes the largest.
 
         Raises:
             PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
+            OptionInvalid: the index is not a whole number.
         """
+        if face_index is not None:
+            face_index = whole_number("The number of the face", face_index)
         pixels = load_photo(photo)
 
         def fitted() -> Face:
@@ -135,12 +140,12 @@ class Animator:
 
     # -- sound --------------------------------------------------------------------------------
 
-    def listen(self, audio: str | Path | tuple[int, Array] | Recording) -> Speech:
+    def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:
         """Hear a recording.
 
         Args:
-            audio: a file that ffmpeg reads, sound or video; or (sample rate in Hz, samples); or a
-                Recording.
+            audio: a file that ffmpeg reads, sound or video: its path, its bytes, or itself, open;
+                or (sample rate in Hz, samples); or a Recording.
 
         Raises:
             AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing.
@@ -148,6 +153,11 @@ class Animator:
         if isinstance(audio, Recording):
             recording = audio
         elif isinstance(audio, tuple):
+            if len(audio) != 2:
+                raise AudioUnreadable(
+                    f"A recording can't be made of {len(audio)} things. Give the sample rate in Hz "
+                    "and the samples, in this order."
+                )
             recording = Recording.from_waveform(audio[1], audio[0])
         else:
             recording = load_audio(audio)
@@ -181,7 +191,7 @@ class Animator:
             OptionInvalid.
         """
         indices = sample_indices(samples)
-        check_sampling(seed, diversity, style)
+        seed = check_sampling(seed, diversity, style)
 
         def drawn(keys: list[Any]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
@@ -253,8 +263,9 @@ class Animator:
                 most 2.
             edits: what to change in every sample; the clips keep the motions as drawn.
             look: framing, size and background.
-            output: folder for the clips, made if it isn't there. None makes a temporary one, which
-                is removed when the process ends: move what is to stay.
+            output: folder for the clips, made if it isn't there; files in it that are called as
+                the clips are replaced, but never the background. None makes a temporary one,
+                which is removed when the process ends: move what is to stay.
             mark: the visible mark that says the clip is made by a machine.
             progress: called with a fraction 0..1 and a sentence, several times a second.
 
@@ -266,11 +277,15 @@ class Animator:
             OptionInvalid, PhotoUnreadable, OutputUnwritable: at the call, before the first clip.
         """
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
-        check_sampling(seed, diversity, style)
-        indices = sample_indices(samples)
+        seed = check_sampling(seed, diversity, style)
+        indices, edits = sample_indices(samples), listed(edits)
+        named = None if output is None else output_folder(output)
+        names = [file_name(sample_label(index, seed)) for index in indices]
+        if named is not None:
+            for name in names:
+                _spare(look.background, named / f"{name}.mp4", named / f"{name}.npz")
         if look.background is not None:
             look = Look(look.framing, look.size, load_backdrop(look.background))
-        named = None if output is None else output_folder(output)
 
         def clips() -> Iterator[Clip]:
             if progress:
@@ -279,7 +294,7 @@ class Animator:
             folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
             try:
                 for done, (index, motion) in enumerate(zip(indices, motions, strict=True)):
-                    path = folder / f"{file_name(sample_label(index, seed))}.mp4"
+                    path = folder / f"{names[done]}.mp4"
                     report = _part(progress, done, len(indices))
                     try:
                         moved = self.edit(motion.with_pose_strength(pose_strength), edits)
@@ -307,9 +322,12 @@ class Animator:
     ) -> Path:
         """Render one motion, drawn or edited or loaded, to an mp4; with the sound of a recording.
 
+        A file that is at the path already is replaced, but never the background.
+
         Raises:
             OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
+        _spare(look.background, Path(path))
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         return write_clip(frames, path, speech.recording if speech else None, mark)
 
@@ -352,6 +370,13 @@ def _turned(pixels: UInt8, turns: int) -> UInt8:
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
+def _spare(background: Any, *paths: Path) -> None:
+    """Refuse to write a clip over the picture that is to be seen in it."""
+    if isinstance(background, str | Path):
+        for path in paths:
+            keep_apart(path, background)
+
+
 def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:
     """Tells of one sample's progress as of a part of all samples'."""
     if progress is None:
@@ -373,13 +398,7 @@ def load_animator(
     Raises:
         OptionInvalid, WeightsMissing, WeightsCorrupt.
     """
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise OptionInvalid(
-            f'There is no GPU for the device "{device}". Use "cpu", or leave the device out.'
-        )
-    return _animator(device, find_pack(insightface_pack))
+    return _animator(find_device(device), find_pack(insightface_pack))
 
 
 @lru_cache(maxsize=2)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from talking_face.clips.mark import CORNERS, Mark
 from talking_face.editing.edit import PRESETS, RANGES, Edit
+from talking_face.errors import OptionInvalid
 from talking_face.options import (
     DIVERSITY,
     FRAMINGS,
@@ -324,10 +325,15 @@ def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
     """The edit that the options ask for; none where they ask for none.
 
     Raises:
-        OptionInvalid: a value is outside its range.
+        OptionInvalid: a value is outside its range, or there is a time for no change.
     """
     said = {name: value for name in SLIDERS if (value := getattr(options, name)) is not None}
     if not said and options.preset is None:
+        if options.between is not None:
+            raise OptionInvalid(
+                "--between says when a change holds, and there is none. Add --preset or --smile, "
+                "say, or leave --between out."
+            )
         return ()
     if options.between is not None:
         said["start"], said["stop"] = options.between

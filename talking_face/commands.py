@@ -18,10 +18,20 @@ from talking_face.arguments import edits_of
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark
 from talking_face.clips.plots import write_plot
+from talking_face.editing.edit import Edit
+from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.files import output_folder
 from talking_face.motion import Motion
-from talking_face.options import Look, Progress, file_name, sample_label
+from talking_face.options import (
+    Look,
+    Progress,
+    check_sampling,
+    file_name,
+    sample_indices,
+    sample_label,
+)
+from talking_face.results import Results
 from talking_face.sound.audio import Recording
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import read_text, speak, voices
@@ -30,6 +40,10 @@ from talking_face.sound.voice import read_text, speak, voices
 def animate(options: argparse.Namespace) -> tuple[int, int]:
     """Draw animations and render them; returns how many samples failed, and how many are made."""
     mark, edits, look = _mark(options), edits_of(options), _look(options)
+    stems = _stems(options)
+    comparison, plot = f"comparison_seed-{options.seed}.mp4", f"plot_seed-{options.seed}.png"
+    names = [name for stem in stems for name in _clip_files(stem, options, ".npz")]
+    results = _results(options, [*names, *[comparison] * (len(stems) > 1)], plot)
     clips: list[Clip] = []
     with _progress("Loading the models") as bar:
         show = _shown_by(bar)
@@ -37,7 +51,8 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
         show(0.0, "Looking at the photo")
         face = _fit(animator, options)
         show(0.0, "Listening to the recording")
-        speech = _listen(animator, _sound(options) or options.audio)
+        speech = _listen(animator, _sound(options, results) or options.audio)
+        _check_time(edits, speech.recording.duration)
         for clip in animator.animate(
             face,
             speech,
@@ -54,19 +69,20 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
         ):
             clips.append(clip)
             if clip.path and clip.motion_path:
-                tqdm.write(str(clip.path))
-                _write_pictures(animator, clip.path, Motion.load(clip.motion_path), options)
+                results.add(clip.motion_path)
+                _tell(results, clip.path)
+                motion = Motion.load(clip.motion_path)
+                _write_pictures(animator, results, clip.path, motion, options)
             else:
                 tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
         finished = [clip for clip in clips if clip.error is None]
         if len(finished) > 1:
             bar.set_description_str("Putting them side by side")
-            path = options.output / f"comparison_seed-{options.seed}.mp4"
-            tqdm.write(str(animator.compare(finished, path)))
+            _tell(results, animator.compare(finished, options.output / comparison))
         if options.plot and finished:
             moved = [Motion.load(clip.motion_path) for clip in finished if clip.motion_path]
-            path = options.output / f"plot_seed-{options.seed}.png"
-            _write_plot(animator, path, moved, [clip.label for clip in finished], speech)
+            labels = [clip.label for clip in finished]
+            _write_plot(animator, results, options.output / plot, moved, labels, speech)
         bar.set_description_str("Done")
     return len(clips) - len(finished), len(finished)
 
@@ -74,46 +90,51 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
 def write_motions(options: argparse.Namespace) -> None:
     """Draw animations and keep them as files."""
     edits = edits_of(options)
+    plot = f"plot_seed-{options.seed}.png"
+    names = [f"{stem}.{options.motion_format}" for stem in _stems(options)]
+    results = _results(options, names, plot)
     folder = output_folder(options.output)
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Listening to the recording")
-        speech = _listen(animator, _sound(options) or options.audio or options.photo)
+        sound = _sound(options, results) or options.audio or options.photo
+        speech = _listen(animator, sound)
+        _check_time(edits, speech.recording.duration)
         bar.set_description_str("Drawing the animations")
         motions = animator.sample(
             speech, options.samples, options.seed, options.diversity, options.style
         )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
         motions = [animator.edit(motion, edits) for motion in motions]
-        labels = [sample_label(index, options.seed) for index in range(len(motions))]
-        for label, motion in zip(labels, motions, strict=True):
-            path = folder / f"{file_name(label)}.{options.motion_format}"
-            motion.save(path)
-            tqdm.write(str(path))
+        for name, motion in zip(names, motions, strict=True):
+            motion.save(folder / name)
+            _tell(results, folder / name)
         if options.plot:
-            path = folder / f"plot_seed-{options.seed}.png"
-            _write_plot(animator, path, motions, labels, speech)
+            labels = [sample_label(index, options.seed) for index in range(len(motions))]
+            _write_plot(animator, results, folder / plot, motions, labels, speech)
 
 
 def render_motion(options: argparse.Namespace) -> None:
     """Render an animation that is there already."""
     motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
     mark, edits, look = _mark(options), edits_of(options), _look(options)
-    path = output_folder(options.output) / f"{options.photo.stem}_{options.motion.stem}.mp4"
+    _check_time(edits, motion.duration)
+    stem = f"{options.photo.stem}_{options.motion.stem}"
+    plot = f"{stem}_plot.png"
+    results = _results(options, _clip_files(stem, options), plot)
+    path = output_folder(options.output) / f"{stem}.mp4"
     with _progress("Loading the models") as bar:
         animator = load_animator(options.device, options.insightface_pack)
         bar.set_description_str("Looking at the photo")
         face = _fit(animator, options)
-        sound = _sound(options) or options.audio
+        sound = _sound(options, results) or options.audio
         speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
         motion = animator.edit(motion, edits)
-        animator.render_motion(face, motion, path, speech, look, mark, show)
-        tqdm.write(str(path))
-        _write_pictures(animator, path, motion, options)
+        _tell(results, animator.render_motion(face, motion, path, speech, look, mark, show))
+        _write_pictures(animator, results, path, motion, options)
         if options.plot and speech:
-            plot = path.with_name(f"{path.stem}_plot.png")
-            _write_plot(animator, plot, [motion], [path.stem], speech)
+            _write_plot(animator, results, path.with_name(plot), [motion], [path.stem], speech)
 
 
 def list_voices() -> None:
@@ -122,7 +143,45 @@ def list_voices() -> None:
         print(f"{voice.id:24} {voice.label}")
 
 
-def _sound(options: argparse.Namespace) -> Recording | None:
+def _results(options: argparse.Namespace, names: Sequence[str], plot: str) -> Results:
+    """The folder for the results, once it is sure that no file of somebody's is in the way."""
+    spoken = options.text is not None or options.text_file is not None
+    given = (options.photo, options.audio, options.motion, options.text_file, options.background)
+    inputs = [Path(one) for one in given if one is not None]
+    more = ["speech.wav"] * spoken + [plot] * options.plot
+    return Results(options.output, [*names, *more], inputs)
+
+
+def _stems(options: argparse.Namespace) -> list[str]:
+    """What the files of the samples are called, without their suffixes."""
+    check_sampling(options.seed, options.diversity, options.style)
+    indices = sample_indices(options.samples)
+    return [file_name(sample_label(index, options.seed)) for index in indices]
+
+
+def _clip_files(stem: str, options: argparse.Namespace, *more: str) -> list[str]:
+    """A clip, and what is asked for beside it."""
+    pictures = [".png"] * options.poster + [".gif"] * options.gif
+    return [f"{stem}{suffix}" for suffix in (".mp4", *more, *pictures)]
+
+
+def _check_time(edits: Sequence[Edit], seconds: float) -> None:
+    """Refuse what would change nothing because it is over by then."""
+    for edit in edits:
+        if edit.start >= seconds:
+            raise OptionInvalid(
+                f"--between begins at {edit.start:g} s, and all is over after {seconds:.2f} s. "
+                "Let it begin earlier."
+            )
+
+
+def _tell(results: Results, path: Path) -> None:
+    """Keep account of a finished file, and print its path."""
+    results.add(path)
+    tqdm.write(str(path))
+
+
+def _sound(options: argparse.Namespace, results: Results) -> Recording | None:
     """The text, spoken and kept as speech.wav; None where no text is given."""
     text = read_text(options.text_file) if options.text_file else options.text
     if text is None:
@@ -130,7 +189,7 @@ def _sound(options: argparse.Namespace) -> Recording | None:
     spoken = speak(text, options.voice, options.voice_speed)
     path = output_folder(options.output) / "speech.wav"
     spoken.save(path)
-    tqdm.write(str(path))
+    _tell(results, path)
     return spoken.recording
 
 
@@ -154,24 +213,25 @@ def _tell(notes: Sequence[str]) -> None:
 
 
 def _write_pictures(
-    animator: Animator, clip: Path, motion: Motion, options: argparse.Namespace
+    animator: Animator, results: Results, clip: Path, motion: Motion, options: argparse.Namespace
 ) -> None:
     """What `--poster` and `--gif` ask for, beside the clip."""
     if options.poster:
-        tqdm.write(str(animator.poster(clip, clip.with_suffix(".png"), motion)))
+        _tell(results, animator.poster(clip, clip.with_suffix(".png"), motion))
     if options.gif:
-        tqdm.write(str(animator.gif(clip, clip.with_suffix(".gif"), motion, _mark(options))))
+        _tell(results, animator.gif(clip, clip.with_suffix(".gif"), motion, _mark(options)))
 
 
 def _write_plot(
     animator: Animator,
+    results: Results,
     path: Path,
     motions: Sequence[Motion],
     labels: Sequence[str],
     speech: Speech,
 ) -> None:
     write_plot(path, animator.plot(motions, labels, speech.recording))
-    tqdm.write(str(path))
+    _tell(results, path)
 
 
 def _mark(options: argparse.Namespace) -> Mark:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import io
 import os
+import select
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from talking_face.errors import OutputUnwritable
 
+STALL = 60.0  # seconds that are waited for somebody who writes into a pipe
+MAX_PIPED = 2**30  # bytes; ten minutes of any sound, or any photo
 ATTEMPTS = 3  # at removing a folder
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -93,6 +100,77 @@ def writing(path: Path) -> Iterator[Path]:
             f"{path} can't be written ({error.strerror}). Make room on the disk or choose another "
             "folder."
         ) from error
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether what is there can be read but once: `<(…)` in a shell, or /dev/stdin behind `|`."""
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def read_pipe(path: Path) -> bytes:
+    """All that somebody writes into a pipe; nothing where nobody does.
+
+    Raises:
+        OSError: it can't be read, or for STALL seconds nothing came, or there is no end to it.
+    """
+    came = bytearray()
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening waits for somebody to write
+    try:
+        while True:
+            if not select.select([pipe], [], [], STALL)[0]:
+                raise TimeoutError(errno.ETIMEDOUT, "nothing more came out of it")
+            block = os.read(pipe, 2**20)
+            came += block
+            if len(came) > MAX_PIPED:
+                raise OSError(errno.EFBIG, "there is no end to it")
+            if not block:
+                return bytes(came)
+    finally:
+        os.close(pipe)
+
+
+def read_all(source: Any) -> bytes:
+    """The bytes of a file in memory (bytes, bytearray, memoryview) or of an open one, from its
+    beginning where it can be rewound.
+
+    Raises:
+        OSError, ValueError: an open file can't be read, is closed, or holds text.
+    """
+    if hasattr(source, "read"):
+        if source.seekable():
+            source.seek(0)
+        source = source.read()
+    if not isinstance(source, bytes | bytearray | memoryview):
+        raise ValueError("it wasn't opened to read bytes")
+    return bytes(source)
+
+
+def in_memory(source: Any) -> bool:
+    """Whether `read_all` takes it."""
+    return isinstance(source, bytes | bytearray | memoryview | io.IOBase) or all(
+        hasattr(source, name) for name in ("read", "seek", "seekable")
+    )
+
+
+def keep_apart(path: Path, *inputs: str | Path) -> None:
+    """Refuse to write over what is being read, under whatever name: links, upper and lower case.
+
+    Raises:
+        OutputUnwritable: `path` is one of the inputs.
+    """
+    for given in inputs:
+        try:
+            same = path.samefile(given)
+        except (OSError, ValueError):  # one of them isn't there
+            continue
+        if same:
+            raise OutputUnwritable(
+                f"{given} is an input and would be replaced by the result {path}. "
+                "Choose another place for the results."
+            )
 
 
 def output_folder(output: str | Path | None) -> Path:

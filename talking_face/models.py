@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
+from talking_face.options import shown
 from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
@@ -52,3 +58,29 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
         mouth_light=load_mouth_light(),
         insightface_pack=insightface_pack,
     )
+
+
+def find_device(device: Any) -> str:
+    """The name of a device that is there: "cpu", "cuda" or "cuda:1".
+
+    Args:
+        device: such a name, or torch's record of one; None takes a GPU where there is one.
+
+    Raises:
+        OptionInvalid.
+    """
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    name = str(device) if isinstance(device, str | torch.device) else ""
+    match = re.fullmatch(r"(cpu|cuda)(?::(\d{1,3}))?", name, re.ASCII)
+    if not match:
+        raise OptionInvalid(
+            f'There is no device {shown(device)}. Use "cpu" or "cuda", or leave the device out.'
+        )
+    if match[1] == "cpu":
+        return "cpu"
+    if int(match[2] or 0) >= torch.cuda.device_count():
+        raise OptionInvalid(
+            f'There is no GPU for the device "{name}". Use "cpu", or leave the device out.'
+        )
+    return name

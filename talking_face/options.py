@@ -6,9 +6,11 @@ work on them is.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from talking_face.errors import OptionInvalid
@@ -58,6 +60,8 @@ class Look(Frozen):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_framing(self.framing, self.size)
+        if self.size is not None:
+            object.__setattr__(self, "size", whole_number("The output size", self.size))
 
 
 def sample_indices(samples: int | Sequence[int]) -> list[int]:
@@ -66,8 +70,12 @@ def sample_indices(samples: int | Sequence[int]) -> list[int]:
     Raises:
         OptionInvalid.
     """
-    indices = list(range(samples)) if isinstance(samples, int) else [int(i) for i in samples]
-    if not 1 <= len(indices) <= MAX_SAMPLES or min(indices) < 0:
+    if isinstance(samples, Iterable) and not isinstance(samples, str | bytes):
+        indices = [whole_number("The number of a sample", index) for index in samples]
+    else:  # counted before they are listed
+        count = whole_number("The number of samples", samples)
+        indices = list(range(min(count, MAX_SAMPLES + 1)))
+    if not 1 <= len(indices) <= MAX_SAMPLES or not all(0 <= index <= MAX_SEED for index in indices):
         raise OptionInvalid(f"Ask for 1 to {MAX_SAMPLES} samples; they are numbered from 0.")
     return indices
 
@@ -82,24 +90,75 @@ def file_name(label: str) -> str:
     return "_".join(re.sub(r"[^a-z0-9+]+", "-", part) for part in label.lower().split(" · "))
 
 
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise OptionInvalid unless low <= value <= high."""
-    if not low <= value <= high:
-        raise OptionInvalid(f"{name} must be between {low:g} and {high:g}, not {value:g}.")
+def shown(value: Any) -> str:
+    """A value in a message: whatever it is, in a few characters."""
+    if isinstance(value, str):
+        return f'"{" ".join(value[:200].split()):.40}"'
+    if not isinstance(value, Real):
+        return "None" if value is None else f"a {type(value).__name__}"
+    if isinstance(value, bool):
+        return f"{value}"
+    try:
+        return f"{float(value):.10g}"
+    except OverflowError:
+        return "so large a number"
 
 
-def check_sampling(seed: int, diversity: float, style: str) -> None:
-    """Raise OptionInvalid unless animations can be drawn with these."""
-    check_range("The seed", seed, 0, MAX_SEED)
+def number(name: str, value: Any) -> float:
+    """Any real number, numpy's too, as a float.
+
+    Raises:
+        OptionInvalid: something else, such as a text, a truth value or an array.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise OptionInvalid(f"{name} must be a number, not {shown(value)}.")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value == abs(value) else -math.inf
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Any whole number, also one that is written as 512.0, as an int.
+
+    Raises:
+        OptionInvalid.
+    """
+    if not number(name, value).is_integer() and not isinstance(value, int):
+        raise OptionInvalid(f"{name} must be a whole number, not {shown(value)}.")
+    return int(value)
+
+
+def check_range(name: str, value: Any, low: float, high: float) -> float:
+    """The number, if low <= value <= high.
+
+    Raises:
+        OptionInvalid: outside, or not a number.
+    """
+    read = number(name, value)
+    if not low <= read <= high:
+        raise OptionInvalid(f"{name} must be between {low:g} and {high:g}, not {shown(value)}.")
+    return read
+
+
+def check_sampling(seed: int, diversity: float, style: str) -> int:
+    """The seed, if animations can be drawn with these.
+
+    Raises:
+        OptionInvalid.
+    """
+    read = whole_number("The seed", seed)
+    check_range("The seed", read, 0, MAX_SEED)
     check_range("Diversity", diversity, 0, MAX_DIVERSITY)
-    if style not in STYLES:
-        raise OptionInvalid(f'The style must be {", ".join(STYLES)}, not "{style}".')
+    if not isinstance(style, str) or style not in STYLES:
+        raise OptionInvalid(f"The style must be {', '.join(STYLES)}, not {shown(style)}.")
+    return read
 
 
 def check_framing(framing: str, size: int | None) -> None:
     """Raise OptionInvalid unless these are a framing and an output size."""
-    if framing not in FRAMINGS:
+    if not isinstance(framing, str) or framing not in FRAMINGS:
         names = " or ".join(f'"{name}"' for name in FRAMINGS)
-        raise OptionInvalid(f'The framing must be {names}, not "{framing}".')
+        raise OptionInvalid(f"The framing must be {names}, not {shown(framing)}.")
     if size is not None:
         check_range("The output size", size, *SIDE_RANGE)

@@ -127,7 +127,7 @@ def test_edits_are_read_as_they_come() -> None:
         ([{"smle": 1}], "mapping of these names"),
         (["happy"], "mapping of these names"),
         ([{"preset": "bored"}], "presets are neutral, happy"),
-        ([{"smile": "much"}], "must be numbers"),
+        ([{"smile": "much"}], "Smile must be a number"),
         ([{"gaze": 3}], "must be numbers"),
         ([{"smile": 3}], "Smile must be between"),
     ):

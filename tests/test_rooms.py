@@ -25,7 +25,7 @@ LYING = {
         "hall",
     ),
     **dict.fromkeys("__init__ models memory warm_up".split(), "animator"),
-    **dict.fromkeys("__main__ arguments commands bench".split(), "cli"),
+    **dict.fromkeys("__main__ arguments commands results bench".split(), "cli"),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {

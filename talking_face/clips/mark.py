@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from talking_face.arrays import UInt8
 from talking_face.errors import OptionInvalid
+from talking_face.options import check_range, shown
 
 CORNERS = ("top-left", "top-right", "bottom-left", "bottom-right")
 MAX_CHARACTERS = 60
@@ -30,17 +31,18 @@ class Mark:
     opacity: float = 0.6
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise OptionInvalid(f"The mark's text must be a text, not {shown(self.text)}.")
         if not self.text.strip() or len(self.text) > MAX_CHARACTERS:
             raise OptionInvalid(
                 f"The mark's text has {len(self.text)} characters. "
                 f"Use 1 to {MAX_CHARACTERS}, not only spaces."
             )
-        if self.corner not in CORNERS:
+        if not isinstance(self.corner, str) or self.corner not in CORNERS:
             raise OptionInvalid(
-                f"The mark can't be put at {self.corner!r}. Use one of {', '.join(CORNERS)}."
+                f"The mark can't be put at {shown(self.corner)}. Use one of {', '.join(CORNERS)}."
             )
-        if not 0.0 <= self.opacity <= 1.0:
-            raise OptionInvalid(f"The mark's opacity is {self.opacity}. Use 0 to 1.")
+        check_range("The mark's opacity", self.opacity, 0, 1)
 
     def painter(self, height: int, width: int) -> Callable[[UInt8], UInt8]:
         """A function that returns a marked copy of an (height, width, 3) uint8 RGB frame."""

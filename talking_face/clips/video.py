@@ -22,7 +22,7 @@ from talking_face.arrays import Array, UInt8
 from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label
 from talking_face.errors import OptionInvalid, VideoUnreadable
-from talking_face.files import appearing, scratch
+from talking_face.files import appearing, keep_apart, scratch
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
@@ -101,7 +101,8 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
 
     Raises:
         OptionInvalid: not 1 to 6 clips, or not one label each.
-        VideoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
+        VideoUnreadable, EncodingFailed, FfmpegMissing.
+        OutputUnwritable: the folder can't be written, or the path is one of the clips.
     """
     path = Path(path)
     if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
@@ -109,6 +110,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
             f"{len(clips)} clips with {len(labels)} labels can't be compared. "
             f"Give 1 to {MAX_COMPARED} clips and a label for each."
         )
+    keep_apart(path, *clips)
     height, width = _first_frame(clips[0]).shape[:2]
     cell, band, places = _grid(len(clips), height, width)
     canvas = Image.new(

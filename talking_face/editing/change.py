@@ -7,7 +7,8 @@ closed before: every change keeps the lips' distance, or scales it where they ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -21,6 +22,7 @@ from talking_face.errors import OptionInvalid
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
+from talking_face.options import check_range, shown
 
 SLOW = 1.0  # seconds, standard deviation: what moves the mouth more slowly than this isn't speech
 NARROW, WIDE = 0.42, 0.28  # closure at both ends of the eyes' range
@@ -41,8 +43,11 @@ def apply_edits(motion: Motion, edits: Edit | Sequence[Edit], model: FaceModel) 
 
     Returns:
         A new motion of the same length; the same one where there is nothing to edit.
+
+    Raises:
+        OptionInvalid: the edits are something else.
     """
-    edits = [edits] if isinstance(edits, Edit) else list(edits)
+    edits = listed(edits)
     if not edits or not len(motion):
         return motion
     weights = [weight(edit, len(motion)) for edit in edits]
@@ -71,6 +76,24 @@ def apply_edits(motion: Motion, edits: Edit | Sequence[Edit], model: FaceModel) 
     )
 
 
+def listed(edits: Edit | Sequence[Edit]) -> list[Edit]:
+    """One edit, several or none, as a list.
+
+    Raises:
+        OptionInvalid: something else.
+    """
+    if isinstance(edits, Edit):
+        return [edits]
+    each: list[Any] = list(edits) if isinstance(edits, Iterable) else [edits]
+    for one in each:
+        if not isinstance(one, Edit):
+            raise OptionInvalid(
+                f"What is to change must be an Edit or a list of them, not {shown(edits)}: "
+                "write Edit(smile=0.5), or () for no change."
+            )
+    return each
+
+
 def mix(lips: Motion, head: Motion, blinks: Motion) -> Motion:
     """The lips of one motion, head, brows and gaze of another, the lids of a third.
 
@@ -94,9 +117,10 @@ def telling_moment(
 
     Within the edits' time the mouth is as open as it gets while the eyes are open too.
     """
+    edits = listed(edits)
     if seconds is not None:
-        return int(np.clip(round(seconds * FPS), 0, len(motion) - 1))
-    edits = [edits] if isinstance(edits, Edit) else edits
+        moment = check_range("The moment", seconds, -np.inf, np.inf)
+        return int(np.clip(np.rint(moment * FPS), 0, len(motion) - 1))
     held = np.max([np.ones(len(motion)) * 0.01, *(weight(e, len(motion)) for e in edits)], axis=0)
     opening = np.maximum(motion.lower @ find_directions(model).gap, 0) + 0.01
     return int(np.argmax(held * opening * (motion.lids.max(1) < 0.3)))

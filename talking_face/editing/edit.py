@@ -5,10 +5,12 @@ Names, ranges and moods; `talking_face.editing.change` carries them out.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from talking_face.errors import OptionInvalid
-from talking_face.options import check_range
+from talking_face.options import check_range, number
 
 # The range of each slider. Gaze has two numbers of the same range.
 RANGES: dict[str, tuple[float, float]] = {
@@ -62,19 +64,27 @@ class Edit:
     fade: float = 0.4
 
     def __post_init__(self) -> None:
-        if len(self.gaze) != 2:
+        if isinstance(self.gaze, str) or not isinstance(self.gaze, Sized) or len(self.gaze) != 2:
             raise OptionInvalid("The gaze must be two numbers: degrees to the right, and down.")
-        object.__setattr__(self, "gaze", (float(self.gaze[0]), float(self.gaze[1])))
         for name, (low, high) in RANGES.items():
-            for value in self.gaze if name == "gaze" else (getattr(self, name),):
-                check_range(name.replace("_", " ").capitalize(), value, low, high)
-        if not self.start >= 0:
+            label = name.replace("_", " ").capitalize()
+            if name == "gaze":
+                right, down = self.gaze
+                gaze = check_range(label, right, low, high), check_range(label, down, low, high)
+                object.__setattr__(self, "gaze", gaze)
+            else:
+                object.__setattr__(self, name, check_range(label, getattr(self, name), low, high))
+        start = number("The start of an edit", self.start)
+        stop = None if self.stop is None else number("The end of an edit", self.stop)
+        if not 0 <= start < math.inf:
             raise OptionInvalid("An edit can't start before the clip: use 0 seconds or more.")
-        if self.stop is not None and not self.stop > self.start:
+        if stop is not None and not stop > start:
             raise OptionInvalid(
-                f"An edit must stop after it starts, not from {self.start:g} to {self.stop:g} s."
+                f"An edit must stop after it starts, not from {start:g} to {stop:g} s."
             )
-        check_range("The fade of an edit", self.fade, 0, 10)
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "fade", check_range("The fade of an edit", self.fade, 0, 10))
 
 
 PRESETS: dict[str, Edit] = {

@@ -19,6 +19,7 @@ from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
 from talking_face.frozen import Frozen
 from talking_face.motion import CHANNELS
+from talking_face.options import shown
 
 MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
 TURNED = "The photo was turned upright: the face in it {way}."
@@ -125,7 +126,7 @@ def fit_face(
         )
     if index is not None and not 0 <= index < len(faces):
         raise FaceIndexError(
-            f"The photo has {len(faces)} face(s), so there is no face {index}. "
+            f"The photo has {len(faces)} face(s), so there is no face {shown(index)}. "
             f"Choose a number from 0 (the largest) to {len(faces) - 1}."
         )
     landmarks = faces[index or 0]

@@ -10,6 +10,7 @@ import logging
 import struct
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pillow_heif
@@ -17,6 +18,8 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from talking_face.arrays import Array, UInt8
 from talking_face.errors import PhotoUnreadable
+from talking_face.files import in_memory, is_pipe, read_all, read_pipe
+from talking_face.options import shown
 
 MIN_SIDE = 64  # pixels; a face in less has nothing to animate
 MAX_SIDE = 8192  # pixels; the 48 and 50 megapixel photos of phones are 8064 and 8160 wide
@@ -31,7 +34,7 @@ PROFILED = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # kinds of colour profil
 GREYS = ("1", "L", "LA", "La")
 ROUNDING = 2  # grey levels
 
-PhotoSource = str | Path | bytes | Image.Image | Array
+PhotoSource = str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array
 
 # What Pillow and its codecs raise on damaged files.
 DAMAGE = (
@@ -57,8 +60,9 @@ def load_photo(source: PhotoSource) -> UInt8:
     to 8-bit RGB.
 
     Args:
-        source: a path, the bytes of an image file, a Pillow image, or an array: (H, W), (H, W, 1),
-            (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16, bool, or float in 0–1.
+        source: a path, also of a pipe; the bytes of an image file, or the file, open; a Pillow
+            image; or an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16,
+            bool, or float in 0–1.
 
     Returns:
         A new (H, W, 3) uint8 array, RGB.
@@ -70,14 +74,29 @@ def load_photo(source: PhotoSource) -> UInt8:
         return _flatten(_from_array(source), "The photo")
     if isinstance(source, Image.Image):
         return _flatten(source, "The photo")
-    if isinstance(source, bytes):
-        return _flatten(_open(source, "The photo"), "The photo")
+    if in_memory(source):
+        try:
+            data = read_all(source)
+        except (OSError, ValueError) as error:
+            raise PhotoUnreadable(
+                f"The open file of the photo can't be read ({error}). Open it as a file of bytes."
+            ) from error
+        return _flatten(_open(data, "The photo"), "The photo")
+    if not isinstance(source, str | Path):
+        raise PhotoUnreadable(
+            f"A photo can't be made of {shown(source)}. Give a path, the bytes of an image file, a "
+            "Pillow image, or an array of numpy."
+        )
     path = Path(source)
     return _flatten(_open(_read(path), path.name), path.name)
 
 
 def _read(path: Path) -> bytes:
     try:
+        if is_pipe(path):
+            return read_pipe(path)
+        if path.exists() and not path.is_file() and not path.is_dir():  # a terminal, say
+            raise PhotoUnreadable(f"{path} is not a file. Give the path of one photo.")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise PhotoUnreadable(f"There is no photo {path}. Check the path.") from error

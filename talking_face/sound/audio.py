@@ -7,22 +7,30 @@ samples; `decode.py` gets them out of files. The caller's file is only ever read
 from __future__ import annotations
 
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
 from talking_face.arrays import Array, Float32, Int16
-from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable
+from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, OptionInvalid
+from talking_face.files import in_memory, is_pipe, read_all, read_pipe
 from talking_face.frozen import Frozen, sealed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
+from talking_face.options import check_range, shown, whole_number
 from talking_face.sound import channels
-from talking_face.sound.decode import decode
+from talking_face.sound.decode import MAX_CHANNELS, decode
 from talking_face.sound.rates import SAMPLE_RATE as SAMPLE_RATE
 from talking_face.sound.rates import SOUND_RATE
 
 MIN_SECONDS = 0.3
+MAX_RATE = 768_000  # Hz
+BEYOND = 0.01  # share of samples that may be clipped, or no numbers
+
+AudioSource = str | Path | bytes | bytearray | memoryview | IO[bytes]
 
 logger = logging.getLogger(__name__)
 
@@ -57,26 +65,40 @@ class Recording(Frozen):
         """A recording from samples in memory, such as those of a microphone.
 
         Args:
-            samples: (n,) or (n, channels); floating point in [-1, 1], or integers, which are taken
-                as full scale of their type.
+            samples: (n,), (n, channels) or (channels, n); floating point in [-1, 1], or integers of
+                up to 32 bits, which are taken as full scale of their type.
             rate: Hz.
 
         Raises:
             AudioUnreadable: no samples, or not a sound.
             AudioTooShort, AudioTooLong: outside MIN_SECONDS to MAX_SECONDS.
         """
-        samples = np.asarray(samples)
-        sized = samples.ndim in (1, 2) and samples.size > 0
-        if rate <= 0 or not sized or samples.dtype.kind not in "iuf":
+        try:
+            samples = np.asarray(samples)
+        except ValueError as error:  # lists of unequal length
             raise AudioUnreadable(
-                f"Samples of shape {samples.shape} and type {samples.dtype} at {rate} Hz are not a "
-                "sound. Give (n,) or (n, channels) numbers and a rate above 0."
+                "Lists of different lengths are not a sound. Give as many samples of each channel."
+            ) from error
+        sized = samples.ndim in (1, 2) and samples.size > 0
+        if not sized or samples.dtype.kind not in "iuf":
+            raise AudioUnreadable(
+                f"Samples of shape {samples.shape} and type {samples.dtype} are not a sound. Give "
+                "the rate and (n,) or (n, channels) numbers, in this order."
             )
+        if samples.ndim == 2 and samples.shape[0] < samples.shape[1]:
+            samples = samples.T  # no recording has more channels than moments
+        if samples.ndim == 2 and samples.shape[1] > MAX_CHANNELS:
+            raise AudioUnreadable(
+                f"Samples of {samples.shape[1]} channels are not a sound. Give {MAX_CHANNELS} "
+                "channels at most."
+            )
+        rate = _checked_rate(rate)
         _check_duration(len(samples) / rate, "The recording")
+        _check_scale(samples)
         return _heard(_tidy(_full_scale(samples.reshape(len(samples), -1))), rate)
 
 
-def load_audio(path: str | Path) -> Recording:
+def load_audio(source: AudioSource) -> Recording:
     """Decode the sound of a file of any container that ffmpeg reads.
 
     Of several tracks the one is taken on which somebody speaks; recordings that were joined are
@@ -84,14 +106,34 @@ def load_audio(path: str | Path) -> Recording:
     silence, so that the samples keep the time of the file.
 
     Args:
-        path: a sound or video file.
+        source: a sound or video file: its path, also of a pipe; its bytes; or itself, open.
 
     Raises:
         AudioUnreadable: no such file, not a sound, damaged, or a video without sound.
         AudioTooShort, AudioTooLong: outside MIN_SECONDS to MAX_SECONDS.
         FfmpegMissing: no ffmpeg to decode it.
     """
-    path = Path(path)
+    if in_memory(source):
+        try:
+            return _load_bytes(read_all(source))
+        except (OSError, ValueError) as error:
+            raise AudioUnreadable(
+                f"The open file of the recording can't be read ({error}). Open it as a file of "
+                "bytes."
+            ) from error
+    if not isinstance(source, str | Path):
+        raise AudioUnreadable(
+            f"A recording can't be made of {shown(source)}. Give a path, the bytes of a sound "
+            "file, or (sample rate in Hz, samples)."
+        )
+    path = Path(source)
+    if is_pipe(path):
+        try:
+            return _load_bytes(read_pipe(path))
+        except OSError as error:
+            raise AudioUnreadable(
+                f"The recording can't be read from {path} ({error.strerror}). Write it to a file."
+            ) from error
     if not path.is_file():
         raise AudioUnreadable(f"There is no file {path}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)
@@ -100,6 +142,40 @@ def load_audio(path: str | Path) -> Recording:
     for note in recording.notes:
         logger.info("%s: %s", path.name, note)
     return recording
+
+
+def _load_bytes(data: bytes) -> Recording:
+    """A sound file in memory; ffmpeg looks at more than one place of it, so it becomes a file."""
+    if not data:
+        raise AudioUnreadable("The recording is empty. Use another copy of it.")
+    with tempfile.TemporaryDirectory(prefix="talking_face_") as folder:
+        path = Path(folder) / "The recording"  # as messages call it
+        path.write_bytes(data)
+        return load_audio(path)
+
+
+def _checked_rate(rate: Any) -> int:
+    try:
+        return int(check_range("The rate", whole_number("The rate", rate), 1, MAX_RATE))
+    except OptionInvalid as error:
+        raise AudioUnreadable(
+            f"A sound can't have the rate {shown(rate)}. Give (sample rate in Hz, samples), in "
+            f"this order, and a whole rate of 1 to {MAX_RATE}."
+        ) from error
+
+
+def _check_scale(samples: Array) -> None:
+    """Refuse what is plainly meant to be of another scale: it would be heard as noise, or not."""
+    if samples.dtype.kind in "iu" and samples.dtype.itemsize > 4:
+        raise AudioUnreadable(
+            f"Samples of the type {samples.dtype} don't say what full scale is. Give them as "
+            "int16, or as floating point in [-1, 1]."
+        )
+    if samples.dtype.kind == "f" and np.mean(~(np.abs(samples) <= 1.0)) > BEYOND:
+        raise AudioUnreadable(
+            f"More than {BEYOND:.0%} of the samples lie outside of [-1, 1] or are no numbers. "
+            "Divide them by their full scale, 32768 for 16 bits, or give them as int16."
+        )
 
 
 def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:

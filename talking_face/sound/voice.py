@@ -28,7 +28,7 @@ from talking_face.arrays import Array, Float32
 from talking_face.errors import OptionInvalid, TextUnspeakable, VoiceMissing
 from talking_face.files import writing
 from talking_face.frozen import Frozen
-from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range
+from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
 
 PEAK = 0.7  # of full scale, 3 dB below it: as loud as recordings are
@@ -110,6 +110,8 @@ def check_text(text: str) -> str:
     Raises:
         TextUnspeakable: there is no letter or digit, or there are too many characters.
     """
+    if not isinstance(text, str):
+        raise TextUnspeakable(f"A text is needed to speak, not {shown(text)}. Write some words.")
     plain = "".join(
         " " if unicodedata.category(c) in ("Cc", "Cs", "Co") and c != "\n" else c
         for c in unicodedata.normalize("NFC", text)
@@ -186,7 +188,7 @@ def _find(voice: str | None) -> Voice:
             return candidate
     names = ", ".join(candidate.id for candidate in there[:_SHOWN])
     raise OptionInvalid(
-        f'There is no voice "{voice}" on this machine. Use one of {names}'
+        f"There is no voice {shown(voice)} on this machine. Use one of {names}"
         f"{', …' if len(there) > _SHOWN else ''}."
     )
 

@@ -21,7 +21,7 @@ from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
 from talking_face.motion import Motion
-from talking_face.options import Framing
+from talking_face.options import Framing, number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
@@ -158,7 +158,8 @@ def preview(
     with plain_sentences():
         # No sound is needed for a still, so the photo stands in for the recording.
         shot = _given(photo, photo, motion, edits, look, face, consent)
-        frame = shots.preview(shot, None if seconds < 0 else seconds)
+        moment = number("The moment", seconds)
+        frame = shots.preview(shot, None if moment < 0 else moment)
     return _picture(frame, "preview")
 
 
@@ -190,7 +191,8 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
         One clip (mp4).
     """
     with plain_sentences():
-        paths = [_present(clip) for clip in clips or []]
+        given = clips if isinstance(clips, list) else []
+        paths = [_present(clip) for clip in given[:7]]
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
@@ -305,19 +307,19 @@ def read_edits(given: Any) -> tuple[Edit, ...]:
         OptionInvalid: an unknown name, or a value that isn't a number or is outside its range.
     """
     edits = []
-    for one in given or []:
+    for one in given if isinstance(given, list | tuple) else [given] if given else []:
         if not isinstance(one, dict) or not set(one) <= set(EDIT_NAMES):
             raise OptionInvalid(
                 "An edit is a mapping of these names: " + ", ".join(EDIT_NAMES) + "."
             )
         values = dict(one)
         preset = values.pop("preset", None)
-        if preset is not None and preset not in PRESETS:
+        if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
             raise OptionInvalid("The presets are " + ", ".join(PRESETS) + ".")
         try:
             if "gaze" in values:
-                values["gaze"] = tuple(float(degrees) for degrees in values["gaze"])
-            edits.append(replace(PRESETS.get(preset, Edit()), **values))
+                values["gaze"] = tuple(values["gaze"])
+            edits.append(replace(PRESETS.get(preset or "", Edit()), **values))
         except (TypeError, ValueError) as error:
             raise OptionInvalid("The values of an edit must be numbers.") from error
     return tuple(edits)

@@ -80,7 +80,7 @@ class Order:
             )
         try:
             index = int(face or 0)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise OptionInvalid("The face must be a number, 0 for the largest.") from error
         behind = received(backdrop) if settings.background == "image" else None
         return cls(photo_path, audio_path, index, settings, behind)

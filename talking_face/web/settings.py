@@ -15,7 +15,15 @@ from typing import Any
 
 from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
-from talking_face.options import FRAMINGS, MAX_DIVERSITY, MAX_SAMPLES, MAX_SEED, STYLES, Framing
+from talking_face.options import (
+    FRAMINGS,
+    MAX_DIVERSITY,
+    MAX_SAMPLES,
+    MAX_SEED,
+    STYLES,
+    Framing,
+    shown,
+)
 from talking_face.web.models import Take
 
 TAKE = re.compile(r"(\d{1,6})(?:@(\d{1,10}))?")  # "5", or "5@7" for the seed 7
@@ -95,10 +103,11 @@ class Settings:
             if field.name in values:
                 try:
                     read[field.name] = _converted(values[field.name], field.default)
-                except (TypeError, ValueError) as error:
+                except (OverflowError, TypeError, ValueError) as error:
                     name = field.name.replace("_", " ").capitalize()
                     raise OptionInvalid(
-                        f"{name} must be a number, not {str(values[field.name])[:40]!r}."
+                        f"{name} must be a {'whole ' if type(field.default) is int else ''}number, "
+                        f"not {shown(values[field.name])}."
                     ) from error
         return cls(**read)
 
@@ -129,7 +138,7 @@ class Settings:
             OptionInvalid: the takes can't be read.
         """
         if not self.takes:
-            return [(self.seed, index) for index in range(self.samples)]
+            return [(self.seed, index) for index in range(min(self.samples, MAX_SAMPLES + 1))]
         shown = []
         for text in self.takes.split(","):
             match = TAKE.fullmatch(text.strip())
@@ -172,7 +181,7 @@ def from_recipe(text: str | None) -> dict[str, Any]:
         if isinstance(told, dict) and field.name in told:
             try:
                 value = _converted(told[field.name], field.default)
-            except (TypeError, ValueError):
+            except (OverflowError, TypeError, ValueError):
                 continue
             low, high = LIMITS.get(field.name, (value, value))
             if value in CHOICES.get(field.name, [value]):
@@ -185,6 +194,6 @@ def _converted(value: Any, default: Any) -> Any:
     if kind is str:
         return str(value)[:100]
     number = float(value)
-    if not math.isfinite(number):
-        raise ValueError("not finite")
+    if not math.isfinite(number) or (kind is int and not number.is_integer()):
+        raise ValueError("not a number of this kind")
     return kind(number)
