@@ -196,18 +196,18 @@ def _sound(options: argparse.Namespace, results: Results) -> Recording | None:
 def _listen(animator: Animator, sound: Recording | Path) -> Speech:
     """Hear a recording, and say what was chosen of it or repaired."""
     speech = animator.listen(sound)
-    _tell(speech.recording.notes)
+    _say(speech.recording.notes)
     return speech
 
 
 def _fit(animator: Animator, options: argparse.Namespace) -> Face:
     """Fit the face, and say what was done to the photo."""
     face = animator.fit(options.photo, options.face_index)
-    _tell(face.notes)
+    _say(face.notes)
     return face
 
 
-def _tell(notes: Sequence[str]) -> None:
+def _say(notes: Sequence[str]) -> None:
     for note in notes:
         tqdm.write(f"talking_face: {note}", sys.stderr)
 
