@@ -34,7 +34,7 @@ MAX_SEED = 2**31 - 1
 MAX_TEXT = 8000  # characters; ten minutes of speech, about
 VOICE_SPEEDS = (0.5, 2.0)
 # How lively head and brows are, in standard deviations over people.
-STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (1.5, 1.5)}
+STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (2.0, 2.0)}
 SIDE_RANGE = (64, 4096)  # pixels, smallest and largest output
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,15 @@ from talking_face.mapping.dirfa import load_dirfa
 from talking_face.mapping.events import draw_eyes, load_eyes
 from talking_face.mapping.sampler import draw, expected_face, sample_states
 from talking_face.motion import FPS
+from talking_face.options import STYLES
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.encoder import load_encoder
 from talking_face.sound.speech import Speech, listen
 from talking_face.training.data.examples import mouth_readout
 from talking_face.training.fit.decoder import lip_freedom
 from talking_face.training.measure.lip_figures import LIPS
+
+RECORDINGS = Path(__file__).resolve().parents[1] / "assets" / "recordings"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,46 @@ def test_the_eyes_belong_to_the_head_that_is_drawn(network, heard):
         np.testing.assert_allclose(motion.gaze, gaze, atol=1e-4)
         np.testing.assert_allclose(motion.lids, lids, atol=1e-4)
         assert np.abs(gaze).max() > 1  # degrees
+
+
+def test_calm_natural_and_lively_differ_clearly(network):
+    eyes, model, ear = load_eyes(), load_face_model(), load_encoder()
+    recordings = [listen(load_audio(path), ear) for path in sorted(RECORDINGS.glob("*.wav"))]
+
+    def speeds(style: tuple[float, float]) -> np.ndarray:
+        """Of head, degrees a second, and of brows, standard deviations a second."""
+        motions = [
+            motion
+            for speech in recordings
+            for seed in range(2)
+            for motion in draw(network, eyes, model, speech, range(2), seed, 1.0, style)
+        ]
+        return FPS * np.array(
+            [
+                np.concatenate([np.abs(np.diff(part(motion), axis=0)) for motion in motions]).mean()
+                for part in (lambda motion: motion.rotation, lambda motion: motion.upper)
+            ]
+        )
+
+    calm, natural, lively = (speeds(STYLES[name]) for name in ("calm", "natural", "lively"))
+    assert 1 < calm[0] < 4.5  # it moves, though
+    assert np.all(natural > 1.25 * calm)
+    assert np.all(lively > (1.25, 1.15) * natural)
+
+
+def test_head_and_brows_are_calmed_apart(network, heard):
+    eyes, model = load_eyes(), load_face_model()
+
+    def extents(style: tuple[float, float]) -> tuple[float, float]:
+        motions = draw(network, eyes, model, heard, range(4), 0, 1.0, style)
+        return tuple(
+            np.mean([getattr(motion, name).std(0) for motion in motions])
+            for name in ("rotation", "upper")
+        )
+
+    (head, brows), (still_head, _), (_, still_brows) = map(extents, [(0, 0), (-2, 0), (0, -2)])
+    assert still_head < 0.75 * head
+    assert still_brows < 0.9 * brows
 
 
 def test_diversity_zero_is_one_animation(network, heard):

@@ -2,11 +2,14 @@
 
 Head, brows and lips are drawn from the network; blinks and gaze are events beside it, see
 `talking_face.mapping.events`. How lips stray is taken apart: freely what tells nothing of the
-words, little of what does. Sample i is a function of (speech, seed, i, diversity, style) alone.
+words, little of what does. The network's answer to a calm style levels off above how calm people
+are, so what it draws then is made smaller, too. Sample i is a function of (speech, seed, i,
+diversity, style) alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -37,6 +40,7 @@ LIPS = 0.15  # of how far opening and width stray naturally: more would be seen 
 _IDLE = 0.5  # of the temperature, where nobody speaks
 _OPEN = 0.08  # inter-ocular distances; lips that are expected to be nearer stray less
 _FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
+_CALMING = 0.215  # calm is 2 standard deviations below: two thirds, exp(-0.43), of what is drawn
 _STREAM = 1  # of a sample's seed; 2 is that of the eyes
 
 
@@ -56,6 +60,7 @@ def draw(
         model: tells how far the expected lips are apart.
         diversity: temperature; 0 gives the likeliest animation, 1 the natural spread, up to 1.5.
         style: how lively head and brows are, in standard deviations over people; (0, 0) is typical.
+            The network is told; below 0 what it draws is scaled by exp(0.215 style) as well.
 
     Returns:
         One Motion an index, of len(speech) frames.
@@ -66,15 +71,16 @@ def draw(
     loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
     sampled = sample_states(network, speech, heard, indices, seed, diversity, style)
     free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
+    calm_head, calm_brows = (math.exp(_CALMING * min(liveliness, 0.0)) for liveliness in style)
     motions = []
     for index, states in zip(indices, sampled, strict=True):
         head, brows, stray = np.split(states, np.cumsum([*GROUPS.values()])[:-1], axis=1)
-        rotation, translation = head[:, :3], head[:, 3:]
+        rotation, translation = calm_head * head[:, :3], calm_head * head[:, 3:]
         lids, gaze = draw_eyes(eyes, rotation, seed, index, diversity)
         motions.append(
             Motion(
                 lower=(heard[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
-                upper=heard[:, N_LOWER:] * gate + brows,
+                upper=heard[:, N_LOWER:] * gate + calm_brows * brows,
                 lids=lids,
                 gaze=gaze,
                 rotation=rotation,
