@@ -1,5 +1,6 @@
 """The web page without a browser: what its functions do, and how it starts."""
 
+import inspect
 import json
 import os
 import pickle
@@ -22,8 +23,10 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
+import app
+from talking_face import arguments
 from talking_face.clips.video import read_frames
-from talking_face.editing.edit import PRESETS, Edit
+from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import (
     AudioUnreadable,
     ConsentMissing,
@@ -31,9 +34,9 @@ from talking_face.errors import (
     PhotoUnreadable,
 )
 from talking_face.motion import FPS, Motion
-from talking_face.options import file_name, sample_label
+from talking_face.options import MAX_POSE_STRENGTH, file_name, sample_label
 from talking_face.sound.audio import load_audio
-from talking_face.web import models, orders, settings, shots
+from talking_face.web import endpoints, models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
 from talking_face.web.messages import Stopped, reporter
 from talking_face.web.orders import Order
@@ -373,6 +376,30 @@ def test_sliders_and_edits_say_the_same() -> None:
         assert Settings(**settings.slider_values(preset)).edits == (preset,)
     (edit,) = Settings(gaze_x=3, gaze_y=-2, start=1, stop=2).edits
     assert edit == Edit(gaze=(3, -2), start=1, stop=2)
+
+
+def test_strengths_are_the_same_everywhere() -> None:
+    """On the page, in the API and on the command line: default, range and meaning."""
+    demo = app.create_demo()
+    for name, label in (("pose_strength", "Pose strength"), ("expression", "Expression strength")):
+        sliders = [part for part in demo.blocks.values() if getattr(part, "label", "") == label]
+        (slider,) = sliders
+        default = getattr(Edit(), name)
+        assert (slider.minimum, slider.maximum) == RANGES[name]
+        assert slider.value == inspect.signature(endpoints.generate).parameters[name].default
+        assert slider.value == default
+        box = slider.parent
+        while not isinstance(box, gr.Accordion):
+            box = box.parent
+        assert box.label == "Settings"
+    command = ["photo.jpg", "speech.wav"]
+    assert arguments.parse(command).pose_strength == Edit().pose_strength
+    assert arguments.edits_of(arguments.parse(command)) == Settings().edits
+    said = arguments.parse([*command, "--expression", "0.5"])
+    assert arguments.edits_of(said) == Settings(expression=0.5).edits
+    assert RANGES["pose_strength"] == (0, MAX_POSE_STRENGTH)
+    with pytest.raises(OptionInvalid, match="Expression must be between 0 and 2"):
+        _ = Settings(expression=2.1).edits
 
 
 def test_a_picked_colour_is_understood() -> None:

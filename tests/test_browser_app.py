@@ -20,6 +20,7 @@ from talking_face.clips.video import write_clip
 from talking_face.motion import Motion
 from talking_face.sound.audio import Recording
 from talking_face.web import shots
+from talking_face.web.models import hear_and_draw
 from talking_face.web.shots import draw
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -302,9 +303,56 @@ def test_a_smile_is_previewed_and_applied(with_cards: Page) -> None:
     page.wait(lambda: page.number("#smile") == 0)
 
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
-    for name in ("pose-strength", "blinks"):  # it stays in sight, whichever slider is moved
+    for name in ("mouth-opening", "blinks"):  # it stays in sight, whichever slider is moved
         page.js(f"document.getElementById('{name}').scrollIntoView({{block: 'center'}})")
         page.wait(lambda: page.within_window("#preview img"))
+
+
+def test_strengths_are_chosen_before_and_changed_after_drawing(
+    visit: Page, portrait: Path, short_speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+
+    def count(*arguments: Any) -> Any:
+        drawn.append(arguments)
+        return hear_and_draw(*arguments)
+
+    monkeypatch.setattr(shots, "hear_and_draw", count)
+    visit.browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+
+    def downloaded() -> Motion:
+        path = tmp_path / "sample-1_seed-0.npz"
+        visit.click("#card-0 .motion")
+        visit.wait(path.exists)
+        motion = Motion.load(path)
+        path.unlink()
+        return motion
+
+    visit.open("size=256&samples=1&pose_strength=0")
+    assert visit.number("#settings #pose-strength") == 0
+    assert visit.shown("#settings #expression") == 1
+    visit.upload("#photo", portrait)
+    visit.upload("#audio", short_speech)
+    visit.wait(lambda: visit.all("#photo img") and visit.all("#audio #waveform"))
+    visit.click("#generate")
+    visit.done()
+    held = downloaded()
+    assert not held.rotation.any()
+
+    visit.wait(lambda: visit.all("#preview img"))
+    shown, clip = visit.all("#preview img")[0].get_property("src"), visit.clips()[0]["source"]
+    visit.all("#pose-strength input[type=range]")[0].send_keys(Keys.ARROW_RIGHT * 15)
+    visit.wait(lambda: visit.all("#preview img")[0].get_property("src") != shown)
+    visit.wait(lambda: visit.number("#pose-strength") == 1.5)
+    visit.click("#apply")
+    visit.wait(lambda: visit.clips()[0]["source"] != clip)
+    visit.done()
+    moved = downloaded()
+    assert np.abs(moved.rotation).max() > 0.5  # degrees
+    np.testing.assert_array_equal(moved.lower, held.lower)
+    assert len(drawn) == 1
 
 
 def test_samples_are_compared_mixed_and_shared(with_cards: Page, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def generate(
     diversity: float = Settings.diversity,
     style: Literal["calm", "natural", "lively"] = "natural",
     pose_strength: float = Settings.pose_strength,
+    expression: float = Settings.expression,
     edits: list[dict[str, Any]] = [],  # noqa: B006 (the default is shown to clients)
     look: Look = {},  # noqa: B006
     face: int = 0,
@@ -68,6 +69,7 @@ def generate(
         diversity: how much the clips differ, 0 to 1.5.
         style: "calm", "natural" or "lively": how people move who speak so.
         pose_strength: how much the head moves, 0 (still) to 2.
+        expression: strength of brows and of what the mouth does besides speaking, 0 to 2.
         edits: changes of the expression; see the endpoint "edit".
         look: a mapping, such as {"framing": "photo", "size": 768}. Names: framing ("crop" for head
             and shoulders, "photo" for the whole photo), size (pixels, the side of the crop or the
@@ -81,7 +83,7 @@ def generate(
         a plot of the motions (png), and the seed.
     """
     values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
-    values["pose_strength"] = pose_strength
+    values |= {"pose_strength": pose_strength, "expression": expression}
     with plain_sentences():
         values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)

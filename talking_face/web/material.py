@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from talking_face.editing.edit import RANGES
 from talking_face.options import (
     FRAMINGS,
     MAX_DIVERSITY,
@@ -17,7 +18,12 @@ from talking_face.options import (
     VOICE_SPEEDS,
 )
 from talking_face.sound.voice import voices
-from talking_face.web.settings import SIZES, Settings
+from talking_face.web.settings import SIZES, STRENGTHS, Settings
+
+STRENGTH_TEXTS = {  # label and what it does
+    "pose_strength": ("Pose strength", "How much the head moves. 0 holds it still, 1 is natural."),
+    "expression": ("Expression strength", "Of brows and of what the mouth does besides speaking."),
+}
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,16 @@ class Choices:
             info="How lively head and brows are drawn.",
             elem_id="style",
         )
+        for name in STRENGTHS:
+            label, info = STRENGTH_TEXTS[name]
+            parts[name] = gr.Slider(
+                *RANGES[name],
+                getattr(Settings, name),
+                step=0.1,
+                label=label,
+                info=info,
+                elem_id=name.replace("_", "-"),
+            )
         with gr.Row(elem_id="seeds"):
             parts["seed"] = gr.Number(
                 Settings.seed,

@@ -10,12 +10,10 @@ import gradio as gr
 from talking_face.editing.edit import PRESETS, RANGES
 from talking_face.options import MAX_SAMPLES
 from talking_face.web.messages import sentence
-from talking_face.web.settings import SLIDERS, Settings
+from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
 
 SLIDER_TEXTS = {  # label and step
-    "pose_strength": ("Head movement", 0.1),
-    "expression": ("Liveliness", 0.1),
     "mouth_opening": ("Mouth opening", 0.05),
     "smile": ("Frown ↔ smile", 0.05),
     "brows": ("Brows low ↔ high", 0.05),
@@ -26,7 +24,8 @@ SLIDER_TEXTS = {  # label and step
     "blinks": ("Blinks", 0.1),
 }
 EXPRESSION_HELP = """Choose a mood or move a slider, and watch the preview. *Apply* changes the
-clip; everything else in it stays. New samples get the same changes."""
+clip; everything else in it stays. New samples get the same changes. The two strengths, which moods
+set too, are among the settings."""
 TIMES = (
     ("start", "From, seconds", "0 is the beginning."),
     ("stop", "To, seconds", "0 is the end."),
@@ -172,8 +171,7 @@ class Expression:
                         for name in PRESETS
                     }
                 with gr.Column(min_width=0, elem_id="sliders"):
-                    for name in SLIDERS:
-                        label, step = SLIDER_TEXTS[name]
+                    for name, (label, step) in SLIDER_TEXTS.items():
                         parts[name] = gr.Slider(
                             *RANGES["gaze" if name.startswith("gaze") else name],
                             getattr(Settings, name),

@@ -32,9 +32,12 @@ RGB = re.compile(r"rgba?\(([\d.]+), *([\d.]+), *([\d.]+)")
 SIZES = (256, 384, 512, 768, 1024)
 BACKGROUNDS = ("photo", "colour", "image")
 
-# The names of what an edit changes, as the page shows them: the gaze is two sliders.
+# The names of what an edit changes, as the page shows them: the gaze is two sliders. The first two
+# are chosen before anything is drawn.
+STRENGTHS = ("pose_strength", "expression")
 SLIDERS = (
-    *"pose_strength expression mouth_opening smile brows inner_brows eyes".split(),
+    *STRENGTHS,
+    *"mouth_opening smile brows inner_brows eyes".split(),
     *"gaze_x gaze_y blinks".split(),
 )
 

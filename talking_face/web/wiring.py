@@ -138,7 +138,7 @@ def _cards(page: Page, visits: Visits) -> None:
 def _previews(page: Page, visits: Visits) -> dict[str, Any]:
     """Show at once what a slider does; returns the event that draws the preview."""
     panel = page.expression
-    sliders = {name: part for name, part in panel.parts.items() if name in SLIDERS}
+    sliders = {name: page.settings[name] for name in SLIDERS}
 
     def look(request: gr.Request, moment: Any, *values: Any) -> Any:
         visit, asked = visits.of(request), Asked.read(page, values)
@@ -159,7 +159,7 @@ def _previews(page: Page, visits: Visits) -> dict[str, Any]:
         **LOOKS,
         "show_progress": "minimal",
     }
-    moved = [part.input for part in (*panel.parts.values(), panel.add)]
+    moved = [part.input for part in (page.settings | {"add": panel.add}).values()]
     gr.on([*moved, page.stage.chosen.input], trigger_mode="always_last", **shown)
     for name, button in panel.presets.items():
         button.click(show(PRESETS[name]), outputs=list(sliders.values()), **QUIET).then(**shown)
