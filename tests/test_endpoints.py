@@ -3,11 +3,14 @@
 import base64
 import csv
 import re
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import gradio as gr
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
@@ -20,8 +23,10 @@ from talking_face.clips.video import read_frames
 from talking_face.editing.edit import PRESETS, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.motion import FPS, Motion
+from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import load_audio
 from talking_face.web.endpoints import read_edits
+from talking_face.web.folders import new_folder
 from talking_face.web.messages import plain_sentences
 
 SIDE = 256
@@ -133,6 +138,89 @@ def test_edits_are_read_as_they_come() -> None:
     ):
         with pytest.raises(OptionInvalid, match=sentence):
             read_edits(wrong)
+
+
+# -- cancelling ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frames_made(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When each frame was rendered since, seconds; slowly, so that no order ends by itself."""
+    made: list[float] = []
+    frames = Renderer.frames
+
+    def counted(self: Renderer, motion: Motion) -> Iterator[Any]:
+        for frame in frames(self, motion):
+            made.append(time.monotonic())
+            time.sleep(0.05)
+            yield frame
+
+    monkeypatch.setattr(Renderer, "frames", counted)
+    return made
+
+
+def cancel_job(page: str, photo: Path, sound: Path, begun: Callable[[], None]) -> None:
+    job = Client(page, verbose=False).submit(
+        photo=handle_file(str(photo)),
+        audio=handle_file(str(sound)),
+        samples=6,
+        look={"size": 1024},
+        api_name="/generate",
+    )
+    begun()
+    job.cancel()
+
+
+def close_connection(page: str, photo: Path, sound: Path, begun: Callable[[], None]) -> None:
+    """As a client that speaks HTTP itself."""
+    call = f"{page}/gradio_api/call/generate"
+    with httpx.Client(timeout=60) as http:
+        paths = [
+            http.post(f"{page}/gradio_api/upload", files={"files": (path.name, path.read_bytes())})
+            for path in (photo, sound)
+        ]
+        files = [{"path": path.json()[0], "meta": {"_type": "gradio.FileData"}} for path in paths]
+        data = [*files, 6, 0, 1.0, "natural", 1.0, 1.0, [], {"size": 1024}, 0, False]
+        event = http.post(call, json={"data": data}).json()["event_id"]
+        with http.stream("GET", f"{call}/{event}"):
+            begun()
+
+
+@pytest.mark.parametrize("leave", [cancel_job, close_connection])
+def test_an_order_that_nobody_wants_any_more_stops(
+    page: str,
+    portrait: Path,
+    short_speech: Path,
+    frames_made: list[float],
+    leave: Callable[[str, Path, Path, Callable[[], None]], None],
+) -> None:
+    def begun() -> None:
+        end = time.monotonic() + 60
+        while len(frames_made) < 3:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def files() -> set[Path]:
+        return {path for path in new_folder().parent.rglob("*.*") if path.is_file()}
+
+    before = files()
+    leave(page, portrait, short_speech, begun)
+    left = time.monotonic()
+    time.sleep(3)
+    assert frames_made[-1] < left + 2
+    assert len(frames_made) < 6 * 25
+    assert not {path.suffix for path in files() - before} & {".mp4", ".npz"}
+    # The next order need not wait.
+    stopped = len(frames_made)
+    clips = Client(page, verbose=False).predict(
+        photo=handle_file(str(portrait)),
+        audio=handle_file(str(short_speech)),
+        samples=1,
+        look={"size": 64},
+        api_name="/generate",
+    )[0]
+    assert len(clips) == 1
+    assert len(frames_made) == stopped + 25
 
 
 # -- messages -------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ paths nobody has checked before `received` does, and leave as files of Gradio's 
 """
 
 # No "from __future__ import annotations" here: Gradio reads the annotations as types.
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from talking_face.options import Framing, number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
-from talking_face.web.messages import plain_sentences
+from talking_face.web.messages import heeding_client, plain_end, plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
@@ -33,8 +32,6 @@ from talking_face.web.shots import Shot
 from talking_face.web.uploads import Upload, received
 
 EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
-
-logger = logging.getLogger(__name__)
 
 
 class Look(TypedDict, total=False):
@@ -84,13 +81,15 @@ def generate(
     """
     values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
     values |= {"pose_strength": pose_strength, "expression": expression}
-    with plain_sentences():
+    wanted = heeding_client()
+    with plain_sentences(), plain_end():
         values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
-        made = [_finished(shot) for _, shot in shots.draw(order, places, _log, changes)]
+        made = [_finished(shot) for _, shot in shots.draw(order, places, wanted, changes)]
+        wanted(1.0, "Comparing")
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
@@ -128,9 +127,9 @@ def edit(
     Returns:
         The clip (mp4) and the changed motion (npz).
     """
-    with plain_sentences():
+    with plain_sentences(), plain_end():
         shot = _given(photo, audio, motion, edits, look, face, consent)
-        ((_, made),) = shots.render([(0, shot)], _log)
+        ((_, made),) = shots.render([(0, shot)], heeding_client())
         return _file(_finished(made).path), _file(made.motion_path)
 
 
@@ -394,7 +393,3 @@ def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(path)
     return _file(path)
-
-
-def _log(fraction: float, message: str) -> None:
-    logger.debug("%3.0f %% %s", 100 * fraction, message)

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from threading import Event
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from talking_face.errors import OutputUnwritable, TalkingFaceError
 from talking_face.options import Progress
 
 
 class Stopped(Exception):
-    """The visitor has cancelled the run, or left."""
+    """Who ordered the work has cancelled it, or left."""
 
 
 @contextmanager
@@ -51,3 +52,31 @@ def reporter(
         progress(fraction, desc=message)
 
     return report
+
+
+def heeding_client() -> Progress:
+    """A function that raises Stopped once the client whose call is under way doesn't want it.
+
+    Gradio forgets a call that is cancelled and marks one whose client has closed the connection,
+    but lets its function run on; it has no public way to ask. Call it inside the endpoint.
+    """
+    blocks, call = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+
+    def report(fraction: float, message: str) -> None:
+        del fraction, message
+        if blocks is None or call is None:  # not in the queue: nobody can cancel it
+            return
+        event = blocks._queue.event_ids_to_events.get(call)
+        if event is None or not event.alive:
+            raise Stopped
+
+    return report
+
+
+@contextmanager
+def plain_end() -> Iterator[None]:
+    """A stopped call ends with a sentence, as nobody waits for its answer."""
+    try:
+        yield
+    except Stopped as stopped:
+        raise gr.Error("The order was cancelled.", print_exception=False) from stopped
