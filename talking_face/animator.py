@@ -19,22 +19,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from talking_face.arrays import Array, Float32, UInt8
+from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
 from talking_face.clips.mark import Mark
-from talking_face.clips.overlay import draw_faces, draw_mesh
-from talking_face.clips.plots import Theme, plot_samples
-from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit
-from talking_face.errors import AudioUnreadable, OptionInvalid, TalkingFaceError
+from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
-from talking_face.face.face import TURNED, WAYS, Face, face_boxes, find_upright_faces, fit_face
+from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder
 from talking_face.frozen import sealed
@@ -62,7 +56,7 @@ from talking_face.options import (
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
-from talking_face.sound.audio import AudioSource, Recording, load_audio
+from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech, listen
 
 Edits = Edit | Sequence[Edit]
@@ -89,12 +83,17 @@ class Animator:
     def faces(self, photo: PhotoSource) -> list[tuple[int, int, int, int]]:
         """Boxes (x0, y0, x1, y1) of the faces in a photo, pixels, the largest first.
 
-        A photo that lies on its side is turned upright first, as in `fit`.
+        Of the photo turned `upright`, where it lies on its side.
 
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._look(load_photo(photo))[1])
+        return face_boxes(self._look(load_photo(photo)).faces)
+
+    def upright(self, photo: PhotoSource) -> UInt8:
+        """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
+        pixels = load_photo(photo)
+        return self._look(pixels).upright(pixels)
 
     def fit(self, photo: PhotoSource, face_index: int | None = None) -> Face:
         """Fit a face; do it once, then animate it as often as you like.
@@ -113,29 +112,15 @@ class Animator:
         pixels = load_photo(photo)
 
         def fitted() -> Face:
-            turns, faces = self._look(pixels)
-            upright = sealed(_turned(pixels, turns))  # so that the face needs no copy of its own
-            notes = (TURNED.format(way=WAYS[turns]),) if turns else ()
-            return fit_face(upright, faces, self.models.face, face_index, notes)
+            seen = self._look(pixels)
+            upright = sealed(seen.upright(pixels))  # so that the face needs no copy of its own
+            return fit_face(upright, seen.faces, self.models.face, face_index, seen.notes)
 
         return self.memory.faces.get((digest_of(pixels), face_index or 0), fitted)
 
-    def outline_faces(self, photo: PhotoSource) -> UInt8:
-        """The photo with its `faces` outlined and numbered from 1, (H, W, 3) uint8 RGB."""
-        pixels = load_photo(photo)
-        turns, faces = self._look(pixels)
-        return draw_faces(_turned(pixels, turns), face_boxes(faces))
-
-    def show_mesh(self, face: Face) -> UInt8:
-        """The photo with the fitted mesh over the face, (H, W, 3) uint8 RGB."""
-        return draw_mesh(face, self.models.face.triangles)
-
-    def _look(self, pixels: UInt8) -> tuple[int, list[Float32]]:
-        """Quarter turns that bring a photo upright, and the landmarks of its faces then."""
-        seen: tuple[int, list[Float32]] = self.memory.landmarks.get(
-            digest_of(pixels), lambda: find_upright_faces(pixels, self.models.insightface_pack)
-        )
-        return seen
+    def _look(self, pixels: UInt8) -> Seen:
+        pack = self.models.insightface_pack
+        return self.memory.landmarks.get(digest_of(pixels), lambda: look_for_faces(pixels, pack))
 
     # -- sound --------------------------------------------------------------------------------
 
@@ -149,17 +134,7 @@ class Animator:
         Raises:
             AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing.
         """
-        if isinstance(audio, Recording):
-            recording = audio
-        elif isinstance(audio, tuple):
-            if len(audio) != 2:
-                raise AudioUnreadable(
-                    f"A recording can't be made of {len(audio)} things. Give the sample rate in Hz "
-                    "and the samples, in this order."
-                )
-            recording = Recording.from_waveform(audio[1], audio[0])
-        else:
-            recording = load_audio(audio)
+        recording = recording_of(audio)
         # Recordings that the networks can't tell apart may differ for those who see the clip.
         sounds = (recording.waveform, recording.sound)
         key = tuple(digest_of(sound) for sound in sounds if sound is not None)
@@ -282,7 +257,8 @@ class Animator:
         names = [file_name(sample_label(index, seed)) for index in indices]
         if named is not None:
             for name in names:
-                _spare(look.background, named / f"{name}.mp4", named / f"{name}.npz")
+                keep_apart(named / f"{name}.mp4", look.background)
+                keep_apart(named / f"{name}.npz", look.background)
         if look.background is not None:
             look = Look(look.framing, look.size, load_backdrop(look.background))
 
@@ -326,11 +302,9 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
-        _spare(look.background, Path(path))
+        keep_apart(Path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         return write_clip(frames, path, speech.recording if speech else None, mark)
-
-    # -- beside the clips ---------------------------------------------------------------------
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.
@@ -344,36 +318,6 @@ class Animator:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)
         return write_comparison(paths, labels, path)
-
-    def poster(self, clip: str | Path, path: str | Path, motion: Motion) -> Path:
-        """A picture of a finished clip in mid-speech; see `write_poster`."""
-        return write_poster(clip, path, motion, self.models.face)
-
-    def gif(self, clip: str | Path, path: str | Path, motion: Motion, mark: Mark = Mark()) -> Path:
-        """A short silent loop of a finished clip; see `write_gif`."""
-        return write_gif(clip, path, motion, self.models.face, mark)
-
-    def plot(
-        self,
-        motions: Sequence[Motion],
-        labels: Sequence[str],
-        recording: Recording,
-        theme: Theme = "light",
-        places: Sequence[int] | None = None,
-    ) -> Image.Image:
-        """What tells motions apart, over time; see `plot_samples`."""
-        return plot_samples(motions, labels, recording, self.models.face, theme, places)
-
-
-def _turned(pixels: UInt8, turns: int) -> UInt8:
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _spare(background: Any, *paths: Path) -> None:
-    """Refuse to write a clip over the picture that is to be seen in it."""
-    if isinstance(background, str | Path):
-        for path in paths:
-            keep_apart(path, background)
 
 
 def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:

@@ -17,7 +17,8 @@ from talking_face.animator import Animator, load_animator
 from talking_face.arguments import edits_of
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark
-from talking_face.clips.plots import write_plot
+from talking_face.clips.plots import plot_samples, write_plot
+from talking_face.clips.share import write_gif, write_poster
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
@@ -216,10 +217,11 @@ def _write_pictures(
     animator: Animator, results: Results, clip: Path, motion: Motion, options: argparse.Namespace
 ) -> None:
     """What `--poster` and `--gif` ask for, beside the clip."""
+    model = animator.models.face
     if options.poster:
-        _tell(results, animator.poster(clip, clip.with_suffix(".png"), motion))
+        _tell(results, write_poster(clip, clip.with_suffix(".png"), motion, model))
     if options.gif:
-        _tell(results, animator.gif(clip, clip.with_suffix(".gif"), motion, _mark(options)))
+        _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, _mark(options)))
 
 
 def _write_plot(
@@ -230,7 +232,7 @@ def _write_plot(
     labels: Sequence[str],
     speech: Speech,
 ) -> None:
-    write_plot(path, animator.plot(motions, labels, speech.recording))
+    write_plot(path, plot_samples(motions, labels, speech.recording, animator.models.face))
     _tell(results, path)
 
 

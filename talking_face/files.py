@@ -155,13 +155,15 @@ def in_memory(source: Any) -> bool:
     )
 
 
-def keep_apart(path: Path, *inputs: str | Path) -> None:
+def keep_apart(path: Path, *inputs: Any) -> None:
     """Refuse to write over what is being read, under whatever name: links, upper and lower case.
 
     Raises:
         OutputUnwritable: `path` is one of the inputs.
     """
     for given in inputs:
+        if not isinstance(given, str | Path):  # pixels, or a file that is open
+            continue
         try:
             same = path.samefile(given)
         except (OSError, ValueError):  # one of them isn't there

@@ -15,7 +15,7 @@ from talking_face.errors import (
     WeightsMissing,
 )
 from talking_face.face.detector import detect_faces_with_pack, find_pack
-from talking_face.face.face import Face, face_boxes, find_faces, find_upright_faces, fit_face
+from talking_face.face.face import Face, face_boxes, find_faces, fit_face, look_for_faces
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 
@@ -80,18 +80,19 @@ def test_turned_face_says_so(portrait: Path) -> None:
 def test_a_photo_that_lies_on_its_side_is_turned(portrait: Path, turns: int) -> None:
     photo = load_photo(portrait)
     expected = face_boxes(find_faces(photo))[0]
-    found, faces = find_upright_faces(np.ascontiguousarray(np.rot90(photo, -turns)))
+    seen = look_for_faces(np.ascontiguousarray(np.rot90(photo, -turns)))
+    found, faces = seen.turns, seen.faces
     assert found == turns
     assert np.abs(np.subtract(face_boxes(faces)[0], expected)).max() <= 2
 
 
 def test_upright_and_tilted_photos_stay(portraits: list[Path], portrait: Path) -> None:
     for path in portraits:
-        assert find_upright_faces(load_photo(path))[0] == 0, path.name
+        assert look_for_faces(load_photo(path)).turns == 0, path.name
     photo = load_photo(portrait)
     middle = (photo.shape[1] / 2, photo.shape[0] / 2)
     tilted = cv2.warpAffine(photo, cv2.getRotationMatrix2D(middle, 40, 1.0), photo.shape[1::-1])
-    assert find_upright_faces(tilted)[0] == 0
+    assert look_for_faces(tilted).turns == 0
 
 
 def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
@@ -102,7 +103,8 @@ def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
     top, left = 1300, 700
     street[top : top + small.shape[0], left : left + small.shape[1]] = small
     assert not find_faces(street)
-    turns, faces = find_upright_faces(street)
+    seen = look_for_faces(street)
+    turns, faces = seen.turns, seen.faces
     assert turns == 0
     assert len(faces) == 1
     nose = fit(photo).landmarks[1, :2] * scale + (left, top)

@@ -85,19 +85,36 @@ def find_faces(photo: UInt8, insightface_pack: Path | None = None) -> list[Float
     return detect_faces_with_pack(photo, insightface_pack)
 
 
-def find_upright_faces(
-    photo: UInt8, insightface_pack: Path | None = None
-) -> tuple[int, list[Float32]]:
-    """As `find_faces`, for a photo that may lie on its side, and for faces far away.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen in a photo.
 
-    Returns:
-        How often `np.rot90` turns the photo upright, 0 to 3, and the faces in it once it is turned.
+    Attributes:
+        turns: how often `np.rot90` turns the photo upright, 0 to 3.
+        faces: landmarks (478, 3) of each face once it is turned, the largest first, pixels.
     """
+
+    turns: int
+    faces: list[Float32]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For people: what has to be done to the photo."""
+        return (TURNED.format(way=WAYS[self.turns]),) if self.turns else ()
+
+    def upright(self, photo: UInt8) -> UInt8:
+        """The photo, turned; itself where that changes nothing."""
+        return np.ascontiguousarray(np.rot90(photo, self.turns)) if self.turns else photo
+
+
+def look_for_faces(photo: UInt8, insightface_pack: Path | None = None) -> Seen:
+    """As `find_faces`, for a photo that may lie on its side, and for faces far away."""
     faces = find_faces(photo, insightface_pack)
     turns = quarter_turns(photo, faces)
+    upright = Seen(turns, faces).upright(photo)
     if turns:
-        faces = find_faces(np.ascontiguousarray(np.rot90(photo, turns)), insightface_pack)
-    return turns, faces or detect_far_faces(np.ascontiguousarray(np.rot90(photo, turns)))
+        faces = find_faces(upright, insightface_pack)
+    return Seen(turns, faces or detect_far_faces(np.ascontiguousarray(upright)))
 
 
 def fit_face(

@@ -98,6 +98,24 @@ class Recording(Frozen):
         return _heard(_tidy(_full_scale(samples.reshape(len(samples), -1))), rate)
 
 
+def recording_of(audio: AudioSource | tuple[int, Array] | Recording) -> Recording:
+    """A recording of whatever holds one: a file, (sample rate in Hz, samples), or itself.
+
+    Raises:
+        As `load_audio` and `Recording.from_waveform`.
+    """
+    if isinstance(audio, Recording):
+        return audio
+    if not isinstance(audio, tuple):
+        return load_audio(audio)
+    if len(audio) != 2:
+        raise AudioUnreadable(
+            f"A recording can't be made of {len(audio)} things. Give the sample rate in Hz and the "
+            "samples, in this order."
+        )
+    return Recording.from_waveform(audio[1], audio[0])
+
+
 def load_audio(source: AudioSource) -> Recording:
     """Decode the sound of a file of any container that ffmpeg reads.
 

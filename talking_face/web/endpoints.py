@@ -15,6 +15,7 @@ from PIL import Image
 from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
 from talking_face.arrays import Array
+from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
@@ -26,7 +27,7 @@ from talking_face.web import shots
 from talking_face.web.folders import new_folder
 from talking_face.web.messages import heeding_client, plain_end, plain_sentences
 from talking_face.web.models import animator
-from talking_face.web.orders import Order
+from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
 from talking_face.web.uploads import Upload, received
@@ -227,7 +228,9 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(animator().poster(path, new_folder() / "poster.png", _motion(motion)))
+        return _file(
+            write_poster(path, new_folder() / "poster.png", _motion(motion), animator().models.face)
+        )
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -242,7 +245,9 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(animator().gif(path, new_folder() / "loop.gif", _motion(motion)))
+        return _file(
+            write_gif(path, new_folder() / "loop.gif", _motion(motion), animator().models.face)
+        )
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
@@ -258,7 +263,7 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
     with plain_sentences():
         path = _present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
-        return boxes, _picture(animator().outline_faces(path), "faces")
+        return boxes, _picture(outlined_faces(path), "faces")
 
 
 def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
@@ -272,8 +277,7 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
         The photo with the mesh over the face (png).
     """
     with plain_sentences():
-        fitted = animator().fit(_present(photo), face)
-        return _picture(animator().show_mesh(fitted), "mesh")
+        return _picture(mesh_over(_present(photo), face), "mesh")
 
 
 def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from talking_face.arrays import UInt8
+from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
@@ -145,13 +146,23 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+def outlined_faces(photo: Path) -> UInt8:
+    """The photo with its faces outlined and numbered from 1, (H, W, 3) uint8 RGB."""
+    return draw_faces(animator().upright(photo), animator().faces(photo))
+
+
+def mesh_over(photo: Path, face: int) -> UInt8:
+    """The photo with the mesh that is fitted to a face, (H, W, 3) uint8 RGB."""
+    return draw_mesh(animator().fit(photo, face), animator().models.face.triangles)
+
+
 def look_at(photo: Upload) -> Found:
     """Look for faces as soon as a photo is there."""
     with plain_sentences():
         path = received(photo)
         face = animator().fit(path)
         boxes = animator().faces(path)
-        outlined = animator().outline_faces(path) if len(boxes) > 1 else None
+        outlined = outlined_faces(path) if len(boxes) > 1 else None
     places = sorted(range(len(boxes)), key=lambda index: boxes[index][0])
     choices = [
         (f"Face {index + 1}, number {places.index(index) + 1} from the left", index)

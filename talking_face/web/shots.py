@@ -11,7 +11,8 @@ from PIL import Image
 
 from talking_face.animator import PREVIEW
 from talking_face.arrays import UInt8
-from talking_face.clips.plots import Theme
+from talking_face.clips.plots import Theme, plot_samples
+from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing.change import mix
 from talking_face.editing.edit import Edit
@@ -134,7 +135,8 @@ def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
     moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
     labels = [shot.name for _, shot in alike]
     places = [slot for slot, _ in alike]
-    return animator().plot(moved, labels, load_audio(audio), theme, places)
+    model = animator().models.face
+    return plot_samples(moved, labels, load_audio(audio), model, theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:
@@ -201,8 +203,8 @@ def shared(shot: Shot) -> list[Path]:
         raise OptionInvalid("This sample couldn't be rendered. Choose another one.")
     folder, name = new_folder(), shot.path.stem
     moved = Motion.load(shot.motion_path)
-    poster = animator().poster(shot.path, folder / f"{name}.png", moved)
-    loop = animator().gif(shot.path, folder / f"{name}.gif", moved)
+    poster = write_poster(shot.path, folder / f"{name}.png", moved, animator().models.face)
+    loop = write_gif(shot.path, folder / f"{name}.gif", moved, animator().models.face)
     moved.save(folder / f"{name}.csv")
     return [poster, loop, shot.path, shot.motion_path, folder / f"{name}.csv"]
 

@@ -13,8 +13,7 @@ from talking_face.editing.edit import PRESETS, Edit
 from talking_face.options import MAX_SEED
 from talking_face.web.events import HIDDEN, LOOKS, QUIET, RAW, SHORT, TURN
 from talking_face.web.messages import plain_sentences
-from talking_face.web.models import animator
-from talking_face.web.orders import check_audio, face_at, is_example, look_at
+from talking_face.web.orders import check_audio, face_at, is_example, look_at, mesh_over
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.runs import Runs
 from talking_face.web.settings import SLIDERS, Settings, from_recipe, slider_values
@@ -75,7 +74,7 @@ def _material(page: Page) -> None:
         if photo is None:
             return None
         with plain_sentences():
-            return animator().show_mesh(animator().fit(received(photo), face or 0))
+            return mesh_over(received(photo), face or 0)
 
     parts = [material.photo, material.faces, material.face, page.consent]
     material.photo.input(look, material.photo, parts, **LOOKS)
