@@ -141,6 +141,10 @@ def test_texts(wrong: Any) -> None:
         refused(OptionInvalid, lambda: speak("Hello.", wrong))
 
 
+def test_a_number_without_a_name() -> None:
+    assert "long a number" in refused(TextUnspeakable, lambda: speak("9" * 40))
+
+
 @pytest.mark.parametrize("wrong", [None, {"smile": 1}, "happy", 3, [{"smile": 1}], [None], ["a"]])
 def test_edits(wrong: Any, animator: Animator, speech: Any) -> None:
     motion = Motion.still(3)

@@ -235,7 +235,12 @@ def _speak_hibari(voice: Voice, text: str, speed: float) -> tuple[Array, int, st
         )
     with _one_at_a_time:
         engine = _hibari(voice.name)
-        sentences = [part for line in engine.phonemize(text) for part in _pieces(line)]
+        try:
+            sentences = [part for line in engine.phonemize(text) for part in _pieces(line)]
+        except IndexError as error:  # it has no word beyond 10**36
+            raise TextUnspeakable(
+                f"{voice.label} can't read so long a number. Write it in parts, or in words."
+            ) from error
         noise = np.random.default_rng(0)
         sound: list[Array] = []
         for sentence in sentences:
