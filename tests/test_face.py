@@ -111,6 +111,23 @@ def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
     assert np.abs(faces[0][1, :2] - nose).max() < 6
 
 
+@pytest.mark.parametrize("colour", [(120, 170, 205), (235, 235, 235), (25, 25, 28)])
+def test_a_mask_over_the_mouth_is_said(
+    portraits: list[Path], portrait: Path, colour: tuple[int, int, int]
+) -> None:
+    photo = load_photo(portrait)
+    marks = find_faces(photo)[0]
+    around = [197, 50, 147, 172, 149, 152, 378, 397, 376, 280]
+    cv2.fillPoly(photo, [marks[around, :2].round().astype(np.int32)], colour)
+    face = fit_face(photo, [marks], load_face_model())
+    assert face.mouth_hidden
+    assert face.notes[-1].startswith("The mouth seems to be hidden")
+    for path in portraits:
+        photo = load_photo(path)
+        for seen in (photo, np.repeat(photo[..., 1:2], 3, axis=-1)):
+            assert fit_face(seen, find_faces(photo), load_face_model()).notes == (), path.name
+
+
 def test_a_pack_without_the_package_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The inside of the mouth: its place in a frame, its layers, and the light on it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -222,3 +223,12 @@ def test_teeth_are_as_dark_as_an_underexposed_photo() -> None:
     for brightness in (0.25, 0.12, 0.06):
         dark = np.rint(photo * brightness).astype(np.uint8)
         assert abs(teeth_to_skin(dark, marks) - normal) < 0.06, brightness
+
+
+def test_no_lips_are_painted_on_what_hides_the_mouth(smiling: Renderer) -> None:
+    face = replace(smiling.face, mouth_hidden=True)
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    hidden = Renderer(face, smiling.model, teeth, load_mouth_light())
+    still, spoken = frame(hidden), frame(hidden, rest=[1], lower=[2.0])
+    assert (still == spoken).all()
+    assert (frame(smiling, rest=[1], lower=[2.0]) != spoken).any()

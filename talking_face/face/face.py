@@ -14,6 +14,7 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
+from talking_face.face.cover import mouth_hidden
 from talking_face.face.landmarks import detect_faces, detect_far_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
@@ -24,6 +25,10 @@ from talking_face.options import shown
 MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
 TURNED = "The photo was turned upright: the face in it {way}."
 WAYS = ("", "lay on its side", "was upside down", "lay on its side")  # by quarter turns
+HIDDEN = (
+    "The mouth seems to be hidden, by a mask for example, so it won't move. Use a photo that shows "
+    "it."
+)
 MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
 
 logger = logging.getLogger(__name__)
@@ -40,7 +45,8 @@ class Face(Frozen):
         shape: (478, 3) the face as photographed, canonical (`pose.project(shape)` = landmarks).
         expression: (22,) the photo's own expression: lower-face, then upper-face coefficients.
         digest: sha256 of the photo's pixels and the face's index.
-        notes: sentences for people about what was done to the photo.
+        notes: sentences for people about what was done to the photo or can't be done with it.
+        mouth_hidden: something covers the mouth, which then stays as it is.
     """
 
     photo: UInt8
@@ -50,6 +56,7 @@ class Face(Frozen):
     expression: Array
     digest: str
     notes: tuple[str, ...] = ()
+    mouth_hidden: bool = False
 
     @property
     def lower(self) -> Array:
@@ -164,4 +171,8 @@ def fit_face(
     digest = hashlib.sha256(photo.tobytes())
     digest.update(repr((photo.shape, index or 0)).encode())
     shape = pose.unproject(landmarks)
-    return Face(photo, landmarks, pose, shape, expression, digest.hexdigest(), notes)
+    hidden = mouth_hidden(photo, landmarks)
+    if hidden:
+        notes = (*notes, HIDDEN)
+    name = digest.hexdigest()
+    return Face(photo, landmarks, pose, shape, expression, name, notes, hidden)

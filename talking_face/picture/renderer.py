@@ -202,23 +202,30 @@ class Renderer:
 
     def deform(self, motion: Motion, index: int) -> Array:
         """The canonical shape (478, 3) of one frame, before the head moves."""
-        rest = float(motion.rest[index, 0])
-        moved = self.model.displacement(motion.lower[index], motion.upper[index])
+        rest, lower = self._speech(motion, index)
+        moved = self.model.displacement(lower, motion.upper[index])
         base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
         shape = base + rest * self._to_rest + moved
-        if rest or motion.lower[index].any():
+        if rest or lower.any():
             own = (1 - rest) * self._lips.correction(base)
             shape[:, 1] += self._lips.correction(shape) - own
         return shape + self.eyes.close(motion.lids[index])
+
+    def _speech(self, motion: Motion, index: int) -> tuple[float, Array]:
+        """How far the mouth is brought to rest, and the lower face; none where it is hidden."""
+        if self.face.mouth_hidden:  # lips would be painted on what covers it
+            return 0.0, np.zeros_like(motion.lower[index])
+        return float(motion.rest[index, 0]), motion.lower[index]
 
     def _rim_left(self, motion: Motion, index: int) -> float:
         """How much of the mixed rim of an open mouth's lips is seen, 0..1.
 
         Lips that move from the photo's own opening are as far apart as they are, not rims wider.
         """
-        moved = self.model.displacement(motion.lower[index], motion.upper[index])
+        rest, lower = self._speech(motion, index)
+        moved = self.model.displacement(lower, motion.upper[index])
         change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
-        return 1 - (1 - float(motion.rest[index, 0])) * smoothstep(change, *COVERED)
+        return 1 - (1 - rest) * smoothstep(change, *COVERED)
 
     def landmarks(self, motion: Motion, index: int) -> Array:
         """Where a motion wants the landmarks to be, (478, 3), pixels of the frame."""

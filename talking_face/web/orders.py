@@ -134,7 +134,7 @@ class Found:
 
     Attributes:
         shown: the photo's pixels, (H, W, 3) uint8 RGB, where browsers can't show the file itself or
-            it was turned.
+            it may have been turned.
         choices: (name, index) of each face, the largest first, numbered as in `outlined`.
         outlined: the photo with its faces numbered, where there are several.
         notes: sentences about what was done to the photo.
