@@ -149,9 +149,9 @@ def test_an_order_needs_photo_recording_and_numbers(portrait: Path, speech: Path
     with pytest.raises(AudioUnreadable, match="no recording yet"):
         Order.read(photo, None)
     both = photo, sound
-    with pytest.raises(OptionInvalid, match="Seed must be a number, not 'None'"):
+    with pytest.raises(OptionInvalid, match="Seed must be a whole number, not None"):
         Order.read(*both, values={"seed": None})
-    with pytest.raises(OptionInvalid, match="Diversity must be a number, not 'nan'"):
+    with pytest.raises(OptionInvalid, match='Diversity must be a number, not "nan"'):
         Order.read(*both, values={"diversity": "nan"})
     with pytest.raises(OptionInvalid, match="Smile must be between -1 and 1"):
         Order.read(*both, values={"smile": 2})
@@ -487,7 +487,7 @@ def space(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": "/nowhere",
+        "HOME": "/proc/nowhere",
         "TMPDIR": str(writable),
         "SPACE_ID": "somebody/talking-face",
         "SYSTEM": "spaces",

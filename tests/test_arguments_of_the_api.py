@@ -316,8 +316,9 @@ def test_files_through_pipes(form: str, sound: Path, portrait: Path) -> None:
         assert done.stdout.strip() == told
 
 
-def test_a_pipe_that_nobody_writes_into(pipe: Path) -> None:
+def test_a_pipe_that_nobody_writes_into(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for ever."""
+    monkeypatch.setattr("talking_face.files.STALL", 0.2)
     refused(PhotoUnreadable, lambda: load_photo(pipe))
     refused(AudioUnreadable, lambda: load_audio(pipe))
 

@@ -532,4 +532,5 @@ def test_a_photo_of_several_people_lets_choose(
     ).click().perform()
     visit.wait(lambda: chosen() == "Face 2, number 1 from the left")
     visit.click("#found button")
+    visit.js("document.querySelector('#mesh').scrollIntoView()")  # else it isn't loaded
     visit.wait(lambda: visit.shown("#mesh img"))

@@ -84,7 +84,7 @@ def test_without_a_place_to_keep_code_it_renders_and_says_nothing(read_only: Pat
     if os.geteuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("root can write everywhere, and there is no setpriv")
     before = set(read_only.rglob("*"))
-    assert first_frame(read_only, privileged=False, HOME="/nowhere") == "kept: 0"
+    assert first_frame(read_only, privileged=False, HOME="/proc/nowhere") == "kept: 0"
     assert set(read_only.rglob("*")) == before
 
 

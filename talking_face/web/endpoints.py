@@ -257,8 +257,8 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
         photo: an image.
 
     Returns:
-        Boxes [x0, y0, x1, y1] in pixels, the largest face first, and the photo with the faces
-        numbered from 1 (png).
+        Boxes [x0, y0, x1, y1] in pixels of the photo turned upright, the largest face first, and
+        that photo with the faces numbered from 1 (png).
     """
     with plain_sentences():
         path = _present(photo)
