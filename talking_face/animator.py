@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
 from talking_face.clips.mark import Mark
 from talking_face.clips.video import write_clip, write_comparison
+from talking_face.cores import in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
@@ -95,6 +96,7 @@ class Animator:
         pixels = load_photo(photo)
         return self._look(pixels).upright(pixels)
 
+    @one_thread()
     def fit(self, photo: PhotoSource, face_index: int | None = None) -> Face:
         """Fit a face; do it once, then animate it as often as you like.
 
@@ -118,12 +120,14 @@ class Animator:
 
         return self.memory.faces.get((digest_of(pixels), face_index or 0), fitted)
 
+    @one_thread()
     def _look(self, pixels: UInt8) -> Seen:
         pack = self.models.insightface_pack
         return self.memory.landmarks.get(digest_of(pixels), lambda: look_for_faces(pixels, pack))
 
     # -- sound --------------------------------------------------------------------------------
 
+    @one_thread()
     def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:
         """Hear a recording.
 
@@ -142,6 +146,7 @@ class Animator:
 
     # -- motion -------------------------------------------------------------------------------
 
+    @one_thread()
     def sample(
         self,
         speech: Speech,
@@ -181,6 +186,7 @@ class Animator:
 
     # -- frames and clips ---------------------------------------------------------------------
 
+    @one_thread()
     def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
         """Frames of a motion on a face, (H, W, 3) uint8 RGB at 25 fps, unmarked.
 
@@ -196,7 +202,8 @@ class Animator:
             return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
 
         key = (face.digest, look.framing, look.size, behind)
-        return self.memory.renderers.get(key, make).frames(motion)
+        renderer = self.memory.renderers.get(key, make)
+        return in_order(partial(renderer.frame, motion), len(motion))
 
     def preview(
         self,

@@ -219,7 +219,9 @@ def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) 
                 raise ValueError(
                     f"frame {count} is {frame.shape} {frame.dtype}, not {(height, width, 3)} uint8"
                 )
-            picture = np.ascontiguousarray(np.pad(paint(frame), padding, mode="edge"))
+            picture = np.ascontiguousarray(paint(frame))
+            if height % 2 or width % 2:
+                picture = np.pad(picture, padding, mode="edge")
             if not process.write(picture.data):
                 break  # ffmpeg says why, below
             count += 1

@@ -213,6 +213,7 @@ def _draw(
     buffer: Array,
 ) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
+    one, none = np.float32(1), np.float32(0)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         ax, ay, bx, by = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
@@ -224,21 +225,43 @@ def _draw(
         right = min(width - 1, int(np.floor(max(ax, bx, cx) + 1e-3)))
         top = max(0, int(np.ceil(min(ay, by, cy) - 1e-3)))
         bottom = min(height - 1, int(np.floor(max(ay, by, cy) + 1e-3)))
-        inverse = 1.0 / area
+        if left > right or top > bottom:
+            continue
+        inverse = one / area
         # A millipixel of overlap leaves no seam between neighbours.
-        slack = -1e-3 * np.sqrt(abs(inverse))
+        slack = np.float32(-1e-3) * np.sqrt(abs(inverse))
+        # How the corners' weights grow from one pixel to the next, to the right and down.
+        b_right, b_down = (cy - ay) * inverse, (ax - cx) * inverse
+        c_right, c_down = (ay - by) * inverse, (bx - ax) * inverse
+        a_right = -b_right - c_right
+        a_step = one / a_right if a_right != none else none
+        b_step = one / b_right if b_right != none else none
+        c_step = one / c_right if c_right != none else none
         # Displacements are interpolated, not coordinates: exact where nothing moved.
-        dax, day = source[a, 0] - ax, source[a, 1] - ay
-        dbx, dby = source[b, 0] - bx, source[b, 1] - by
-        dcx, dcy = source[c, 0] - cx, source[c, 1] - cy
+        dx, dy, z = source[a, 0] - ax, source[a, 1] - ay, depth[a]
+        b_dx, b_dy, b_z = source[b, 0] - bx - dx, source[b, 1] - by - dy, depth[b] - z
+        c_dx, c_dy, c_z = source[c, 0] - cx - dx, source[c, 1] - cy - dy, depth[c] - z
         for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                wb = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) * inverse
-                wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) * inverse
-                wa = 1.0 - wb - wc
-                if wa >= slack and wb >= slack and wc >= slack:
-                    z = wa * depth[a] + wb * depth[b] + wc * depth[c]
-                    if z < buffer[y, x]:
-                        buffer[y, x] = z
-                        map_x[y, x] = x + wa * dax + wb * dbx + wc * dcx
-                        map_y[y, x] = y + wa * day + wb * dby + wc * dcy
+            b_edge = (y - ay) * b_down - ax * b_right  # the weights at x = 0
+            c_edge = (y - ay) * c_down - ax * c_right
+            a_edge = one - b_edge - c_edge
+            low, high = np.float32(left), np.float32(right)
+            for edge, right_by, step in (
+                (a_edge, a_right, a_step),
+                (b_edge, b_right, b_step),
+                (c_edge, c_right, c_step),
+            ):
+                if right_by > none:
+                    low = max(low, (slack - edge) * step)
+                elif right_by < none:
+                    high = min(high, (slack - edge) * step)
+                elif edge < slack:
+                    high = low - one  # nothing of this row is inside
+            for x in range(int(np.ceil(low)), int(np.floor(high)) + 1):
+                wb = b_edge + x * b_right
+                wc = c_edge + x * c_right
+                near = z + wb * b_z + wc * c_z
+                if near < buffer[y, x]:
+                    buffer[y, x] = near
+                    map_x[y, x] = x + (dx + wb * b_dx + wc * c_dx)
+                    map_y[y, x] = y + (dy + wb * b_dy + wc * c_dy)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import gradio as gr
+
+from talking_face.cores import available
 
 SHOWN = gr.update(visible=True)
 HIDDEN = gr.update(visible=False)
@@ -21,7 +22,9 @@ LOOKS: dict[str, Any] = RAW | {"queue": True, "concurrency_id": "looks", "concur
 CHECKS: dict[str, Any] = RAW | {
     "queue": True,
     "concurrency_id": "checks",
-    "concurrency_limit": max(2, os.cpu_count() or 1),
+    "concurrency_limit": max(2, available()),
 }
 SHORT: dict[str, Any] = LOOKS | {"preprocess": True, "show_progress": "minimal"}
+# One order keeps about four cores busy, however many there are.
+ORDERS = max(1, available() // 4)  # that are carried out side by side
 TURN: dict[str, Any] = {"concurrency_id": "clips", "api_visibility": "private"}

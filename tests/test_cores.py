@@ -1,0 +1,73 @@
+"""Work is spread over the cores in order, in bounds, and each piece takes one thread."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import pytest
+import torch
+
+from talking_face import cores
+
+
+def test_results_come_in_order_whoever_is_first() -> None:
+    def work(index: int) -> int:
+        time.sleep(0.01 if index % 2 else 0.0)
+        return index * index
+
+    assert list(cores.in_order(work, 20)) == [index * index for index in range(20)]
+
+
+def test_several_cores_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    meeting = threading.Barrier(3, timeout=10)
+    pool = ThreadPoolExecutor(3)
+    monkeypatch.setattr(cores, "_pool", lambda: pool)
+    # Each waits for two others: alone, nobody would ever get on.
+    assert len(list(cores.in_order(lambda _: meeting.wait(), 6))) == 6
+
+
+def test_little_is_made_before_it_is_asked_for() -> None:
+    begun: list[int] = []
+    frames = cores.in_order(begun.append, 1000)
+    next(frames)
+    time.sleep(0.1)
+    assert len(begun) <= cores.AHEAD * cores.available() + 1
+    frames.close()  # type: ignore[attr-defined]
+    time.sleep(0.1)
+    assert len(begun) <= cores.AHEAD * cores.available() + 1
+
+
+def test_a_failure_reaches_the_caller_and_ends_the_work() -> None:
+    begun: list[int] = []
+
+    def work(index: int) -> None:
+        begun.append(index)
+        if index == 1:
+            raise ValueError("no such frame")
+
+    with pytest.raises(ValueError, match="no such frame"):
+        list(cores.in_order(work, 1000))
+    assert len(begun) < 20
+
+
+def test_one_thread_for_all_who_are_inside_and_then_as_before() -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(3)
+    cv2.setNumThreads(3)
+    try:
+        first, second = cores.one_thread(), cores.one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        second.__exit__(None, None, None)
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 3)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def test_a_process_is_told_only_of_the_cores_it_may_use() -> None:
+    assert 1 <= cores.available() <= torch.multiprocessing.cpu_count()
