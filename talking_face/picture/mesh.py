@@ -1,16 +1,12 @@
 """Triangle meshes over the photo: refining them, and drawing them as a map of source coordinates.
 
 Arrays in, arrays out. Drawing a mesh does not produce colours: it produces, for each pixel of the
-frame, the place in the photo that it shows, so that one `cv2.remap` makes the frame and a mesh that
-has not moved gives back the photo.
-
-Drawing is machine code that numba makes at the first frame and keeps for other processes, beside
-this file, in the user's cache, or where $NUMBA_CACHE_DIR says; where it can't, each makes its own.
+frame, the place in the photo that it shows, so that one pass makes the frame and a mesh that has
+not moved gives back the photo.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,10 +17,9 @@ from scipy import sparse
 
 from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
+from talking_face.picture.machine_code import compiled
 
 REFINEMENTS = 2  # subdivisions of the face mesh
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,22 +180,8 @@ def draw_map(
 @cache
 def _compiled() -> Callable[..., None]:
     """`_draw` as machine code."""
-    import numba
-
-    plane, row, corners = numba.float32[:, ::1], numba.float32[::1], numba.int32[:, ::1]
-    signature = numba.void(plane, row, plane, corners, plane, plane, plane)
-
-    def compiled(cache: bool) -> Callable[..., None]:
-        compiler = numba.njit(
-            signature, nogil=True, fastmath=True, error_model="numpy", cache=cache
-        )
-        return compiler(_draw)
-
-    try:
-        return compiled(cache=True)
-    except (RuntimeError, OSError) as error:  # no folder can be written, or the disk is full
-        logger.debug("the code that draws meshes isn't kept: %s", error)
-        return compiled(cache=False)
+    plane, row = "float32[:, ::1]", "float32[::1]"
+    return compiled(_draw, plane, row, plane, "int32[:, ::1]", plane, plane, plane)
 
 
 def _draw(

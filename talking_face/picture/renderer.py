@@ -1,8 +1,8 @@
 """Motion to frames: move the photo, then paint what the photo doesn't show.
 
 The fitted mesh and a coarse mesh of everything around the face are deformed together; drawing them
-gives, for every pixel of the frame, the place in the plate that it shows; one remap makes the
-frame. What that can't show, the inside of the mouth and closed lids, is painted on top by
+gives, for every pixel of the frame, the place in the plate that it shows; one pass makes the frame.
+What that can't show, the inside of the mouth and closed lids, is painted on top by
 `talking_face.picture.mouth.painter` and `talking_face.picture.eyes`. A motion of zeros gives back
 the plate bit for bit.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
@@ -30,7 +29,7 @@ from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_ma
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
-from talking_face.picture.brush import sample
+from talking_face.picture.composite import Composite
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.mesh import draw_map, face_mesh
 from talking_face.picture.mouth.painter import Mouth
@@ -47,7 +46,6 @@ MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from 
 HIDDEN, LEAST_YAW = 0.6, 5.0
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
-PARTED = 1.5  # pixels of motion from which head and background are fully apart
 LIP_RIM = 0.02  # canonical units: how wide the mixed rim of an open mouth's lips is
 
 
@@ -114,9 +112,7 @@ class Renderer:
         height, width = self.plate.image.shape[:2]
         grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
         self._grid = (grid_x, grid_y)
-        margin = self.plate.margin
-        person = self.plate.person[margin : margin + height, margin : margin + width]
-        self._bare = (person == 0).astype(np.float32)
+        self._composite = Composite(self.plate)
 
         self._prepare_rest()
         photo_points = self.plate.pose.project(self._shape)
@@ -126,7 +122,7 @@ class Renderer:
             self.plate.pose,
             self.mesh,
             (height, width),
-            None if self.plate.background is None else margin,
+            None if self.plate.background is None else self.plate.margin,
         )
         self._source = np.ascontiguousarray(
             np.concatenate([self._source_face, self._around.source])[:, :2], dtype=np.float32
@@ -158,30 +154,14 @@ class Renderer:
 
     def composite(self, flow: Flow, motion: Motion, index: int) -> Array:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
-        shifted = motion.translation[index]
-        margin = np.float32(self.plate.margin)
-        window = sample(self.plate.wide, flow.map_x + margin, flow.map_y + margin)
-        background = self.plate.background
-        moving = motion.rotation[index].any() or shifted.any()
-        if background is not None and (moving or self.plate.replaced):
-            window = self._over(background, window, flow.map_x, flow.map_y)
-        return window
+        moving = motion.rotation[index].any() or motion.translation[index].any()
+        return self._composite.window(flow.map_x, flow.map_y, bool(moving))
 
     def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Paint eyes and mouth into a composite, in place."""
         lids, gaze = motion.lids[index], motion.gaze[index]
         self.eyes.paint(window, flow.points, flow.dense, flow.rigid, flow.pose, lids, gaze)
         self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose)
-
-    def _over(self, background: Array, window: Array, map_x: Array, map_y: Array) -> Array:
-        """Lay the moved person over the background, which stays."""
-        margin = np.float32(self.plate.margin)
-        person = sample(self.plate.person, map_x + margin, map_y + margin)
-        away = cv2.magnitude(map_x - self._grid[0], map_y - self._grid[1])
-        parted = 1.0 if self.plate.replaced else smoothstep(away, 0.0, PARTED)
-        # Where the photo shows its background, that is still.
-        behind = (1 - person) * np.maximum(parted, self._bare)
-        return cv2.blendLinear(window, background, 1 - behind, behind)
 
     # -- geometry -----------------------------------------------------------------------------
 

@@ -1,0 +1,166 @@
+"""The moved plate over the background that stays, in one pass over the pixels.
+
+Pixels in, pixels out, by a map of the places that they show; knows nothing of faces. Between the
+pixels of the plate it interpolates bilinearly, which blurs most half way between two pixels and not
+at all on one: u (1 - u) is how much, to the second order of a wave's frequency. As much of the
+plate's luma detail is given back, so that a moving frame is as sharp as the plate and doesn't
+tremble between sharp and soft, at less than half the cost of cubic interpolation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import cv2
+import numpy as np
+
+from talking_face.arrays import Array, UInt8
+from talking_face.picture.machine_code import compiled
+from talking_face.picture.plate import Plate
+
+PARTED = 1.5  # pixels of motion from which head and background are fully apart
+# How much detail comes back, of what is lost half way between two pixels. A quarter makes up for
+# the blur of slow waves, more than that for quick ones too.
+RETURNED = 0.35
+
+
+class Composite:
+    """Lays a moved plate over its background.
+
+    Args:
+        plate: what is moved.
+    """
+
+    def __init__(self, plate: Plate) -> None:
+        self._plate = plate
+        height, width = plate.image.shape[:2]
+        margin = plate.margin
+        person = plate.person[margin : margin + height, margin : margin + width]
+        self._bare = np.ascontiguousarray(person == 0)
+        luma = cv2.cvtColor(plate.wide, cv2.COLOR_RGB2GRAY)
+        self._detail = -cv2.Laplacian(luma, cv2.CV_16S, borderType=cv2.BORDER_REFLECT_101)
+
+    def window(self, map_x: Array, map_y: Array, moving: bool) -> UInt8:
+        """The window of one frame, (h, w, 3) uint8 RGB.
+
+        Args:
+            map_x, map_y: (h, w) float32, for each pixel the place in the plate that it shows.
+            moving: whether the head moves; where it doesn't, neither does what is around it, and
+                person and background are one.
+        """
+        plate = self._plate
+        window = np.empty_like(plate.image)
+        layered = plate.background is not None and (moving or plate.replaced)
+        _composite()(
+            plate.wide,
+            self._detail,
+            plate.person,
+            plate.image if plate.background is None else plate.background,
+            self._bare,
+            map_x,
+            map_y,
+            plate.margin,
+            layered,
+            np.float32(0.0 if plate.replaced else PARTED),
+            window,
+        )
+        return window
+
+
+@cache
+def _composite() -> Callable[..., None]:
+    """`_blend` as machine code."""
+    picture, plane = "uint8[:, :, ::1]", "float32[:, ::1]"
+    return compiled(
+        _blend,
+        *(picture, "int16[:, ::1]", plane, picture, "boolean[:, ::1]", plane, plane),
+        *("int64", "boolean", "float32", picture),
+    )
+
+
+def _blend(
+    wide: Array,
+    detail: Array,
+    person: Array,
+    background: Array,
+    bare: Array,
+    map_x: Array,
+    map_y: Array,
+    margin: int,
+    layered: bool,
+    parted: float,
+    window: Array,
+) -> None:  # pragma: no cover - numba
+    # Everything is float32 and uint32: a constant of another type would make it float64, and an
+    # index that could be negative would be looked at first.
+    one, none, half, most = np.float32(1), np.float32(0), np.float32(0.5), np.float32(255)
+    two, three, edge = np.float32(2), np.float32(3), np.float32(1e-3)
+    right = np.float32(person.shape[1] - 1) - edge
+    bottom = np.float32(person.shape[0] - 1) - edge
+    aside, back = np.float32(margin), np.float32(RETURNED)
+    step, channels = np.uint32(1), np.uint32(3)
+    for row in range(np.uint32(map_x.shape[0])):
+        for column in range(np.uint32(map_x.shape[1])):
+            x, y = map_x[row, column], map_y[row, column]
+            moved_x, moved_y = x - np.float32(column), y - np.float32(row)
+            still = moved_x == none and moved_y == none
+            if still and parted > none:
+                if layered and bare[row, column]:
+                    for k in range(channels):
+                        window[row, column, k] = background[row, column, k]
+                else:
+                    at_row, at_column = np.uint32(row + margin), np.uint32(column + margin)
+                    for k in range(channels):
+                        window[row, column, k] = wide[at_row, at_column, k]
+                continue
+            x = min(max(x + aside, none), right)
+            y = min(max(y + aside, none), bottom)
+            left, top = np.uint32(x), np.uint32(y)
+            next_x, next_y = np.uint32(left + step), np.uint32(top + step)
+            u, v = x - np.float32(left), y - np.float32(top)
+            a, b = (one - u) * (one - v), u * (one - v)
+            c, d = (one - u) * v, u * v
+            behind = none
+            if layered:
+                share = (
+                    a * person[top, left]
+                    + b * person[top, next_x]
+                    + c * person[next_y, left]
+                    + d * person[next_y, next_x]
+                )
+                if share < one:
+                    # Where the photo shows its background, that is still.
+                    apart = one
+                    if parted > none and not bare[row, column]:
+                        away = np.sqrt(moved_x * moved_x + moved_y * moved_y) / parted
+                        apart = min(away, one)
+                        apart = apart * apart * (three - two * apart)
+                    behind = (one - share) * apart
+            if behind >= one:
+                for k in range(channels):
+                    window[row, column, k] = background[row, column, k]
+                continue
+            across, down = u * (one - u), v * (one - v)
+            blurred = across + down + two * across * down
+            returned = (
+                back
+                * blurred
+                * (
+                    a * np.float32(detail[top, left])
+                    + b * np.float32(detail[top, next_x])
+                    + c * np.float32(detail[next_y, left])
+                    + d * np.float32(detail[next_y, next_x])
+                )
+            )
+            for k in range(channels):
+                colour = returned + (
+                    a * np.float32(wide[top, left, k])
+                    + b * np.float32(wide[top, next_x, k])
+                    + c * np.float32(wide[next_y, left, k])
+                    + d * np.float32(wide[next_y, next_x, k])
+                )
+                colour = min(max(colour, none), most)
+                if behind > none:
+                    colour += (np.float32(background[row, column, k]) - colour) * behind
+                window[row, column, k] = np.uint8(colour + half)
