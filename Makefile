@@ -1,5 +1,6 @@
 # make demo    the web page, on http://127.0.0.1:7860
 # make test    lint, type check and all tests
+# make load    many visitors at once and many orders in a row; wants the machine for itself
 # make bench   speed and memory
 # make lock    requirements*.lock anew: the newest versions that requirements*.txt admit
 # Needs Python 3.10, 3.11 or 3.12. Everything is installed into .venv the first time and again only
@@ -23,7 +24,7 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?=
 WHEELS ?=
 
-.PHONY: help demo test lint bench lock install install-dev clean
+.PHONY: help demo test lint load bench lock install install-dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -32,7 +33,10 @@ demo: install
 	$(RUN) app.py
 
 test: lint
-	$(RUN) -m pytest -n 2 --dist loadgroup --durations 10 $(PYTEST_FLAGS)
+	$(RUN) -m pytest -m "not load" -n 2 --dist loadgroup --durations 10 $(PYTEST_FLAGS)
+
+load: install-dev
+	$(RUN) -m pytest -m load -s
 
 lint: install-dev
 	$(RUN) -m ruff check .

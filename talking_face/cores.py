@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import Barrier, Lock, Thread
 from typing import TypeVar
 
 import cv2
@@ -74,7 +74,17 @@ def one_thread() -> Generator[None, None, None]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(available(), "core")
+    """A thread for each core, all of them started.
+
+    An interrupt while the executor starts one would leave it behind, unknown, and the process would
+    wait for it at its end. Only the main thread is interrupted, so another one starts them.
+    """
+    pool = ThreadPoolExecutor(available(), "core")
+    met = Barrier(available())
+    starter = Thread(target=lambda: list(pool.map(lambda _: met.wait(), range(available()))))
+    starter.start()
+    starter.join()
+    return pool
 
 
 def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:

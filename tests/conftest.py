@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,13 +21,13 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, one process has all tests of a file, and one all of page or browser.
+    """With `--dist loadgroup`, one process has all tests of a file, of the page, or of the browser.
 
-    So fixtures are made once, and no two servers look for a free port at the same time.
+    So fixtures are made once.
     """
     for item in items:
         shared = {"browser", "page"}.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("page" if shared else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.stem)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -153,6 +154,8 @@ def page() -> Iterator[str]:
 
     demo = app.create_demo()
     options = app.launch_options() | {"inbrowser": False, "quiet": True}
+    with socket.create_server(("127.0.0.1", 0)) as free:  # else two of them would race for one
+        options["server_port"] = free.getsockname()[1]
     _, address, _ = demo.launch(**options, prevent_thread_lock=True, server_name="127.0.0.1")
     try:
         yield address.rstrip("/")

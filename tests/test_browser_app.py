@@ -441,7 +441,7 @@ def test_a_photo_of_ones_own_needs_a_tick(
 def test_cancel_stops_the_work(visit: Page) -> None:
     visit.open("size=512&samples=6")
     visit.click("#examples .gallery-item:nth-child(1)")
-    visit.wait(lambda: "Rendering" in visit.text("#status"))
+    visit.wait(lambda: "Rendering" in visit.text("#status") and visit.shown("#cancel"))
     visit.click("#cancel")
     visit.wait(lambda: "Cancelled" in visit.text("#status"))
     visit.wait(visit.free)

@@ -4,7 +4,7 @@ import base64
 import csv
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +147,14 @@ def test_edits_are_read_as_they_come() -> None:
 def frames_made(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When each frame was rendered since, seconds; slowly, so that no order ends by itself."""
     made: list[float] = []
-    frames = Renderer.frames
+    frame = Renderer.frame
 
-    def counted(self: Renderer, motion: Motion) -> Iterator[Any]:
-        for frame in frames(self, motion):
-            made.append(time.monotonic())
-            time.sleep(0.05)
-            yield frame
+    def counted(self: Renderer, motion: Motion, index: int = 0) -> Any:
+        made.append(time.monotonic())
+        time.sleep(0.1)
+        return frame(self, motion, index)
 
-    monkeypatch.setattr(Renderer, "frames", counted)
+    monkeypatch.setattr(Renderer, "frame", counted)
     return made
 
 
