@@ -326,4 +326,4 @@ def interocular(landmarks: Array) -> Array:
     Returns:
         (...) float, in the unit of the landmarks.
     """
-    return np.linalg.norm(landmarks[..., 33, :] - landmarks[..., 263, :], axis=-1)
+    return np.asarray(np.linalg.norm(landmarks[..., 33, :] - landmarks[..., 263, :], axis=-1))

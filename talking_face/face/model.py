@@ -114,7 +114,7 @@ def fit_pose(landmarks: Array, shape: Array, weights: Array) -> Pose:
     origin = mean_marks - scale[..., None] * np.einsum(
         "...ij,...j->...i", rotation, mean_shape - PIVOT
     )
-    return Pose(rotation, scale, origin)
+    return Pose(rotation, np.asarray(scale), origin)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import no_type_check
 
 import cv2
 import numpy as np
@@ -79,6 +80,7 @@ def _composite() -> Callable[..., None]:
     )
 
 
+@no_type_check  # so that it is compiled as it stands
 def _blend(
     wide: Array,
     detail: Array,

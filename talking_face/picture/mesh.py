@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import no_type_check
 
 import numpy as np
 from scipy import sparse
@@ -184,6 +185,7 @@ def _compiled() -> Callable[..., None]:
     return compiled(_draw, plane, row, plane, "int32[:, ::1]", plane, plane, plane)
 
 
+@no_type_check  # so that it is compiled as it stands
 def _draw(
     points: Array,
     depth: Array,

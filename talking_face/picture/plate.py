@@ -162,4 +162,4 @@ def _move(pose: Pose, ratio: Array, offset: Array) -> Pose:
     scale = float(ratio.mean())
     origin = pose.origin * scale
     origin[:2] = (pose.origin[:2] + 0.5) * ratio - 0.5 - offset
-    return Pose(pose.rotation, pose.scale * scale, origin)
+    return Pose(pose.rotation, np.asarray(pose.scale * scale), origin)

@@ -224,7 +224,7 @@ class Renderer:
             angles = soft_limit(angles, most, BEYOND * most)
         turn = rotation_matrix(angles)
         photo = self.plate.pose
-        scale = photo.scale * np.exp(shift[2])
+        scale = np.asarray(photo.scale * np.exp(shift[2]))
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
