@@ -14,7 +14,7 @@ samples again) and what a face needs to be rendered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ from talking_face.options import (
     STYLES,
     Look,
     Progress,
+    check_made,
     check_range,
     check_sampling,
     file_name,
@@ -171,6 +172,7 @@ class Animator:
         """
         indices = sample_indices(samples)
         seed = check_sampling(seed, diversity, style)
+        check_made("`listen`", Speech, speech)
 
         def drawn(keys: list[Any]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
@@ -182,6 +184,7 @@ class Animator:
 
     def edit(self, motion: Motion, edits: Edits) -> Motion:
         """The motion as the edits want it; see `talking_face.editing.edit`."""
+        check_made("`sample`", Motion, motion)
         return apply_edits(motion, edits, self.models.face)
 
     # -- frames and clips ---------------------------------------------------------------------
@@ -193,6 +196,9 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
+        check_made("`fit`", Face, face)
+        check_made("`sample`", Motion, motion)
+        check_made("its constructor", Look, look)
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
 
@@ -218,6 +224,7 @@ class Animator:
         Args:
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
+        check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
         return next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
 
@@ -260,6 +267,10 @@ class Animator:
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
         seed = check_sampling(seed, diversity, style)
         indices, edits = sample_indices(samples), listed(edits)
+        check_made("`fit`", Face, face)
+        check_made("`listen`", Speech, speech)
+        check_made("its constructor", Look, look)
+        check_made("its constructor", Mark, *([] if mark is None else [mark]))
         named = None if output is None else output_folder(output)
         names = [file_name(sample_label(index, seed)) for index in indices]
         if named is not None:
@@ -309,6 +320,9 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
+        check_made("`listen`", Speech, *([] if speech is None else [speech]))
+        check_made("its constructor", Look, look)
+        check_made("its constructor", Mark, *([] if mark is None else [mark]))
         keep_apart(Path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         return write_clip(frames, path, speech.recording if speech else None, mark)
@@ -320,6 +334,7 @@ class Animator:
             OptionInvalid: none of the clips was finished.
             OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
+        check_made("`animate`", Clip, *(clips if isinstance(clips, Iterable) else [clips]))
         finished = [(clip.path, clip.label) for clip in clips if clip.path]
         if not finished:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")

@@ -104,6 +104,13 @@ def shown(value: Any) -> str:
         return "so large a number"
 
 
+def check_made(maker: str, kind: type, *values: Any) -> None:
+    """Raise OptionInvalid unless the values are of a kind that `maker` makes."""
+    for value in values:
+        if not isinstance(value, kind):
+            raise OptionInvalid(f"Give a {kind.__name__} as {maker} makes it, not {shown(value)}.")
+
+
 def number(name: str, value: Any) -> float:
     """Any real number, numpy's too, as a float.
 

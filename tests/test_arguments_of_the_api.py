@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +31,7 @@ from talking_face.files import read_pipe
 from talking_face.motion import Motion
 from talking_face.options import MAX_SEED, Look, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
-from talking_face.sound.voice import speak
+from talking_face.sound.voice import read_text, speak
 from talking_face.web.endpoints import read_edits
 from talking_face.web.settings import Settings
 
@@ -131,6 +132,23 @@ def test_names(wrong: Any, animator: Animator, speech: Any) -> None:
     refused(OptionInvalid, lambda: animator.sample(speech, 1, 0, 1.0, wrong))
     refused(OptionInvalid, lambda: Look(framing=wrong))
     refused(OptionInvalid, lambda: Mark(corner=wrong))
+
+
+@pytest.mark.parametrize("wrong", ["photo.jpg", 3, SINE, [None]], ids=kind)
+def test_what_another_step_makes(wrong: Any, animator: Animator, speech: Any) -> None:
+    (motion,) = animator.sample(speech, 1)
+    for maker, work in (
+        ("fit", lambda: animator.animate(wrong, speech)),
+        ("fit", lambda: animator.render(wrong, motion)),
+        ("listen", lambda: animator.sample(wrong)),
+        ("sample", lambda: animator.edit(wrong, ())),
+        ("sample", lambda: animator.preview(None, wrong)),
+        ("animate", lambda: animator.compare(wrong, "comparison.mp4")),
+        ("listen", lambda: animator.render_motion(None, motion, "clip.mp4", wrong)),
+        ("constructor", lambda: animator.render_motion(None, motion, "clip.mp4", look=wrong)),
+        ("constructor", lambda: animator.render_motion(None, motion, "clip.mp4", mark=wrong)),
+    ):
+        assert f"as {maker}" in refused(OptionInvalid, work).replace("`", "").replace("its ", "")
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"Hello.", ["Hello."]])
@@ -321,6 +339,15 @@ def test_a_pipe_that_nobody_writes_into(pipe: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("talking_face.files.STALL", 0.2)
     refused(PhotoUnreadable, lambda: load_photo(pipe))
     refused(AudioUnreadable, lambda: load_audio(pipe))
+    refused(TextUnspeakable, lambda: read_text(pipe))
+
+
+def test_a_text_through_a_pipe(pipe: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_bytes, "Guten Morgen, schöne Welt.".encode("utf-8-sig"))
+        assert read_text(pipe) == "Guten Morgen, schöne Welt."
+    refused(TextUnspeakable, lambda: read_text(tmp_path))
+    refused(TextUnspeakable, lambda: read_text(tmp_path / "nothing.txt"))
 
 
 def test_a_pipe_that_never_ends(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

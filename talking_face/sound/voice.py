@@ -26,7 +26,7 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32
 from talking_face.errors import OptionInvalid, TextUnspeakable, VoiceMissing
-from talking_face.files import writing
+from talking_face.files import is_pipe, read_pipe, writing
 from talking_face.frozen import Frozen
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
@@ -135,7 +135,9 @@ def read_text(path: str | Path) -> str:
     """
     path = Path(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        if not path.is_file() and not is_pipe(path) and path.exists():
+            raise TextUnspeakable(f"{path} is no file. Give one that holds the text.")
+        return (read_pipe(path) if is_pipe(path) else path.read_bytes()).decode("utf-8-sig")
     except OSError as error:
         raise TextUnspeakable(
             f"The text {path} can't be read ({error.strerror}). Check the path."
