@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 class FaceMesh:
     """The refined topology, the same for every face."""
 
-    triangles: Array  # (n, 3) int32 over the refined points
+    triangles: Array  # (n, 3) int32 over the refined points, all the same way round
     refinement: sparse.csr_matrix  # (refined points, 468)
     outline: Array  # refined points along the face oval
     mouth: Array  # refined points along the inner lips
@@ -100,6 +100,26 @@ def refine(triangles: Array, n_points: int) -> tuple[Array, sparse.csr_matrix]:
     return np.array(finer, dtype=np.int32), matrix
 
 
+def same_way_round(triangles: Array) -> Array:
+    """The triangles (n, 3) of one surface, each with its corners the same way round."""
+    triangles = triangles.copy()
+    beside: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, (a, b, c) in enumerate(triangles.tolist()):
+        for i, j in ((a, b), (b, c), (c, a)):
+            beside[min(i, j), max(i, j)].append(index)
+    seen, waiting = {0}, [0]
+    while waiting:
+        a, b, c = triangles[waiting.pop()].tolist()
+        for i, j in ((a, b), (b, c), (c, a)):
+            for index in set(beside[min(i, j), max(i, j)]) - seen:
+                p, q, r = triangles[index].tolist()
+                if (i, j) in ((p, q), (q, r), (r, p)):
+                    triangles[index] = p, r, q
+                seen.add(index)
+                waiting.append(index)
+    return triangles
+
+
 def border_loops(triangles: Array) -> list[Array]:
     """The closed loops of edges that belong to one triangle only, longest first."""
     count: dict[tuple[int, int], int] = defaultdict(int)
@@ -147,7 +167,7 @@ def face_mesh(triangles: Array) -> FaceMesh:
 
 @lru_cache(maxsize=1)
 def _face_mesh(triangle_bytes: bytes) -> FaceMesh:
-    triangles = np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3)
+    triangles = same_way_round(np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3))
     refinement = sparse.identity(N_MESH, dtype=np.float32, format="csr")
     for _ in range(REFINEMENTS):
         triangles, matrix = refine(triangles, refinement.shape[0])

@@ -250,8 +250,8 @@ class Renderer:
 
     def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array]:
         """Source coordinates of every pixel of the window."""
-        outline = self.mesh.outline
-        around = self._around.move(pose, dense[outline] - rigid[outline])
+        contour = self._around.contour
+        around = self._around.move(pose, dense[contour] - rigid[contour])
         points = np.concatenate([dense, around]).astype(np.float32)
         grid_x, grid_y = self._grid
         map_x, map_y = grid_x.copy(), grid_y.copy()

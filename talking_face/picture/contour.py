@@ -1,0 +1,127 @@
+"""Which part of a face its photo shows, and the contour around that part.
+
+The far side of a turned face is hidden behind its own cheek: there its mesh folds back, and what
+lies under the fold in the photo is the cheek in front. Drawn when the head turns, it would show that
+cheek a second time, mirrored, beyond the edge of the first. So the face ends where the photo sees it
+too flat; what comes next, be it background, hair or an ear, is around it. Knows meshes and points;
+knows nothing of poses and colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from talking_face.arrays import Array
+from talking_face.picture.mesh import FaceMesh, border_loops
+
+# Cosine of the angle between skin and line of sight below which the photo shows it too flat: it
+# would be stretched by more than a half where a turn of 10° unfolds it.
+GRAZING = 0.3
+KEPT_RINGS = 2  # triangles around lids and lips that always belong to the face
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The part of a face that the photo shows.
+
+    Attributes:
+        triangles: (n, 3) int32 over the refined points, with the holes of eyes and mouth.
+        contour: (k,) int32 refined points along its border, in order.
+    """
+
+    triangles: Array
+    contour: Array
+
+
+def shown_part(face: Array, mesh: FaceMesh) -> Shown:
+    """The part of a face in the photo that isn't hidden by itself at its border.
+
+    What is hidden within the face, such as the far side of the nose, stays.
+
+    Args:
+        face: (points of the mesh, 3), the refined face in the photo, pixels; z away from the camera.
+    """
+    triangles = mesh.triangles
+    flat = facing(face, triangles)[triangles].mean(1) < GRAZING
+    flat &= ~_near(triangles, np.concatenate([mesh.mouth, *mesh.eyes]), len(face))
+    border = np.isin(triangles, mesh.outline).any(1)
+    kept = ~_reached(triangles, flat, border)
+    kept = _largest(triangles, kept)
+    while True:
+        # Where parts touch in one point only there is no border to follow: fill around it.
+        edges = borderedges_of(triangles[kept])
+        touching = np.flatnonzero(np.bincount(edges.ravel(), minlength=len(face)) > 2)
+        if not len(touching):
+            break
+        kept |= np.isin(triangles, touching).any(1)
+    inner = {int(hole[0]) for hole in (mesh.mouth, *mesh.eyes)}
+    loops = border_loops(triangles[kept])
+    contour = next(loop for loop in loops if not inner & set(loop.tolist()))
+    return Shown(np.ascontiguousarray(triangles[kept]), contour)
+
+
+def facing(points: Array, triangles: Array) -> Array:
+    """How much a surface faces the camera at its points: 1 straight, 0 seen from the side.
+
+    Args:
+        points: (n, 3) pixels. triangles: (m, 3), all the same way round.
+
+    Returns:
+        (n,) the cosine of the angle between the normal and the line of sight; negative behind.
+    """
+    corners = points[triangles].astype(np.float64)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    around = np.zeros((len(points), 3))
+    for corner in range(3):
+        np.add.at(around, triangles[:, corner], normals)
+    size = np.maximum(np.linalg.norm(around, axis=1), 1e-12)
+    # Most of what is drawn faces the camera, whichever way round the triangles are.
+    return np.asarray(around[:, 2] / size * np.sign(normals[:, 2].sum()))
+
+
+def borderedges_of(triangles: Array) -> Array:
+    """Edges (n, 2) that belong to one triangle only."""
+    edges, count = np.unique(np.sort(edges_of(triangles), axis=1), axis=0, return_counts=True)
+    return np.asarray(edges[count == 1])
+
+
+def edges_of(triangles: Array) -> Array:
+    """The three edges of each triangle (m, 3), one after another, (3 m, 2)."""
+    return np.asarray(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2))
+
+
+def _pieces(triangles: Array) -> Array:
+    """(m,) which of the pieces that hang together by edges each triangle belongs to."""
+    edges = np.sort(edges_of(triangles), axis=1)
+    edges = np.unique(edges, axis=0, return_inverse=True)[1].ravel()
+    rows = np.repeat(np.arange(len(triangles)), 3)
+    shape = (len(triangles), int(edges.max(initial=-1)) + 1)
+    of_edge = sparse.csr_matrix((np.ones(len(edges)), (rows, edges)), shape=shape)
+    return np.asarray(connected_components(of_edge @ of_edge.T, directed=False)[1])
+
+
+def _reached(triangles: Array, of: Array, start: Array) -> Array:
+    """(m,) bool: those `of` the triangles in one piece with one at the `start`."""
+    pieces = np.full(len(triangles), -1)
+    pieces[of] = _pieces(triangles[of]) if of.any() else 0
+    return of & np.isin(pieces, pieces[of & start])
+
+
+def _largest(triangles: Array, of: Array) -> Array:
+    """(m,) bool: the largest piece of some triangles."""
+    pieces = np.full(len(triangles), -1)
+    pieces[of] = _pieces(triangles[of])
+    return np.asarray(pieces == np.bincount(pieces[of]).argmax())
+
+
+def _near(triangles: Array, points: Array, n_points: int) -> Array:
+    """(m,) bool: triangles within a few rings of some points."""
+    near = np.zeros(n_points, dtype=bool)
+    near[points] = True
+    for _ in range(KEPT_RINGS):
+        near[triangles[near[triangles].any(1)]] = True
+    return np.asarray(near[triangles].all(1))
