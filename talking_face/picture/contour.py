@@ -1,8 +1,8 @@
 """Which part of a face its photo shows, and the contour around that part.
 
 The far side of a turned face is hidden behind its own cheek: there its mesh folds back, and what
-lies under the fold in the photo is the cheek in front. Drawn when the head turns, it would show that
-cheek a second time, mirrored, beyond the edge of the first. So the face ends where the photo sees it
+lies under the fold in the photo is the cheek in front. Drawn when the head turns, it would show
+that cheek again, mirrored, beyond the edge of the first. So the face ends where the photo sees it
 too flat; what comes next, be it background, hair or an ear, is around it. Knows meshes and points;
 knows nothing of poses and colours.
 """
@@ -43,7 +43,7 @@ def shown_part(face: Array, mesh: FaceMesh) -> Shown:
     What is hidden within the face, such as the far side of the nose, stays.
 
     Args:
-        face: (points of the mesh, 3), the refined face in the photo, pixels; z away from the camera.
+        face: (points of the mesh, 3), the refined face in the photo, pixels.
     """
     triangles = mesh.triangles
     flat = facing(face, triangles)[triangles].mean(1) < GRAZING
