@@ -32,6 +32,7 @@ from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
 from talking_face.picture.brush import sample
 from talking_face.picture.eyes import Eyes
+from talking_face.picture.fine import make_fine
 from talking_face.picture.mesh import draw_map, face_mesh
 from talking_face.picture.mouth.painter import Mouth
 from talking_face.picture.mouth.shading import Shading
@@ -110,6 +111,7 @@ class Renderer:
         if backdrop is not None:
             here = self.plate.pose.project(face.shape)
             self.plate = replace_background(self.plate, here, backdrop)
+        self._fine = make_fine(self.plate.wide)
         self.mesh = face_mesh(model.triangles)
         height, width = self.plate.image.shape[:2]
         grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
@@ -160,7 +162,7 @@ class Renderer:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
         shifted = motion.translation[index]
         margin = np.float32(self.plate.margin)
-        window = sample(self.plate.wide, flow.map_x + margin, flow.map_y + margin)
+        window = self._fine.at(flow.map_x + margin, flow.map_y + margin)
         background = self.plate.background
         moving = motion.rotation[index].any() or shifted.any()
         if background is not None and (moving or self.plate.replaced):
