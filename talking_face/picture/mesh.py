@@ -15,7 +15,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
+import cv2
 import numpy as np
 from scipy import sparse
 
@@ -23,6 +25,7 @@ from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
 
 REFINEMENTS = 2  # subdivisions of the face mesh
+TEAR = 3.0  # pixels that neighbours in the frame are further apart in the photo where it is torn
 
 logger = logging.getLogger(__name__)
 
@@ -199,28 +202,71 @@ def draw_map(
         map_x, map_y: (height, width) float32, written where a triangle covers the pixel's centre.
         buffer: (height, width) float32, the depth drawn so far; start it at infinity.
     """
-    _compiled()(points, depth, source, triangles, map_x, map_y, buffer)
+    _compiled("draw")(points, depth, source, triangles, map_x, map_y, buffer)
+
+
+def tears(map_x: Array, map_y: Array, layer: Array, margin: int) -> tuple[Array, Array]:
+    """The pixels on both sides of where one surface ends in front of another.
+
+    All arrays are C-contiguous.
+
+    Args:
+        map_x, map_y: (h, w) float32 source coordinates, see `draw_map`.
+        layer: (h + 2 margin, w + 2 margin) float32, 0 where the photo has no surface.
+
+    Returns:
+        Their rows and columns, (n,).
+    """
+    found = np.zeros(map_x.shape, dtype=np.uint8)
+    _compiled("tear")(map_x, map_y, layer, margin, found)
+    places = cv2.findNonZero(found)
+    if places is None:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
+    return places[:, 0, 1], places[:, 0, 0]
 
 
 @cache
-def _compiled() -> Callable[..., None]:
-    """`_draw` as machine code."""
+def _compiled(name: str) -> Callable[..., None]:
+    """`_draw` or `_tear` as machine code."""
     import numba
 
     plane, row, corners = numba.float32[:, ::1], numba.float32[::1], numba.int32[:, ::1]
-    signature = numba.void(plane, row, plane, corners, plane, plane, plane)
+    known: dict[str, tuple[Callable[..., None], Any]] = {
+        "draw": (_draw, numba.void(plane, row, plane, corners, plane, plane, plane)),
+        "tear": (_tear, numba.void(plane, plane, plane, numba.int64, numba.uint8[:, ::1])),
+    }
+    function, signature = known[name]
 
     def compiled(cache: bool) -> Callable[..., None]:
         compiler = numba.njit(
             signature, nogil=True, fastmath=True, error_model="numpy", cache=cache
         )
-        return compiler(_draw)
+        return compiler(function)
 
     try:
         return compiled(cache=True)
     except (RuntimeError, OSError) as error:  # no folder can be written, or the disk is full
         logger.debug("the code that draws meshes isn't kept: %s", error)
         return compiled(cache=False)
+
+
+def _tear(
+    map_x: Array, map_y: Array, layer: Array, margin: int, found: Array
+) -> None:  # pragma: no cover - numba
+    height, width = map_x.shape
+    rows, columns = layer.shape
+    for y in range(height - 1):
+        for x in range(width - 1):
+            here_x, here_y = map_x[y, x], map_y[y, x]
+            across = abs(map_x[y, x + 1] - here_x - 1) + abs(map_y[y, x + 1] - here_y)
+            down = abs(map_x[y + 1, x] - here_x) + abs(map_y[y + 1, x] - here_y - 1)
+            if max(across, down) > TEAR:
+                p, q = (y, x + 1) if across > down else (y + 1, x)
+                for i, j in ((y, x), (p, q)):
+                    row = min(max(int(map_y[i, j]) + margin, 0), rows - 1)
+                    column = min(max(int(map_x[i, j]) + margin, 0), columns - 1)
+                    if layer[row, column] > 0:
+                        found[y, x] = found[p, q] = 1
 
 
 def _draw(

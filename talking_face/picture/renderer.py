@@ -30,10 +30,10 @@ from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_ma
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
-from talking_face.picture.brush import sample
+from talking_face.picture.brush import sample, soften
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.fine import make_fine
-from talking_face.picture.mesh import draw_map, face_mesh
+from talking_face.picture.mesh import draw_map, face_mesh, tears
 from talking_face.picture.mouth.painter import Mouth
 from talking_face.picture.mouth.shading import Shading
 from talking_face.picture.plate import Plate, cut_plate
@@ -167,6 +167,7 @@ class Renderer:
         moving = motion.rotation[index].any() or shifted.any()
         if background is not None and (moving or self.plate.replaced):
             window = self._over(background, window, flow.map_x, flow.map_y)
+        soften(window, *tears(flow.map_x, flow.map_y, self.plate.person, self.plate.margin))
         return window
 
     def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
