@@ -11,16 +11,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array
-from talking_face.picture.mesh import FaceMesh, border_loops
+from talking_face.curves import smoothstep
+from talking_face.picture.mesh import FaceMesh, border_loops, draw_map
 
 # Cosine of the angle between skin and line of sight below which the photo shows it too flat: it
 # would be stretched by more than a half where a turn of 10° unfolds it.
 GRAZING = 0.3
+UNSURE = 0.015  # inter-ocular distances around what hides something that may be either
+STEEP = 4.0  # pixels of depth a pixel, from which a surface is seen from the side
+NEXT_TO = (0.1, 0.3)  # inter-ocular distances from eyes and lips: drawn as they are, and freely
 KEPT_RINGS = 2  # triangles around lids and lips that always belong to the face
 
 
@@ -53,7 +60,7 @@ def shown_part(face: Array, mesh: FaceMesh) -> Shown:
     kept = _largest(triangles, kept)
     while True:
         # Where parts touch in one point only there is no border to follow: fill around it.
-        edges = borderedges_of(triangles[kept])
+        edges = border_edges(triangles[kept])
         touching = np.flatnonzero(np.bincount(edges.ravel(), minlength=len(face)) > 2)
         if not len(touching):
             break
@@ -62,6 +69,52 @@ def shown_part(face: Array, mesh: FaceMesh) -> Shown:
     loops = border_loops(triangles[kept])
     contour = next(loop for loop in loops if not inner & set(loop.tolist()))
     return Shown(np.ascontiguousarray(triangles[kept]), contour)
+
+
+def drawn_together(face: Array, mesh: FaceMesh, unit: float) -> Array:
+    """Where to draw a face from: what hides behind its nose is gathered where the nose ends.
+
+    A turn of the head brings that into view, and would show again what is before it in the photo;
+    so the little that the photo shows on both sides is stretched over it; not near eyes and lips.
+
+    Args:
+        face: (points of the mesh, 3), the refined face in the photo, pixels.
+        unit: inter-ocular distance, pixels.
+
+    Returns:
+        (points of the mesh, 2) float32, the places in the photo to draw the points from.
+    """
+    triangles = mesh.triangles
+    hidden = (facing(face, triangles) < 0) | _covered(face, triangles, UNSURE * unit)
+    a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
+    beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(len(face), len(face)))
+    beside.data[:] = 1
+    laplacian = sparse.diags(np.asarray(beside.sum(1)).ravel()) - beside
+    places = face[:, :2].astype(np.float64)
+    rows = laplacian.tocsr()[hidden]
+    if hidden.any():
+        gathered = spsolve(rows[:, hidden].tocsc(), -rows[:, ~hidden] @ places[~hidden])
+        holes = face[np.concatenate([mesh.mouth, *mesh.eyes])]
+        away = cKDTree(holes).query(face[hidden])[0]
+        share = smoothstep(away / unit, *NEXT_TO)[:, None]
+        places[hidden] += share * (gathered - places[hidden])
+    return places.astype(np.float32)
+
+
+def _covered(face: Array, triangles: Array, margin: float) -> Array:
+    """(n,) bool: points of a face that lie behind another part of it, or close to that in 2-D."""
+    corner = np.floor(face[:, :2].min(0))
+    points = (face[:, :2] - corner).astype(np.float32)
+    width, height = np.ceil(points.max(0)).astype(int) + 1
+    map_x, map_y = np.zeros((2, height, width), dtype=np.float32)
+    nearest = np.full((height, width), np.inf, dtype=np.float32)
+    depth = np.ascontiguousarray(face[:, 2], dtype=np.float32)
+    draw_map(points, depth, points, triangles, map_x, map_y, nearest)
+    side = 2 * round(margin) + 1
+    front = np.asarray(cv2.erode(nearest, np.ones((side, side), dtype=np.uint8)))
+    column, row = np.rint(points).astype(int).T
+    # Skin that is seen, and not from the side, isn't that much deeper than what is so near it.
+    return np.asarray(depth > front[row, column] + STEEP * (margin + 1))
 
 
 def facing(points: Array, triangles: Array) -> Array:
@@ -83,7 +136,7 @@ def facing(points: Array, triangles: Array) -> Array:
     return np.asarray(around[:, 2] / size * np.sign(normals[:, 2].sum()))
 
 
-def borderedges_of(triangles: Array) -> Array:
+def border_edges(triangles: Array) -> Array:
     """Edges (n, 2) that belong to one triangle only."""
     edges, count = np.unique(np.sort(edges_of(triangles), axis=1), axis=0, return_counts=True)
     return np.asarray(edges[count == 1])

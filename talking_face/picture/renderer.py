@@ -31,6 +31,7 @@ from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
 from talking_face.picture.brush import sample, soften
+from talking_face.picture.contour import drawn_together
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.fine import make_fine
 from talking_face.picture.mesh import draw_map, face_mesh, tears
@@ -49,6 +50,7 @@ HIDDEN, LEAST_YAW = 0.6, 5.0
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
 PARTED = 1.5  # pixels of motion from which head and background are fully apart
+UNFOLDED = 1 - np.cos(np.radians(2.0))  # of a turn of the head, over which the nose unfolds
 LIP_RIM = 0.02  # canonical units: how wide the mixed rim of an open mouth's lips is
 
 
@@ -133,6 +135,9 @@ class Renderer:
         self._source = np.ascontiguousarray(
             np.concatenate([self._source_face, self._around.source])[:, :2], dtype=np.float32
         )
+        hidden = drawn_together(self._source_face, self.mesh, float(self.plate.pose.scale))
+        self._unfolded = self._source.copy()
+        self._unfolded[: len(hidden)] = hidden
         self.eyes = Eyes(self.plate, face, self.mesh.eyes)
         rest = self._shape + self._to_rest
         self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth, shading)
@@ -259,10 +264,12 @@ class Renderer:
         grid_x, grid_y = self._grid
         map_x, map_y = grid_x.copy(), grid_y.copy()
         buffer = np.full(grid_x.shape, np.inf, dtype=np.float32)
+        turned = pose.rotation @ self.plate.pose.rotation.T
+        unfolded = smoothstep(1 - turned[2, 2], 0.0, UNFOLDED)
         draw_map(
             np.ascontiguousarray(points[:, :2]),
             np.ascontiguousarray(points[:, 2]),
-            self._source,
+            self._source + np.float32(unfolded) * (self._unfolded - self._source),
             self._around.triangles,
             map_x,
             map_y,
