@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
 
 from talking_face.face.face import find_faces, fit_face
 from talking_face.face.landmarks import FACE_OVAL, LOWER_LID, UPPER_LID
@@ -18,6 +17,7 @@ from talking_face.picture.fine import make_fine
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Flow, Renderer
+from talking_face.training.measure.reenact import moved_by_spline
 from talking_face.weights import load_weights
 
 ROUNDING = 4.0  # energy that whole grey levels alone may give a Laplacian
@@ -85,14 +85,6 @@ def turned(yaw: float, pitch: float, roll: float) -> Motion:
     return Motion.still(1).replace(rotation=rotation, translation=np.float32([[0.02, -0.01, 0]]))
 
 
-def moved_by_spline(renderer: Renderer, flow: Flow) -> np.ndarray:
-    """The photo brought to where it is in a frame, as exactly as can be, (h, w) grey."""
-    where = np.stack([flow.map_y, flow.map_x]) + renderer.plate.margin
-    colours = renderer.plate.wide.astype(np.float32).transpose(2, 0, 1)
-    exact = [map_coordinates(colour, where, order=5, mode="mirror") for colour in colours]
-    return np.clip(np.rint(np.stack(exact, axis=-1)), 0, 255).astype(np.float32) @ GREY
-
-
 def parts(renderer: Renderer, flow: Flow) -> dict[str, np.ndarray]:
     """Where skin, eyes and hair are in a frame, (h, w) bool."""
     unit, margin = float(flow.pose.scale), np.float32(renderer.plate.margin)
@@ -117,7 +109,7 @@ def test_moved_heads_are_as_sharp_as_their_photos(portraits: list[Path]) -> None
         for motion in (turned(4, 2, 1), turned(-6, 3, -2), turned(1.3, -0.7, 0.4)):
             flow = renderer.flow(motion, 0)
             seen = renderer.composite(flow, motion, 0) @ GREY
-            exact = moved_by_spline(renderer, flow)
+            exact = moved_by_spline(renderer, flow) @ GREY
             edges = [cv2.Laplacian(grey, cv2.CV_32F) for grey in (seen, exact)]
             for name, part in parts(renderer, flow).items():
                 made, photo = (float(edge[part].var()) for edge in edges)
@@ -132,7 +124,7 @@ def test_fine_texture_does_not_flicker_while_the_head_turns(portraits: list[Path
     levels: dict[str, list[np.ndarray]] = {"made": [], "linear": []}
     for yaw in np.linspace(0.2, 2.4, 12):
         flow = renderer.flow(turned(yaw, 0.4 * yaw, 0.2 * yaw), 0)
-        exact = energy(moved_by_spline(renderer, flow))
+        exact = energy(moved_by_spline(renderer, flow) @ GREY)
         where = flow.map_x + margin, flow.map_y + margin
         linear = cv2.remap(renderer.plate.wide, *where, cv2.INTER_LINEAR)
         levels["made"].append(energy(renderer.composite(flow, turned(yaw, 0, 0), 0) @ GREY) / exact)
