@@ -15,7 +15,7 @@ LANDMARKS = 1_000_000  # bytes; 6 kB a face of a photo
 FACES = 150_000_000  # most of it the photo: 36 MB at 12 megapixels, 146 MB at 48
 SPEECHES = 290_000_000  # 265 MB for ten minutes in stereo
 MOTIONS = 32_000_000  # 2 MB for ten minutes
-RENDERERS = 770_000_000  # 14 MB at 512 pixels, 670 to 770 MB at 4096
+RENDERERS = 770_000_000  # 25 MB at 512 pixels, 670 to 770 MB at 4096
 
 
 class Memory:

@@ -39,7 +39,7 @@ still = Motion.still(1)
 frame = renderer.frame(still.replace(rotation=np.array([[8.0, 5.0, 0.0]])))
 assert (frame != renderer.frame(still)).any()
 assert "insightface" not in sys.modules
-made = (mesh._compiled(), composite._composite())
+made = (mesh._draws(), mesh._finds_tears(), composite._composite())
 print("kept:", sum(sum(code.stats.cache_hits.values()) for code in made))
 """
 
@@ -94,8 +94,8 @@ def test_what_one_process_compiles_the_next_one_finds(tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "code")}
     assert first_frame(ROOT, **environment) == "kept: 0"
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "code").rglob("*.nb?")}
-    assert len(kept) == 4
-    assert first_frame(ROOT, **environment) == "kept: 2"
+    assert len(kept) == 6
+    assert first_frame(ROOT, **environment) == "kept: 3"
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
@@ -107,7 +107,7 @@ def test_a_full_disk_keeps_nothing_and_stops_nothing(
 
     monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
-    draw = mesh._compiled.__wrapped__()
+    draw = mesh._draws.__wrapped__()
     square = np.float32([[0, 0], [9, 0], [0, 9]])
     shown = [np.zeros((4, 4), dtype=np.float32) for _ in range(2)]
     nearest = np.full((4, 4), np.inf, dtype=np.float32)

@@ -50,6 +50,19 @@ def test_stripes_go_on_behind_the_person(period: int) -> None:
     assert made[:, 85].std() < 40  # far behind the edge only the colour is left
 
 
+def test_the_background_goes_on_at_a_ragged_edge_without_a_jump() -> None:
+    y, x = np.mgrid[:160, :160]
+    waves = (128 + 100 * np.sin(x / 4)).astype(np.uint8)
+    image = np.repeat(waves[..., None], 3, axis=2)
+    hidden = x > 60 + 4 * np.sin(y / 9)
+    covered = image.copy()
+    covered[hidden] = 128
+    made = complete(covered, hidden, UNIT)
+    first = hidden & ~np.roll(hidden, 1, axis=1)
+    across = np.abs(made.astype(int) - np.roll(made, 1, axis=1))[first]
+    assert across.mean() < 20
+
+
 def test_nothing_is_painted_where_nothing_is_hidden() -> None:
     image = np.random.default_rng(0).integers(0, 255, (60, 70, 3), dtype=np.uint8)
     assert complete(image, np.zeros((60, 70), bool), UNIT) is image

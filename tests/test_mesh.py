@@ -3,7 +3,7 @@
 import numpy as np
 
 from talking_face.face.landmarks import N_MESH, mesh_triangles
-from talking_face.picture.mesh import border_loops, draw_map, face_mesh, refine, strip
+from talking_face.picture.mesh import border_loops, draw_map, face_mesh, refine, strip, tears
 
 
 def test_face_mesh_is_a_surface_with_three_holes() -> None:
@@ -65,6 +65,21 @@ def test_nearer_surface_wins() -> None:
     assert np.isclose(dx[20, 20], 2)
     dx, _ = _draw(points, source, np.repeat([1.0, 5.0], 4), triangles)
     assert np.isclose(dx[20, 20], 1)
+
+
+def test_a_map_is_torn_where_one_surface_ends_before_another() -> None:
+    map_y, map_x = np.mgrid[:40, :40].astype(np.float32)
+    surface = np.ones((44, 44), dtype=np.float32)
+    assert not len(tears(map_x, map_y, surface, 2)[0])
+    stretched = np.ascontiguousarray(map_x * 1.8)
+    assert not len(tears(stretched, map_y, surface, 2)[0])
+    map_x[10:30, 20:] -= 9
+    rows, columns = tears(map_x, map_y, surface, 2)
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) >= {(15, 19), (15, 20), (25, 20)}
+    assert {19, 20} == set(columns[(rows > 10) & (rows < 29)].tolist())
+    assert rows.min() == 9
+    assert rows.max() == 30
+    assert not len(tears(map_x, map_y, 0 * surface, 2)[0])
 
 
 def test_strip_spans_the_loop() -> None:

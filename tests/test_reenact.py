@@ -193,6 +193,7 @@ def test_ours_comes_nearer_than_the_still_photo(
 ) -> None:
     made = reenact(clip, model, teeth, load_mouth_light())
     assert made.source == 0
+    assert 0.95 < made.kept < 1.1
     assert list(made.frames) == ["real", "ours", "flow only", "thin-plate", "still"]
     # The photo comes back as it is.
     assert (made.frames["ours"][0] == clip[0]).all()
@@ -233,5 +234,7 @@ def test_the_command_writes_figures_and_a_sheet(
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert figures["made"]["means"]["ours"]["psnr_face"] > 25
     assert figures["made"]["means"]["ours"]["identity"] is None
+    (clip_figures,) = figures["made"]["clips"].values()
+    assert 0.95 < clip_figures["sharpness kept"] < 1.1
     sheet = cv2.imread(str(tmp_path / "out" / "sheet_made.png"))
     assert sheet.shape[0] == 5 * command.CELL

@@ -169,6 +169,22 @@ def test_blink_closes_the_eyes_and_nothing_else(closed: Renderer) -> None:
     assert np.array_equal(open_frame[below_nose:], shut[below_nose:])
 
 
+@pytest.mark.parametrize("yaw", [-44.0, 44.0])
+def test_a_nose_before_an_eye_stays_before_it(portrait: Path, yaw: float) -> None:
+    free = make(portrait, limits_pose=False)
+    motion = pose(rotation=[yaw, -12.0], gaze=[9, 4])
+    flow = free.flow(motion, 0)
+    bare = free.composite(flow, motion, 0)
+    painted = np.abs(free.frame(motion).astype(int) - bare).max(2) > 40
+    eyes = [flow.dense[eye] for eye in free.mesh.eyes]
+    far = max(eyes, key=lambda eye: eye[:, 2].mean())
+    (left, top), (right, bottom) = (far[:, :2].min(0).astype(int), far[:, :2].max(0).astype(int))
+    eye = np.s_[top : bottom + 1, left : right + 1]
+    nose = flow.depth[eye] < far[:, 2].min() - 0.15 * float(flow.pose.scale)
+    assert nose.mean() > 0.1
+    assert not (cv2.erode(nose.astype(np.uint8), np.ones((3, 3))) & painted[eye]).any()
+
+
 def test_no_eyeball_shows_through_closed_lids() -> None:
     drawn = make(Path(__file__).parents[1] / "assets/portraits/drawn.jpg")
     shut = drawn.frame(pose(lids=[1, 1]))
@@ -199,15 +215,6 @@ def test_background_and_shoulders_stay_when_the_mouth_moves(closed: Renderer) ->
     assert not changed[-height // 8 :].any()
     assert not changed[:, : width // 8].any()
     assert not changed[:, -width // 8 :].any()
-
-
-def test_frames_are_as_sharp_as_the_photo(closed: Renderer) -> None:
-    def sharpness(frame: np.ndarray) -> float:
-        return float(cv2.Laplacian(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
-
-    still = sharpness(closed.frame(pose()))
-    turned = sharpness(closed.frame(pose(rotation=[5, 3, 3], translation=[0.05, 0.03, 0.01])))
-    assert 0.7 < turned / still < 1.4
 
 
 def test_extreme_motion_is_limited_and_finite(closed: Renderer) -> None:

@@ -58,6 +58,17 @@ def sample(image: Array, x: Array, y: Array) -> Array:
     )
 
 
+def soften(image: Array, rows: Array, columns: Array) -> None:
+    """Give some pixels (n,) of an image (h, w, 3) uint8 the mean of the nine around, in place."""
+    height, width = image.shape[:2]
+    total = np.zeros((len(rows), 3), dtype=np.uint16)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            row, column = (rows + down).clip(0, height - 1), (columns + across).clip(0, width - 1)
+            total += image[row, column]
+    image[rows, columns] = (total + 4) // 9
+
+
 def spread(colour: Array, known: Array) -> Array:
     """Fill the unknown pixels of an image (h, w, 3) float32 from the known ones around them."""
     result = colour.copy()

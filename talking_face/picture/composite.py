@@ -1,10 +1,7 @@
 """The moved plate over the background that stays, in one pass over the pixels.
 
-Pixels in, pixels out, by a map of the places that they show; knows nothing of faces. Between the
-pixels of the plate it interpolates bilinearly, which blurs most half way between two pixels and not
-at all on one: u (1 - u) is how much, to the second order of a wave's frequency. As much of the
-plate's luma detail is given back, so that a moving frame is as sharp as the plate and doesn't
-tremble between sharp and soft, at less than half the cost of cubic interpolation.
+Pixels in, pixels out, by a map of the places that they show; knows nothing of faces. Places between
+the plate's pixels are looked up linearly in a finer one, see `talking_face.picture.fine`.
 """
 
 from __future__ import annotations
@@ -13,17 +10,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import no_type_check
 
-import cv2
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
+from talking_face.picture.brush import soften
+from talking_face.picture.fine import make_fine
 from talking_face.picture.machine_code import compiled
+from talking_face.picture.mesh import tears
 from talking_face.picture.plate import Plate
 
 PARTED = 1.5  # pixels of motion from which head and background are fully apart
-# How much detail comes back, of what is lost half way between two pixels. A quarter makes up for
-# the blur of slow waves, more than that for quick ones too.
-RETURNED = 0.35
 
 
 class Composite:
@@ -39,8 +35,7 @@ class Composite:
         margin = plate.margin
         person = plate.person[margin : margin + height, margin : margin + width]
         self._bare = np.ascontiguousarray(person == 0)
-        luma = cv2.cvtColor(plate.wide, cv2.COLOR_RGB2GRAY)
-        self._detail = -cv2.Laplacian(luma, cv2.CV_16S, borderType=cv2.BORDER_REFLECT_101)
+        self._fine = make_fine(plate.wide)
 
     def window(self, map_x: Array, map_y: Array, moving: bool) -> UInt8:
         """The window of one frame, (h, w, 3) uint8 RGB.
@@ -54,8 +49,8 @@ class Composite:
         window = np.empty_like(plate.image)
         layered = plate.background is not None and (moving or plate.replaced)
         _composite()(
-            plate.wide,
-            self._detail,
+            self._fine.pixels,
+            self._fine.steps,
             plate.person,
             plate.image if plate.background is None else plate.background,
             self._bare,
@@ -66,6 +61,7 @@ class Composite:
             np.float32(0.0 if plate.replaced else PARTED),
             window,
         )
+        soften(window, *tears(map_x, map_y, plate.person, plate.margin))
         return window
 
 
@@ -75,15 +71,15 @@ def _composite() -> Callable[..., None]:
     picture, plane = "uint8[:, :, ::1]", "float32[:, ::1]"
     return compiled(
         _blend,
-        *(picture, "int16[:, ::1]", plane, picture, "boolean[:, ::1]", plane, plane),
+        *(picture, "int64", plane, picture, "boolean[:, ::1]", plane, plane),
         *("int64", "boolean", "float32", picture),
     )
 
 
 @no_type_check  # so that it is compiled as it stands
 def _blend(
-    wide: Array,
-    detail: Array,
+    fine: Array,
+    steps: int,
     person: Array,
     background: Array,
     bare: Array,
@@ -96,11 +92,12 @@ def _blend(
 ) -> None:  # pragma: no cover - numba
     # Everything is float32 and uint32: a constant of another type would make it float64, and an
     # index that could be negative would be looked at first.
-    one, none, half, most = np.float32(1), np.float32(0), np.float32(0.5), np.float32(255)
+    one, none, half = np.float32(1), np.float32(0), np.float32(0.5)
     two, three, edge = np.float32(2), np.float32(3), np.float32(1e-3)
+    finer = np.float32(steps)
     right = np.float32(person.shape[1] - 1) - edge
     bottom = np.float32(person.shape[0] - 1) - edge
-    aside, back = np.float32(margin), np.float32(RETURNED)
+    aside = np.float32(margin)
     step, channels = np.uint32(1), np.uint32(3)
     for row in range(np.uint32(map_x.shape[0])):
         for column in range(np.uint32(map_x.shape[1])):
@@ -112,9 +109,10 @@ def _blend(
                     for k in range(channels):
                         window[row, column, k] = background[row, column, k]
                 else:
-                    at_row, at_column = np.uint32(row + margin), np.uint32(column + margin)
+                    top = np.uint32((row + margin) * steps)
+                    left = np.uint32((column + margin) * steps)
                     for k in range(channels):
-                        window[row, column, k] = wide[at_row, at_column, k]
+                        window[row, column, k] = fine[top, left, k]
                 continue
             x = min(max(x + aside, none), right)
             y = min(max(y + aside, none), bottom)
@@ -143,26 +141,19 @@ def _blend(
                 for k in range(channels):
                     window[row, column, k] = background[row, column, k]
                 continue
-            across, down = u * (one - u), v * (one - v)
-            blurred = across + down + two * across * down
-            returned = (
-                back
-                * blurred
-                * (
-                    a * np.float32(detail[top, left])
-                    + b * np.float32(detail[top, next_x])
-                    + c * np.float32(detail[next_y, left])
-                    + d * np.float32(detail[next_y, next_x])
-                )
-            )
+            x, y = x * finer, y * finer
+            left, top = np.uint32(x), np.uint32(y)
+            next_x, next_y = np.uint32(left + step), np.uint32(top + step)
+            u, v = x - np.float32(left), y - np.float32(top)
+            a, b = (one - u) * (one - v), u * (one - v)
+            c, d = (one - u) * v, u * v
             for k in range(channels):
-                colour = returned + (
-                    a * np.float32(wide[top, left, k])
-                    + b * np.float32(wide[top, next_x, k])
-                    + c * np.float32(wide[next_y, left, k])
-                    + d * np.float32(wide[next_y, next_x, k])
+                colour = (
+                    a * np.float32(fine[top, left, k])
+                    + b * np.float32(fine[top, next_x, k])
+                    + c * np.float32(fine[next_y, left, k])
+                    + d * np.float32(fine[next_y, next_x, k])
                 )
-                colour = min(max(colour, none), most)
                 if behind > none:
                     colour += (np.float32(background[row, column, k]) - colour) * behind
                 window[row, column, k] = np.uint8(colour + half)

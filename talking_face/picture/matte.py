@@ -154,13 +154,15 @@ def complete(image: Array, hidden: Array, unit: float) -> Array:
     sigma = EVEN_EDGE * unit
     step_y = cv2.GaussianBlur((nearest[0] - y).astype(np.float32), (0, 0), sigma)
     step_x = cv2.GaussianBlur((nearest[1] - x).astype(np.float32), (0, 0), sigma)
-    at_x, at_y = x + 2 * step_x, y + 2 * step_y
-    border = cv2.BORDER_REFLECT_101
-    # Strands of hair beside the person aren't background.
+    # The way to the mirror image is smooth, but no longer than it is: nothing jumps at the edge.
+    length = 2 * depth.astype(np.float32) / np.maximum(cv2.magnitude(step_x, step_y), 1e-3)
+    at_x, at_y = x + length * step_x, y + length * step_y
+    # Strands of hair beside the person aren't background, and the person in the mirror isn't.
     clean = cv2.medianBlur(image, 2 * max(1, round(STRAND * unit)) + 1)
-    mirrored = cv2.remap(clean, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
-    shown = cv2.remap((~hidden).astype(np.float32), at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
-    share = cv2.blur(np.floor(shown), (3, 3)) * (1 - smoothstep(depth / unit, *MIRROR))
+    seen = np.where(hidden[..., None], plain, clean.astype(np.float32))
+    border = cv2.BORDER_REFLECT_101
+    mirrored = cv2.remap(seen, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+    share = 1 - smoothstep(depth / unit, *MIRROR)
     plain += share[..., None] * (mirrored - plain)
     return np.where(hidden[..., None], np.clip(np.rint(plain), 0, 255), image).astype(np.uint8)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import no_type_check
 
+import cv2
 import numpy as np
 from scipy import sparse
 
@@ -21,13 +22,14 @@ from talking_face.face.landmarks import N_MESH
 from talking_face.picture.machine_code import compiled
 
 REFINEMENTS = 2  # subdivisions of the face mesh
+TEAR = 3.0  # pixels that neighbours in the frame are further apart in the photo where it is torn
 
 
 @dataclass(frozen=True, eq=False)
 class FaceMesh:
     """The refined topology, the same for every face."""
 
-    triangles: Array  # (n, 3) int32 over the refined points
+    triangles: Array  # (n, 3) int32 over the refined points, all the same way round
     refinement: sparse.csr_matrix  # (refined points, 468)
     outline: Array  # refined points along the face oval
     mouth: Array  # refined points along the inner lips
@@ -96,6 +98,26 @@ def refine(triangles: Array, n_points: int) -> tuple[Array, sparse.csr_matrix]:
     return np.array(finer, dtype=np.int32), matrix
 
 
+def same_way_round(triangles: Array) -> Array:
+    """The triangles (n, 3) of one surface, each with its corners the same way round."""
+    triangles = triangles.copy()
+    beside: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, (a, b, c) in enumerate(triangles.tolist()):
+        for i, j in ((a, b), (b, c), (c, a)):
+            beside[min(i, j), max(i, j)].append(index)
+    seen, waiting = {0}, [0]
+    while waiting:
+        a, b, c = triangles[waiting.pop()].tolist()
+        for i, j in ((a, b), (b, c), (c, a)):
+            for index in set(beside[min(i, j), max(i, j)]) - seen:
+                p, q, r = triangles[index].tolist()
+                if (i, j) in ((p, q), (q, r), (r, p)):
+                    triangles[index] = p, r, q
+                seen.add(index)
+                waiting.append(index)
+    return triangles
+
+
 def border_loops(triangles: Array) -> list[Array]:
     """The closed loops of edges that belong to one triangle only, longest first."""
     count: dict[tuple[int, int], int] = defaultdict(int)
@@ -143,7 +165,7 @@ def face_mesh(triangles: Array) -> FaceMesh:
 
 @lru_cache(maxsize=1)
 def _face_mesh(triangle_bytes: bytes) -> FaceMesh:
-    triangles = np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3)
+    triangles = same_way_round(np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3))
     refinement = sparse.identity(N_MESH, dtype=np.float32, format="csr")
     for _ in range(REFINEMENTS):
         triangles, matrix = refine(triangles, refinement.shape[0])
@@ -175,17 +197,64 @@ def draw_map(
         map_x, map_y: (height, width) float32, written where a triangle covers the pixel's centre.
         buffer: (height, width) float32, the depth drawn so far; start it at infinity.
     """
-    _compiled()(points, depth, source, triangles, map_x, map_y, buffer)
+    _draws()(points, depth, source, triangles, map_x, map_y, buffer)
+
+
+def tears(map_x: Array, map_y: Array, layer: Array, margin: int) -> tuple[Array, Array]:
+    """The pixels on both sides of where one surface ends in front of another.
+
+    All arrays are C-contiguous.
+
+    Args:
+        map_x, map_y: (h, w) float32 source coordinates, see `draw_map`.
+        layer: (h + 2 margin, w + 2 margin) float32, 0 where the photo has no surface.
+
+    Returns:
+        Their rows and columns, (n,).
+    """
+    found = np.zeros(map_x.shape, dtype=np.uint8)
+    _finds_tears()(map_x, map_y, layer, margin, found)
+    places = cv2.findNonZero(found)
+    if places is None:
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
+    return places[:, 0, 1], places[:, 0, 0]
 
 
 @cache
-def _compiled() -> Callable[..., None]:
+def _draws() -> Callable[..., None]:
     """`_draw` as machine code."""
     plane, row = "float32[:, ::1]", "float32[::1]"
     return compiled(_draw, plane, row, plane, "int32[:, ::1]", plane, plane, plane)
 
 
+@cache
+def _finds_tears() -> Callable[..., None]:
+    """`_tear` as machine code."""
+    plane = "float32[:, ::1]"
+    return compiled(_tear, plane, plane, plane, "int64", "uint8[:, ::1]")
+
+
 @no_type_check  # so that it is compiled as it stands
+def _tear(
+    map_x: Array, map_y: Array, layer: Array, margin: int, found: Array
+) -> None:  # pragma: no cover - numba
+    height, width = map_x.shape
+    rows, columns = layer.shape
+    for y in range(height - 1):
+        for x in range(width - 1):
+            here_x, here_y = map_x[y, x], map_y[y, x]
+            across = abs(map_x[y, x + 1] - here_x - 1) + abs(map_y[y, x + 1] - here_y)
+            down = abs(map_x[y + 1, x] - here_x) + abs(map_y[y + 1, x] - here_y - 1)
+            if max(across, down) > TEAR:
+                p, q = (y, x + 1) if across > down else (y + 1, x)
+                for i, j in ((y, x), (p, q)):
+                    row = min(max(int(map_y[i, j]) + margin, 0), rows - 1)
+                    column = min(max(int(map_x[i, j]) + margin, 0), columns - 1)
+                    if layer[row, column] > 0:
+                        found[y, x] = found[p, q] = 1
+
+
+@no_type_check
 def _draw(
     points: Array,
     depth: Array,

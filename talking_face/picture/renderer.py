@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
@@ -29,7 +30,9 @@ from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_ma
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
+from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.composite import Composite
+from talking_face.picture.contour import drawn_together
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.mesh import draw_map, face_mesh
 from talking_face.picture.mouth.painter import Mouth
@@ -46,6 +49,9 @@ MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from 
 HIDDEN, LEAST_YAW = 0.6, 5.0
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
+UNFOLDED = 1 - np.cos(np.radians(2.0))  # of a turn of the head, over which the nose unfolds
+# Canonical units around an eye, and in front of it, in which something else can hide it.
+AROUND_EYE, IN_FRONT = 0.06, 0.12
 LIP_RIM = 0.02  # canonical units: how wide the mixed rim of an open mouth's lips is
 
 
@@ -60,6 +66,7 @@ class Flow:
         dense: (n, 3) refined points in the window, pixels.
         rigid: (n, 3) the same with the photo's own expression.
         map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
+        depth: (h, w) float32, and how far away it is, pixels.
     """
 
     shape: Array
@@ -69,6 +76,7 @@ class Flow:
     rigid: Array
     map_x: Array
     map_y: Array
+    depth: Array
 
 
 class Renderer:
@@ -127,6 +135,9 @@ class Renderer:
         self._source = np.ascontiguousarray(
             np.concatenate([self._source_face, self._around.source])[:, :2], dtype=np.float32
         )
+        hidden = drawn_together(self._source_face, self.mesh, float(self.plate.pose.scale))
+        self._unfolded = self._source.copy()
+        self._unfolded[: len(hidden)] = hidden
         self.eyes = Eyes(self.plate, face, self.mesh.eyes)
         rest = self._shape + self._to_rest
         self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth, shading)
@@ -160,8 +171,28 @@ class Renderer:
     def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Paint eyes and mouth into a composite, in place."""
         lids, gaze = motion.lids[index], motion.gaze[index]
+        covers = [self._cover(window, flow, flow.dense[eye]) for eye in self.mesh.eyes]
         self.eyes.paint(window, flow.points, flow.dense, flow.rigid, flow.pose, lids, gaze)
+        for region, colour, mask in covers:
+            blend(region, colour, mask)
         self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose)
+
+    def _cover(self, window: Array, flow: Flow, eye: Array) -> tuple[Array, Array, Array]:
+        """What lies in front of an eye, such as the nose of a head that is turned far.
+
+        Returns:
+            A part of the window, the colours in it, and how far they are in front, 0..1.
+        """
+        unit = float(flow.pose.scale)
+        region, (left, top) = region_around(window, eye[:, :2], round(AROUND_EYE * unit))
+        height, width = region.shape[:2]
+        plane = np.linalg.lstsq(np.c_[eye[:, :2], np.ones(len(eye))], eye[:, 2], rcond=None)[0]
+        x, y = pixel_grid(region, np.array([left, top]))
+        eyes_own = plane[0] * x + plane[1] * y + plane[2]
+        nearer = flow.depth[top : top + height, left : left + width] < eyes_own - IN_FRONT * unit
+        if not nearer.any():
+            return region[:0], region[:0], nearer[:0]
+        return region, region.copy(), cv2.blur(nearer.astype(np.float32), (3, 3))
 
     # -- geometry -----------------------------------------------------------------------------
 
@@ -228,24 +259,26 @@ class Renderer:
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
-    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array]:
-        """Source coordinates of every pixel of the window."""
-        outline = self.mesh.outline
-        around = self._around.move(pose, dense[outline] - rigid[outline])
+    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array]:
+        """Source coordinates and depth of every pixel of the window."""
+        contour = self._around.contour
+        around = self._around.move(pose, dense[contour] - rigid[contour])
         points = np.concatenate([dense, around]).astype(np.float32)
         grid_x, grid_y = self._grid
         map_x, map_y = grid_x.copy(), grid_y.copy()
         buffer = np.full(grid_x.shape, np.inf, dtype=np.float32)
+        turned = pose.rotation @ self.plate.pose.rotation.T
+        unfolded = smoothstep(1 - turned[2, 2], 0.0, UNFOLDED)
         draw_map(
             np.ascontiguousarray(points[:, :2]),
             np.ascontiguousarray(points[:, 2]),
-            self._source,
+            self._source + np.float32(unfolded) * (self._unfolded - self._source),
             self._around.triangles,
             map_x,
             map_y,
             buffer,
         )
-        return map_x, map_y
+        return map_x, map_y, buffer
 
 
 def most_rotation(angles: Array, photo: Array) -> Array:

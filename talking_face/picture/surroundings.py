@@ -16,6 +16,7 @@ from scipy.spatial import Delaunay, cKDTree
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.model import PIVOT, Pose
+from talking_face.picture.contour import edges_of, shown_part
 from talking_face.picture.mesh import FaceMesh, strip
 
 SPACING = 0.025  # of the window's longer side: distance of the points
@@ -26,7 +27,8 @@ NEAR, HAIR = (0.35, 1.1), (0.9, 1.7)
 NECK = (1.3, 2.4)  # canonical y: where neck and hair begin to stay behind, and where they rest
 BACK = 0.6  # canonical units away from the face over which the surroundings recede to the pivot
 DRAGGED = 0.35  # canonical units over which the face's expression drags at what is around it
-NEIGHBOURS = 8  # points of the face's outline that a point around it goes by
+ALONG = 31  # places on a side of the contour where a triangle is looked for
+NEIGHBOURS = 8  # points of the face's contour that a point around it goes by
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +39,16 @@ class Surroundings:
         source: (m, 3) float32, where they are in the photo's window, pixels.
         canonical: (m, 3) the same in the head's canonical frame.
         follow: (m, 1) float32 0..1, how far they follow the head.
-        drag: (m, outline points) how far they follow each point of the face's outline.
-        triangles: (n, 3) int32 of the whole window: of the face, of its holes, and around it; over
-            the face's refined points, then these.
+        contour: (k,) int32 the refined points along the border of the face that the photo shows.
+        drag: (m, k) how far they follow each point of the contour.
+        triangles: (n, 3) int32 of the whole window: of the face that the photo shows, of its holes,
+            and around it; over the face's refined points, then these.
     """
 
     source: Array
     canonical: Array
     follow: Array
+    contour: Array
     drag: sparse.csr_matrix
     triangles: Array
 
@@ -53,8 +57,7 @@ class Surroundings:
 
         Args:
             pose: of the head.
-            pull: (outline points, 3) float32 pixels, by how much the face's expression has moved
-                its outline.
+            pull: (k, 3) float32 pixels, by how much the face's expression has moved the contour.
         """
         moved = pose.project(self.canonical).astype(np.float32)
         around = self.source + self.follow * (moved - self.source)
@@ -76,14 +79,15 @@ def surroundings_of(
     height, width = size
     unit = float(pose.scale)
     layered = margin is not None
-    outline = face[mesh.outline]
-    polygon = outline[:, None, :2].astype(np.float32)
+    shown = shown_part(face, mesh)
+    contour = face[shown.contour]
+    polygon = contour[:, None, :2].astype(np.float32)
     spacing = max(LEAST_SPACING, SPACING * max(height, width))
     points, away = _grid_outside(polygon, size, margin or 0, spacing)
     away /= unit
-    distance, nearest = cKDTree(outline[:, :2]).query(points, k=NEIGHBOURS)
+    distance, nearest = cKDTree(contour[:, :2]).query(points, k=NEIGHBOURS)
 
-    near_depth = pose.unproject(face)[mesh.outline, 2][nearest].mean(1)
+    near_depth = pose.unproject(contour)[:, 2][nearest].mean(1)
     depth = near_depth + (PIVOT[2] - near_depth) * smoothstep(away, 0.0, BACK)
     # A point at a known depth on a pixel: invert the weak-perspective camera.
     x, y = ((points - pose.origin[:2]) / unit).T
@@ -105,16 +109,17 @@ def surroundings_of(
     rows = np.repeat(np.arange(len(points)), NEIGHBOURS)
     drag = sparse.csr_matrix(
         (weights.ravel().astype(np.float32), (rows, nearest.ravel())),
-        shape=(len(points), len(outline)),
+        shape=(len(points), len(contour)),
     )
-    index = np.concatenate([mesh.outline, len(face) + np.arange(len(points))])
-    around = index[_ring_triangles(polygon, np.concatenate([outline[:, :2], points]))]
+    index = np.concatenate([shown.contour, len(face) + np.arange(len(points))])
+    around = index[_ring_triangles(polygon, np.concatenate([contour[:, :2], points]))]
     holes = [strip(hole) for hole in (mesh.mouth, *mesh.eyes)]
-    triangles = np.concatenate([mesh.triangles, around, *holes])
+    triangles = np.concatenate([shown.triangles, around, *holes])
     return Surroundings(
         source.astype(np.float32),
         canonical,
         follow[:, None].astype(np.float32),
+        shown.contour,
         drag,
         np.ascontiguousarray(triangles, dtype=np.int32),
     )
@@ -135,8 +140,25 @@ def _grid_outside(
 
 
 def _ring_triangles(polygon: Array, points: Array) -> Array:
-    """Delaunay's triangles (n, 3) of points (m, 2), without those inside a polygon (k, 1, 2)."""
-    triangles = Delaunay(points).simplices
-    middle = points[triangles].mean(1)
-    outside = [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0 for x, y in middle]
-    return np.asarray(triangles[np.array(outside)])
+    """Delaunay's triangles (n, 3) of points (m, 2), without those inside a polygon (k, 1, 2).
+
+    The polygon's corners are the first points. Where a side of it isn't a side of triangles, those
+    that it crosses stay, so that nothing is left uncovered.
+    """
+    mesh = Delaunay(points)
+    middle = points[mesh.simplices].mean(1)
+    outside = np.array(
+        [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0 for x, y in middle]
+    )
+    sides = np.stack([np.arange(len(polygon)), np.roll(np.arange(len(polygon)), -1)], axis=1)
+    missing = sides[~np.isin(_key(sides, len(points)), _key(edges_of(mesh.simplices), len(points)))]
+    start, end = points[missing[:, 0]], points[missing[:, 1]]
+    along = np.linspace(0.0, 1.0, ALONG + 2)[1:-1, None, None]
+    outside[mesh.find_simplex((start + along * (end - start)).reshape(-1, 2))] = True
+    return np.asarray(mesh.simplices[outside])
+
+
+def _key(edges: Array, n_points: int) -> Array:
+    """One number for each edge (n, 2), whichever way round."""
+    low, high = np.sort(edges, axis=1).T.astype(np.int64)
+    return np.asarray(low * n_points + high)

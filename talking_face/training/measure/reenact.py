@@ -9,6 +9,8 @@ painters of mouth and eyes, a puppet of thin-plate splines that pulls the photo'
 image plane to where the same motion has them, and the photo held still. All are driven by the same
 coefficients; a puppet pulled by the tracked landmarks themselves would be no generator, for no
 motion that is drawn or edited has them. The pose is followed without the limits of a finished clip.
+Beside it is told how sharp the flow keeps its photo: the variance of the face's Laplacian over that
+of the photo brought to the same places by a spline.
 Prints a table a source and writes `figures.json` with the figures of every clip and a contact sheet
 `sheet_SOURCE.png` of a few.
 """
@@ -29,6 +31,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy.interpolate import RBFInterpolator
+from scipy.ndimage import map_coordinates
 from tqdm import tqdm
 
 from talking_face.arrays import Array
@@ -51,7 +54,7 @@ from talking_face.motion import Motion
 from talking_face.picture.brush import sample
 from talking_face.picture.mouth.shading import Shading, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
-from talking_face.picture.renderer import Renderer
+from talking_face.picture.renderer import Flow, Renderer
 from talking_face.training.data.clips import ClipFile, read_clips
 from talking_face.training.data.motions import relative_motion
 from talking_face.training.data.tracks import MIN_TRACKED, Track
@@ -62,8 +65,10 @@ from talking_face.training.measure.picture_figures import (
     PictureFigures,
     face_embedding,
     format_table,
+    laplacian,
     means,
     picture_figures,
+    region_boxes,
 )
 from talking_face.training.measure.sheet import PARTS
 from talking_face.weights import load_weights
@@ -79,6 +84,7 @@ PUPPET = sorted(
     | {i for lids in UPPER_LID + LOWER_LID for i in lids}
     | {1, 2, 4, 5, 6, 168, 195, 197, 98, 327, 50, 280, 205, 425, 468, 473}
 )
+KEPT_EVERY = 10  # frames between two whose sharpness is compared with the spline's
 SHEET_CLIPS, SHEET_FRAMES = 4, 6
 CELL = 216  # pixels, height of a cell of the sheet
 
@@ -95,6 +101,7 @@ class Reenactment:
         marks: (frames, 478, 3) float32, of the real frames.
         frames: column -> (frames, H, W, 3) uint8 RGB; "real" first.
         background: (H, W) bool, pixels that neither head nor body reach.
+        kept: the photo's sharpness that the flow keeps, 1 for all of it.
     """
 
     source: int
@@ -103,6 +110,7 @@ class Reenactment:
     motion: Motion
     frames: dict[str, Array]
     background: Array
+    kept: float
 
 
 def reenact(real: Array, model: FaceModel, teeth: TeethGenerator, shading: Shading) -> Reenactment:
@@ -132,7 +140,10 @@ def reenact(real: Array, model: FaceModel, teeth: TeethGenerator, shading: Shadi
         ),
         "still": np.broadcast_to(real[source], real.shape),
     }
-    return Reenactment(source, ok, marks, motion, columns, still_pixels(real, marks[ok]))
+    moved = [index for index in np.flatnonzero(ok) if index != source][::KEPT_EVERY]
+    kept = [sharpness_kept(ours, motion, int(index)) for index in moved]
+    still = still_pixels(real, marks[ok])
+    return Reenactment(source, ok, marks, motion, columns, still, float(np.mean(kept or [1.0])))
 
 
 def flow_only(renderer: Renderer, motion: Motion) -> Iterator[Array]:
@@ -140,6 +151,23 @@ def flow_only(renderer: Renderer, motion: Motion) -> Iterator[Array]:
     for index in range(len(motion)):
         flow = renderer.flow(motion, index)
         yield renderer.plate.place(renderer.composite(flow, motion, index))
+
+
+def sharpness_kept(renderer: Renderer, motion: Motion, index: int) -> float:
+    """Variance of the face's Laplacian over that of `moved_by_spline`, of one frame's flow."""
+    flow = renderer.flow(motion, index)
+    pictures = renderer.composite(flow, motion, index), moved_by_spline(renderer, flow)
+    (face,) = region_boxes(flow.points, flow.map_x.shape)["face"]
+    ours, exact = (float(laplacian(picture)[face].var()) for picture in pictures)
+    return ours / exact
+
+
+def moved_by_spline(renderer: Renderer, flow: Flow) -> Array:
+    """The photo brought to where it is in a frame by a spline of fifth order, (h, w, 3) uint8."""
+    places = np.stack([flow.map_y, flow.map_x]) + renderer.plate.margin
+    colours = renderer.plate.wide.astype(np.float32).transpose(2, 0, 1)
+    exact = [map_coordinates(colour, places, order=5, mode="mirror") for colour in colours]
+    return np.clip(np.rint(np.stack(exact, axis=-1)), 0, 255).astype(np.uint8)
 
 
 def choose_source(real: Array, marks: Array, ok: Array, model: FaceModel) -> tuple[int, Face]:
@@ -317,6 +345,7 @@ def main() -> None:
     for source, chosen in choose(clips, options.limit).items():
         figures: dict[str, dict[str, PictureFigures]] = {}
         sources: dict[str, int] = {}
+        kept: dict[str, float] = {}
         sheet: list[Array] = []
         for clip in tqdm(chosen, desc=source):
             try:
@@ -325,19 +354,21 @@ def main() -> None:
                 logger.warning("%s is left out: %s", clip.path.name, error)
                 continue
             figures[clip.key] = measure(made, embed)
-            sources[clip.key] = made.source
+            sources[clip.key], kept[clip.key] = made.source, made.kept
             if len(sheet) < SHEET_CLIPS:
                 sheet.append(sheet_of(clip.path.stem, made))
         if not figures:
             continue
         table = means(list(figures.values()))
         print(f"\n{format_table(source, len(figures), table)}")
+        print(f"{'sharpness kept':24}{np.mean(list(kept.values())):12.3f}")
         Image.fromarray(np.vstack(sheet)).save(options.output / f"sheet_{source}.png")
         results[source] = {
             "means": {column: without_nan(row) for column, row in table.items()},
             "clips": {
                 key: {
                     "photo": sources[key],
+                    "sharpness kept": kept[key],
                     **{column: without_nan(asdict(row)) for column, row in columns.items()},
                 }
                 for key, columns in figures.items()
