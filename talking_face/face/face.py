@@ -18,6 +18,7 @@ from talking_face.face.cover import mouth_hidden
 from talking_face.face.landmarks import detect_faces, detect_far_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
+from talking_face.face.rest import smile_left
 from talking_face.frozen import Frozen
 from talking_face.motion import CHANNELS
 from talking_face.options import shown
@@ -171,6 +172,7 @@ def fit_face(
     digest = hashlib.sha256(photo.tobytes())
     digest.update(repr((photo.shape, index or 0)).encode())
     shape = pose.unproject(landmarks)
+    expression[: CHANNELS["lower"]] += smile_left(shape, expression[: CHANNELS["lower"]], model)
     hidden = mouth_hidden(photo, landmarks)
     if hidden:
         notes = (*notes, HIDDEN)
