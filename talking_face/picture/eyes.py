@@ -22,6 +22,7 @@ from talking_face.picture.brush import (
     region_around,
     sample,
 )
+from talking_face.picture.drawn import find_drawn_eyes
 from talking_face.picture.lids import ClosedLid, closing, meeting
 from talking_face.picture.plate import Plate
 
@@ -44,6 +45,7 @@ class Eyes:
         self._outlines = outlines
         self._closing = np.stack([closing(face.shape, eye) for eye in (0, 1)])
         points = plate.pose.project(face.shape)
+        self._drawn = find_drawn_eyes(plate.image, points[:, :2], self._unit)
         self._lids = [ClosedLid(plate, points[:, :2], eye) for eye in (0, 1)]
         self._iris = []
         self._anchors = []
@@ -61,7 +63,9 @@ class Eyes:
             self._anchors.append(np.vstack([corners, below]))
 
     def close(self, lids: Array) -> Array:
-        """Displacement (478, 3), canonical, of lids closed by (2,) fractions."""
+        """Displacement (478, 3), canonical, of lids closed by (2,) fractions; drawn ones stay."""
+        if self._drawn is not None:
+            return np.zeros_like(self._closing[0])
         return np.tensordot(meeting(lids), self._closing, axes=1)
 
     def paint(
@@ -85,6 +89,11 @@ class Eyes:
             lids: (2,) closure. gaze: (2,) degrees.
         """
         lids = meeting(lids)
+        if self._drawn is not None:
+            for eye, drawn in enumerate(self._drawn):
+                here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
+                drawn.paint(window, cv2.getAffineTransform(there, here), float(lids[eye]))
+            return
         gaze = np.clip(gaze, -MAX_GAZE, MAX_GAZE)
         shift = EYEBALL_RADIUS * np.sin(np.radians(gaze)) * self._unit
         for eye in (0, 1):
@@ -112,8 +121,7 @@ class Eyes:
             return
         height, width = region.shape[:2]
         mask = polygon_mask(polygon - corner, height, width, 0.004 * self._unit)
-        here = pose.project(self._anchors[eye])[:, :2].astype(np.float32)
-        there = self._plate.pose.project(self._anchors[eye])[:, :2].astype(np.float32)
+        here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
         back = cv2.getAffineTransform(here, there)
         x, y = pixel_grid(region, corner)
         source_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
@@ -126,3 +134,7 @@ class Eyes:
         # An eye that opens wider than the photo's shows what the flow made of its rim.
         mask *= sample(self._shown[eye], source_x, source_y)
         blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
+
+    def _anchors_in(self, pose: Pose, eye: int) -> Array:
+        """Three points that move as an eyeball does, (3, 2) float32 pixels."""
+        return pose.project(self._anchors[eye])[:, :2].astype(np.float32)
