@@ -70,7 +70,7 @@ class DrawnEye:
         """
         if closure <= 0:
             return
-        there = moved[:, :2] @ self.to_plate
+        there = np.asarray(moved[:, :2] @ self.to_plate, dtype=np.float64)
         there[:, 2] += moved[:, 2]
         side = len(self.top)
         corners = np.array([[0, 0], [side, 0], [0, side], [side, side]]) @ there[:, :2].T
@@ -176,7 +176,7 @@ def _shape(other: Array, dark: Array, unit: float) -> Array | None:
     shape = _around(_filled(cv2.morphologyEx(inside, cv2.MORPH_CLOSE, _disc(GAP * unit))), unit)
     if shape is not None:
         outline = _grown(shape, OUTLINE * unit) * (other & dark)
-        shape = _filled(cv2.morphologyEx(shape | outline, cv2.MORPH_CLOSE, _disc(2)))
+        shape = _filled(cv2.morphologyEx(np.maximum(shape, outline), cv2.MORPH_CLOSE, _disc(2)))
     return shape
 
 

@@ -45,6 +45,7 @@ class Eyes:
         self._outlines = outlines
         self._closing = np.stack([closing(face.shape, eye) for eye in (0, 1)])
         points = plate.pose.project(face.shape)
+        self._stay = face.eyes_closed  # what is behind closed lids isn't known
         self._drawn = find_drawn_eyes(plate.image, points[:, :2], self._unit)
         self._lids = [ClosedLid(plate, points[:, :2], eye) for eye in (0, 1)]
         self._iris = []
@@ -63,8 +64,11 @@ class Eyes:
             self._anchors.append(np.vstack([corners, below]))
 
     def close(self, lids: Array) -> Array:
-        """Displacement (478, 3), canonical, of lids closed by (2,) fractions; drawn ones stay."""
-        if self._drawn is not None:
+        """Displacement (478, 3), canonical, of lids closed by (2,) fractions.
+
+        None of drawn eyes, which are painted over, and of those that the photo shows closed.
+        """
+        if self._stay or self._drawn is not None:
             return np.zeros_like(self._closing[0])
         return np.tensordot(meeting(lids), self._closing, axes=1)
 
@@ -88,6 +92,8 @@ class Eyes:
             pose: of the head in this frame.
             lids: (2,) closure. gaze: (2,) degrees.
         """
+        if self._stay:
+            return
         lids = meeting(lids)
         if self._drawn is not None:
             for eye, drawn in enumerate(self._drawn):
