@@ -19,8 +19,6 @@ from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
 from talking_face.weights import load_weights
 
-TONGUE = (205, 95, 105)
-
 
 @pytest.fixture(scope="module")
 def seen(portraits: list[Path]) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -69,7 +67,7 @@ def test_a_hand_over_the_lips_covers_them_and_one_beside_does_not(
     hand[:4] = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.5 * unit
     assert hand_covers(hand + mouth, marks)
     assert not hand_covers(hand + mouth + [unit, 0], marks)
-    assert not hand_covers(hand * [0.05, 1] + mouth, marks)  # a finger at the lips
+    assert not hand_covers(hand * [0.05, 1] + mouth + [0.2 * unit, 0], marks)  # a finger
     assert not hand_covers(hand + marks[152, :2] + [0, 0.5 * unit], marks)  # under the chin
 
 
@@ -83,7 +81,10 @@ def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
         assert not eyes_closed(marks), name
 
 
-def test_a_tongue_put_out_is_refused(photographed: tuple[np.ndarray, np.ndarray]) -> None:
+@pytest.mark.parametrize("colour", [(205, 95, 105), (190, 110, 110)])
+def test_a_tongue_put_out_is_refused(
+    photographed: tuple[np.ndarray, np.ndarray], colour: tuple[int, ...]
+) -> None:
     photo, marks = photographed
     painted = photo.copy()
     lips = marks[[61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91], :2]
@@ -93,7 +94,7 @@ def test_a_tongue_put_out_is_refused(photographed: tuple[np.ndarray, np.ndarray]
     width = np.abs(right - left)[0]
     middle, axes = (left + right + 2 * tip) / 4, (0.9 * width, 0.6 * np.linalg.norm(tip - left))
     place = [int(v) for v in middle], [int(v) for v in axes]
-    cv2.ellipse(photo, *place, 0, 0, 360, TONGUE, -1, cv2.LINE_AA)
+    cv2.ellipse(photo, *place, 0, 0, 360, colour, -1, cv2.LINE_AA)
     with pytest.raises(FaceUnsuitable, match="tongue"):
         fit_face(photo, [marks], load_face_model())
 
