@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from talking_face.face.face import find_faces, fit_face
-from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER
+from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
+from talking_face.picture.brush import sample
+from talking_face.picture.mouth.closing import Lips, join
 from talking_face.picture.mouth.layers import own_mouth, split_line
 from talking_face.picture.mouth.light import CHEEKS, LUMA, Light, blur_of
 from talking_face.picture.mouth.opening import Opening, opening_of
@@ -61,6 +63,25 @@ def smiling() -> Renderer:
     teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
     face = fit_face(photo, find_faces(photo), model)
     return Renderer(face, model, teeth, load_mouth_light())
+
+
+@pytest.fixture(scope="module")
+def painted() -> Renderer:
+    """The same smile with dark lips and bright teeth."""
+    photo = load_photo(Path(__file__).parents[1] / "assets/portraits/astronaut.jpg")
+    found = find_faces(photo)
+    lips, teeth = np.zeros(photo.shape[:2], np.uint8), np.zeros(photo.shape[:2], np.uint8)
+    inner = [78, *INNER_LIP_UPPER, 308, *reversed(INNER_LIP_LOWER)]
+    outer = found[0][[*MOUTH_CORNERS, 0, 37, 267, 17, 84, 314, 40, 270, 91, 321], :2]
+    cv2.fillPoly(lips, [cv2.convexHull(outer).round().astype(np.int32)], 1)
+    cv2.fillPoly(teeth, [found[0][inner, :2].round().astype(np.int32)], 1)
+    photo[lips > 0] = 150, 40, 60
+    photo[teeth > 0] = 245, 240, 230
+    photo = cv2.GaussianBlur(photo, (0, 0), 0.7)
+    generator = TeethGenerator.from_weights(load_weights("teeth"))
+    model = load_face_model()
+    face = fit_face(photo, found, model)
+    return Renderer(face, model, draw_teeth(generator, 0), load_mouth_light())
 
 
 def frame(renderer: Renderer, **channels: list[float]) -> np.ndarray:
@@ -183,17 +204,67 @@ def test_examples_are_made_of_open_mouths(smiling: Renderer) -> None:
     assert np.mean(away) < 0.5
 
 
-def test_no_white_line_stays_when_a_smile_closes(smiling: Renderer) -> None:
-    for amount in (0.0, 0.1):
-        motion = Motion.still(1).replace(rest=np.ones((1, 1)))
-        motion = motion.replace(lower=np.eye(1, CHANNELS["lower"], dtype=np.float32) * amount)
-        picture = smiling.frame(motion)
-        marks = smiling.landmarks(motion, 0)
-        seam = marks[[81, 82, 13, 312, 311], :2].round().astype(int)
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        for x, y in seam:
-            column = grey[y - 14 : y + 15, x].astype(int)
-            assert column[11:18].min() < 0.85 * np.median(column)
+def closing(renderer: Renderer, amount: float) -> tuple[np.ndarray, np.ndarray]:
+    """Grey between the lips (9, 7), at their seven middle pairs, and on the lips there (12, 7).
+
+    The mouth is opened from rest by an amount of the first coefficient; 0 is closed.
+    """
+    picture = frame(renderer, rest=[1], lower=[amount]).astype(np.float32) @ LUMA
+    motion = Motion.still(1).replace(rest=np.ones((1, 1)), lower=amount * np.eye(1, 16))
+    marks = renderer.landmarks(motion, 0)
+    upper, lower = marks[list(INNER_LIP_UPPER[1:-1])], marks[list(INNER_LIP_LOWER[1:-1])]
+    x, (top, bottom) = upper[:, 0], (upper[:, 1], lower[:, 1])
+    part = np.linspace(0, 1, 9)[:, None]
+    between = sample(picture, x + 0 * part, top + part * (bottom - top))
+    away = np.linspace(2, 8, 6)[:, None]
+    return between, sample(
+        picture, x + 0 * np.vstack([away, away]), np.vstack([top - away, bottom + away])
+    )
+
+
+def test_no_tooth_stays_bright_when_a_smile_closes(painted: Renderer) -> None:
+    for amount in np.linspace(0, 0.35, 15):
+        between, lips = closing(painted, amount)
+        # What is between the lips is lip or shade, far from the white of the teeth (240).
+        assert (between.max(axis=0) - lips.max(axis=0)).max() < 8, amount
+        assert np.median(between.min(axis=0) / lips.mean(axis=0)) < 0.95, amount
+    for amount in (0.4, 0.5, 0.6, 0.8):  # no glaring line along the upper lip
+        rows = closing(painted, amount)[0].mean(axis=1)
+        assert rows[0] < rows[4] + 6, amount
+
+
+def test_the_line_between_closing_lips_changes_gradually(painted: Renderer) -> None:
+    seams = [closing(painted, amount)[0] for amount in np.linspace(0, 0.6, 49)]
+    changes = np.array([np.abs(b - a).mean() for a, b in pairwise(seams)])
+    assert changes.max() < 8  # grey levels, for an eightieth of a coefficient
+    brightness = np.array([seam.mean() for seam in seams])
+    assert np.abs(np.diff(brightness)).max() < 8
+
+
+def test_what_is_seen_between_lips_goes_to_nothing_with_their_gap() -> None:
+    y = np.arange(40, dtype=np.float64)[:, None] + np.zeros((1, 9))
+    opening = opening_of(diamond())
+    for gap in (0.0, 0.25, 0.8, 1.0, 3.5):
+        middles = np.linspace(18, 19, 9)  # however the seam lies on the pixels
+        below, above = y - (middles - gap / 2), middles + gap / 2 - y
+        lips = Lips(opening, np.ones_like(y), y, y, below, above, 100.0)
+        assert np.allclose(lips.coverage().sum(axis=0), gap, atol=0.3 if gap > 1 else 0.01)
+
+
+def test_lips_are_joined_over_squeezed_teeth() -> None:
+    opening = opening_of(diamond())
+    picture = np.full((100, 140, 3), (200, 80, 80), dtype=np.uint8)
+    x, y = (grid.astype(np.float32) for grid in np.meshgrid(np.arange(140), np.arange(100)))
+    along, below, above = opening.coordinates(x, y)
+    inside = (np.minimum(below, above) > 0) & (along > 0) & (along < 1)
+    picture[inside] = 255
+    lips = Lips(opening, opening.gap_at(along), x, y, below, above, 100.0)
+    join(picture, lips, np.zeros_like(x))
+    assert (picture[inside] == 255).all()
+    join(picture, lips, np.ones_like(x))
+    away = np.abs(picture[20:80, 30:110].astype(int) - (200, 80, 80))
+    assert away.mean() < 1
+    assert away.max() < 90  # where the mouth's outline is no more than a line across pixels
 
 
 def test_lips_that_part_let_the_light_in_gradually(smiling: Renderer) -> None:

@@ -14,10 +14,11 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
-from talking_face.face.cover import mouth_hidden
+from talking_face.face.cover import eyes_closed, mouth_hidden, tongue_out
 from talking_face.face.landmarks import detect_faces, detect_far_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
+from talking_face.face.rest import smile_left
 from talking_face.frozen import Frozen
 from talking_face.motion import CHANNELS
 from talking_face.options import shown
@@ -26,9 +27,10 @@ MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 
 TURNED = "The photo was turned upright: the face in it {way}."
 WAYS = ("", "lay on its side", "was upside down", "lay on its side")  # by quarter turns
 HIDDEN = (
-    "The mouth seems to be hidden, by a mask for example, so it won't move. Use a photo that shows "
-    "it."
+    "The mouth seems to be hidden, by a mask, a hand or a microphone for example, so it won't "
+    "move. Use a photo that shows it."
 )
+CLOSED = "The eyes are closed in the photo, so they stay closed. Use a photo with open eyes."
 MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Face(Frozen):
         digest: sha256 of the photo's pixels and the face's index.
         notes: sentences for people about what was done to the photo or can't be done with it.
         mouth_hidden: something covers the mouth, which then stays as it is.
+        eyes_closed: nothing is known of what is behind the lids, which then stay as they are.
     """
 
     photo: UInt8
@@ -57,6 +60,7 @@ class Face(Frozen):
     digest: str
     notes: tuple[str, ...] = ()
     mouth_hidden: bool = False
+    eyes_closed: bool = False
 
     @property
     def lower(self) -> Array:
@@ -171,8 +175,17 @@ def fit_face(
     digest = hashlib.sha256(photo.tobytes())
     digest.update(repr((photo.shape, index or 0)).encode())
     shape = pose.unproject(landmarks)
+    expression[: CHANNELS["lower"]] += smile_left(shape, expression[: CHANNELS["lower"]], model)
     hidden = mouth_hidden(photo, landmarks)
     if hidden:
         notes = (*notes, HIDDEN)
+    elif tongue_out(photo, landmarks):
+        raise FaceUnsuitable(
+            "The tongue seems to be put out in the photo, and can't be put away. Use a photo in "
+            "which it isn't seen."
+        )
+    closed = eyes_closed(landmarks)
+    if closed:
+        notes = (*notes, CLOSED)
     name = digest.hexdigest()
-    return Face(photo, landmarks, pose, shape, expression, name, notes, hidden)
+    return Face(photo, landmarks, pose, shape, expression, name, notes, hidden, closed)

@@ -192,6 +192,27 @@ def upright_score(image: UInt8, face: Float32) -> float:
     return max((float(detection.score[0]) for detection in found), default=0.0)
 
 
+def detect_hands(image: UInt8, face: Float32) -> list[Float32]:
+    """The hands around a face in a still image, each (21, 2) pixels.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        face: (478, 3) landmarks, pixels.
+    """
+    from mediapipe.python.solutions.hands import Hands
+
+    around = _view(image, (*face[:, :2].min(0), *face[:, :2].max(0)))
+    if around is None:
+        return []
+    view, left, top = around
+    scale = min(1.0, 512 / len(view))
+    view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    with Hands(static_image_mode=True, min_detection_confidence=0.5) as detector:
+        found = detector.process(np.ascontiguousarray(view)).multi_hand_landmarks or []
+    corner = np.array([left, top], dtype=np.float32)
+    return [_to_pixels(hand, *view.shape[:2])[:, :2] / np.float32(scale) + corner for hand in found]
+
+
 def detect_faces(image: UInt8) -> list[Float32]:
     """Landmarks of every face in a still image, the largest first.
 

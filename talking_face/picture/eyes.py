@@ -22,6 +22,7 @@ from talking_face.picture.brush import (
     region_around,
     sample,
 )
+from talking_face.picture.drawn import find_drawn_eyes
 from talking_face.picture.lids import ClosedLid, closing, meeting
 from talking_face.picture.plate import Plate
 
@@ -44,6 +45,8 @@ class Eyes:
         self._outlines = outlines
         self._closing = np.stack([closing(face.shape, eye) for eye in (0, 1)])
         points = plate.pose.project(face.shape)
+        self._stay = face.eyes_closed  # what is behind closed lids isn't known
+        self._drawn = find_drawn_eyes(plate.image, points[:, :2], self._unit)
         self._lids = [ClosedLid(plate, points[:, :2], eye) for eye in (0, 1)]
         self._iris = []
         self._anchors = []
@@ -61,7 +64,12 @@ class Eyes:
             self._anchors.append(np.vstack([corners, below]))
 
     def close(self, lids: Array) -> Array:
-        """Displacement (478, 3), canonical, of lids closed by (2,) fractions."""
+        """Displacement (478, 3), canonical, of lids closed by (2,) fractions.
+
+        None of drawn eyes, which are painted over, and of those that the photo shows closed.
+        """
+        if self._stay or self._drawn is not None:
+            return np.zeros_like(self._closing[0])
         return np.tensordot(meeting(lids), self._closing, axes=1)
 
     def paint(
@@ -84,7 +92,14 @@ class Eyes:
             pose: of the head in this frame.
             lids: (2,) closure. gaze: (2,) degrees.
         """
+        if self._stay:
+            return
         lids = meeting(lids)
+        if self._drawn is not None:
+            for eye, drawn in enumerate(self._drawn):
+                here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
+                drawn.paint(window, cv2.getAffineTransform(there, here), float(lids[eye]))
+            return
         gaze = np.clip(gaze, -MAX_GAZE, MAX_GAZE)
         shift = EYEBALL_RADIUS * np.sin(np.radians(gaze)) * self._unit
         for eye in (0, 1):
@@ -112,8 +127,7 @@ class Eyes:
             return
         height, width = region.shape[:2]
         mask = polygon_mask(polygon - corner, height, width, 0.004 * self._unit)
-        here = pose.project(self._anchors[eye])[:, :2].astype(np.float32)
-        there = self._plate.pose.project(self._anchors[eye])[:, :2].astype(np.float32)
+        here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
         back = cv2.getAffineTransform(here, there)
         x, y = pixel_grid(region, corner)
         source_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
@@ -126,3 +140,7 @@ class Eyes:
         # An eye that opens wider than the photo's shows what the flow made of its rim.
         mask *= sample(self._shown[eye], source_x, source_y)
         blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
+
+    def _anchors_in(self, pose: Pose, eye: int) -> Array:
+        """Three points that move as an eyeball does, (3, 2) float32 pixels."""
+        return pose.project(self._anchors[eye])[:, :2].astype(np.float32)

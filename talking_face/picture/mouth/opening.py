@@ -12,6 +12,7 @@ import numpy as np
 from talking_face.arrays import Array
 
 N_PLACES = 49  # equally spaced along the mouth, from its left corner to its right one
+PLACES = np.linspace(0, 1, N_PLACES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,24 +42,26 @@ class Opening:
             (x - self.corner[0]) * self.axes[0, 0] + (y - self.corner[1]) * self.axes[0, 1]
         ) / (self.length)
         across = (x - self.corner[0]) * self.axes[1, 0] + (y - self.corner[1]) * self.axes[1, 1]
-        at = np.linspace(0, 1, N_PLACES)
-        below = across - np.interp(along, at, self.upper)
-        above = np.interp(along, at, self.lower) - across
+        below = across - np.interp(along, PLACES, self.upper)
+        above = np.interp(along, PLACES, self.lower) - across
         return along, below, above
+
+    def gap_at(self, along: Array) -> Array:
+        """How far apart the lips are at places along the mouth 0..1 (...), pixels."""
+        return np.interp(along, PLACES, self.lower - self.upper)
 
     def places(self, rows: int, columns: int) -> tuple[Array, Array]:
         """x and y (rows, columns), pixels, of a grid of cells' middles that fills the opening."""
         along = (np.arange(columns) + 0.5) / columns
         down = ((np.arange(rows) + 0.5) / rows)[:, None]
-        at = np.linspace(0, 1, N_PLACES)
-        upper, lower = np.interp(along, at, self.upper), np.interp(along, at, self.lower)
+        upper, lower = np.interp(along, PLACES, self.upper), np.interp(along, PLACES, self.lower)
         across = upper + down * (lower - upper)
         place = along[None, :, None] * self.length * self.axes[0] + across[..., None] * self.axes[1]
         return place[..., 0] + self.corner[0], place[..., 1] + self.corner[1]
 
     def middle(self) -> Array:
         """Points (49, 2), pixels, half way between the lips."""
-        along = np.linspace(0, self.length, N_PLACES)[:, None]
+        along = self.length * PLACES[:, None]
         across = (self.upper + self.lower)[:, None] / 2
         return self.corner + along * self.axes[0] + across * self.axes[1]
 
@@ -72,10 +75,9 @@ def opening_of(outline: Array) -> Opening:
     axes = np.array([along, [-along[1], along[0]]])
     turned = np.roll(outline, -left, axis=0)
     split = (right - left) % len(outline)
-    at = np.linspace(0, 1, N_PLACES)
     lines = []
     for half in (turned[: split + 1], np.concatenate([turned[split:], turned[:1]])[::-1]):
         place = (half - outline[left]) @ axes.T
-        lines.append(np.interp(at, np.maximum.accumulate(place[:, 0]) / length, place[:, 1]))
+        lines.append(np.interp(PLACES, np.maximum.accumulate(place[:, 0]) / length, place[:, 1]))
     one, other = lines if lines[0].mean() < lines[1].mean() else lines[::-1]
     return Opening(outline[left], axes, length, one, np.maximum(one, other))

@@ -15,10 +15,16 @@ import numpy as np
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
-from talking_face.face.landmarks import INNER_LIP_CORNERS, INNER_LIP_LOWER, INNER_LIP_UPPER
+from talking_face.face.landmarks import (
+    INNER_LIP_CORNERS,
+    INNER_LIP_LOWER,
+    INNER_LIP_UPPER,
+    MOUTH_CORNERS,
+)
 from talking_face.face.lips import lip_gaps
 from talking_face.face.model import Pose
 from talking_face.picture.brush import blend, pixel_grid, region_around
+from talking_face.picture.mouth.closing import Lips, close, heal_corners, join, squeezed
 from talking_face.picture.mouth.layers import jaw_layer, own_mouth, skull_layer, teeth_of
 from talking_face.picture.mouth.light import LUMA, read_light
 from talking_face.picture.mouth.opening import Opening, opening_of
@@ -40,13 +46,13 @@ HEM, HEM_OF_GAP = (
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
 LIT = (0.02, 0.11)  # gap over which light enters the mouth
 DIM = 0.55  # light in a mouth that is hardly open
-# Gap, place by place, below which lips shade all behind them, and the cavity's light that is left.
-CONTACT, CONTACT_SHADE = 0.05, 0.7
+# The share of the network's logarithms that is left out where the photo's teeth are squeezed: it
+# was trained beside their glare, and darkens what is painted to make up for it.
+UNSQUEEZED = 0.5
 CAVITY = 0.8  # light behind tongue and teeth
-SEAM = 0.35  # how much darker the line between closed lips is than the lips
-SOFTNESS = 0.006  # blur of that line
 LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
 CHIN = 152
+CORNERS = np.stack([MOUTH_CORNERS, INNER_LIP_CORNERS], axis=1).ravel()  # outer, inner; twice
 LOWER_LIP = INNER_LIP_LOWER[4]
 INNER = [*INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS]
 INNER_LOOP = [INNER_LIP_CORNERS[0], *INNER_LIP_UPPER, INNER_LIP_CORNERS[1], *INNER_LIP_LOWER[::-1]]
@@ -134,22 +140,31 @@ class Mouth:
         opening = opening_of(outline - corner)
         x, y = pixel_grid(region, np.zeros(2))
         along, below, above = opening.coordinates(x, y)
+        moved = region.astype(np.float32) / 255
         colour = self._inside(region, shape, pose, corner)
-        colour *= self._light(along, below, gap)[..., None]
+        colour *= self._light(along, below, gap)
         sharp = 1 + self.light.blur
         hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
         mask = smoothstep(np.minimum(below, above) / hem, 0.0, 1.0)
+        lips, near = None, 0.0
+        if self._shows_teeth:
+            own_gap = opening_of(still[self._outline, :2]).gap_at(along)
+            lips = Lips(opening, own_gap, x, y, below, above, self._unit)
+            near = float(squeezed(gap, self._photo_gap))
+            share = squeezed(below + above, own_gap)
+            mask += share * (lips.coverage() - mask)
+            join(region, lips, share * strength)
+            ends = pose.project(shape[CORNERS])[:, :2].reshape(2, 2, 2)
+            heal_corners(window, ends, self._unit, near * strength)
         mask *= (along > 0) & (along < 1)
-        moved = region.astype(np.float32) / 255
-        gap = self._photo_gap if self._shows_teeth else 0.0
-        interior = Interior(colour, moved, mask, opening, self._unit, gap)
+        photo_gap = self._photo_gap if self._shows_teeth else 0.0
+        interior = Interior(colour, moved, mask, opening, self._unit, photo_gap)
         factors = self._shading.light_factors(interior, self.light)
         down = below / np.maximum(below + above, 1e-3)
-        colour *= spread_factors(factors, along, down)
+        colour *= spread_factors(factors ** (1 - UNSQUEEZED * near), along, down)
         blend(region, 255 * colour, mask * strength)
-        if self._shows_teeth:
-            photo = opening_of(still[self._outline, :2])
-            self._close(region, opening, photo, (along, below, above), strength)
+        if lips is not None:
+            close(region, lips, self._cavity, strength)
 
     def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array) -> Array:
         """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
@@ -165,37 +180,17 @@ class Mouth:
         return colour
 
     def _light(self, along: Array, below: Array, gap: float) -> Array:
-        """How much light (h, w) the lips let in: less under the upper lip and in the corners."""
+        """How much light (h, w, 1) the lips let in: less under the upper lip and in the corners."""
         reach = SHADOW * self._unit
         from_side = np.minimum(along, 1 - along) / 0.15
         if self._shows_teeth:
             # The photo's own light, but where its mouth closes.
             lit = smoothstep(gap, LIT[0], min(LIT[1], max(self._photo_gap, OPEN_PHOTO)))
-            return np.full(along.shape, DIM + (1 - DIM) * lit, dtype=np.float32)
+            return np.full((1, 1, 1), DIM + (1 - DIM) * lit, dtype=np.float32)
         light = 0.75 + 0.25 * np.clip(below / reach, 0, 1)
         light *= 0.7 + 0.3 * np.clip(from_side, 0, 1)
         light *= DIM + (1 - DIM) * smoothstep(gap, *LIT)
-        return light
-
-    def _close(
-        self,
-        region: Array,
-        opening: Opening,
-        photo: Opening,
-        coordinates: tuple[Array, ...],
-        strength: float,
-    ) -> None:
-        """Dark between lips that are nearer to each other than in the photo, and a seam at last."""
-        along, below, above = coordinates
-        at = np.linspace(0, 1, len(photo.upper))
-        own_gap = np.interp(along, at, photo.lower - photo.upper) / self._unit
-        gap = np.maximum(below + above, 0) / self._unit
-        nearer = np.maximum(smoothstep(own_gap, 0.0, CONTACT) - smoothstep(gap, 0.0, CONTACT), 0)
-        nearer *= smoothstep(np.minimum(below, above), -0.5, 1.0) * strength
-        dark = np.empty((*along.shape, 3), dtype=np.float32)
-        dark[:] = 255 * CONTACT_SHADE * self._cavity
-        blend(region, dark, nearer)
-        self._draw_seam(region, opening, strength)
+        return np.asarray(light[..., None])
 
     def _photo_behind(self, plate: Plate, shape: Array, offset: Array) -> tuple[Array, Opening]:
         """The photo at the place of a layer that is displaced, and its mouth's opening there."""
@@ -219,27 +214,6 @@ class Mouth:
         layer = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float32)
         here = pose.project(self._corners + offset)[:, :2] - corner
         return cv2.getAffineTransform(layer, here.astype(np.float32))
-
-    def _draw_seam(self, region: Array, opening: Opening, strength: float) -> None:
-        """The dark line between closed lips, which a photo with an open mouth doesn't have."""
-        gap = float((opening.lower - opening.upper).max()) / self._unit
-        closed = 1 - smoothstep(gap, 0.01, 0.06)
-        if closed == 0:
-            return
-        line = np.zeros(region.shape[:2], dtype=np.uint8)
-        middle = np.round(opening.middle() * 16).astype(np.int32)[3:-3]
-        thickness = max(1, round(0.008 * self._unit))
-        cv2.polylines(line, [middle[:, None]], False, (255,), thickness, cv2.LINE_AA, shift=4)
-        soft = cv2.GaussianBlur(line, (0, 0), max(0.7, SOFTNESS * self._unit)).astype(np.float32)
-        # The photo is torn apart there: what comes from either lip meets in hard steps.
-        wide = cv2.GaussianBlur(soft, (0, 0), max(1.0, 1.5 * SOFTNESS * self._unit))
-        healed = cv2.GaussianBlur(region, (0, 0), max(0.8, 1.5 * SOFTNESS * self._unit))
-        blend(region, healed, np.minimum(wide / 64, 1) * closed * strength)
-        half = max(opening.length / 2, 1.0)
-        centre = opening.corner[0] + half * opening.axes[0, 0]
-        across = (np.arange(line.shape[1]) - centre) / half
-        soft *= np.clip(1.1 - across**2, 0.3, 1)
-        region[:] = np.rint(region * (1 - SEAM * closed * strength * soft[..., None] / 255))
 
 
 def jaw_of(shape: Array) -> Array:

@@ -1,0 +1,119 @@
+"""What a photo doesn't show: a covered mouth, a tongue put out, closed eyes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from talking_face.errors import FaceUnsuitable
+from talking_face.face.cover import eyes_closed, hand_covers, mouth_hidden, tongue_out
+from talking_face.face.face import find_faces, fit_face
+from talking_face.face.landmarks import LOWER_LID, UPPER_LID, detect_hands
+from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
+from talking_face.motion import Motion
+from talking_face.picture.mouth.shading import load_mouth_light
+from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.renderer import Renderer
+from talking_face.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def seen(portraits: list[Path]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, pixels and landmarks of every portrait."""
+    photos = [(path.name, load_photo(path)) for path in portraits]
+    return [(name, photo, find_faces(photo)[0]) for name, photo in photos]
+
+
+@pytest.fixture
+def photographed(seen: list, portrait: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, to be painted on, and landmarks of one portrait."""
+    photo, marks = next((photo, marks) for name, photo, marks in seen if name == portrait.name)
+    return photo.copy(), marks
+
+
+def ball(photo: np.ndarray, middle: np.ndarray, radius: float, colour: tuple[int, ...]) -> None:
+    """Paint a ball lit from the left above, in place."""
+    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
+    x, y = (x - middle[0]) / radius, (y - middle[1]) / radius
+    front = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
+    light = 0.3 + 0.8 * np.clip(0.7 * front - 0.3 * x - 0.6 * y, 0, 1)
+    inside = front > 0
+    photo[inside] = np.clip(np.array(colour) * light[inside][:, None], 0, 255)
+
+
+@pytest.mark.parametrize("colour", [(30, 30, 32), (150, 152, 156), (85, 86, 90), (30, 60, 150)])
+@pytest.mark.parametrize("below", [0.05, 0.3])  # all of the mouth, or its lower half
+def test_a_microphone_over_the_mouth_is_noticed(
+    photographed: tuple[np.ndarray, np.ndarray], colour: tuple[int, ...], below: float
+) -> None:
+    photo, marks = photographed
+    unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+    assert not mouth_hidden(photo, marks)
+    x, y = marks[[13, 14], :2].mean(0)
+    ball(photo, np.array([x, y + below * unit]), 0.42 * unit, colour)
+    assert mouth_hidden(photo, marks)
+
+
+def test_a_hand_over_the_lips_covers_them_and_one_beside_does_not(
+    photographed: tuple[np.ndarray, np.ndarray],
+) -> None:
+    _, marks = photographed
+    unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+    mouth = marks[[13, 14], :2].mean(0)
+    hand = np.random.default_rng(0).uniform(-0.5, 0.5, (21, 2)).astype(np.float32) * unit
+    hand[:4] = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 0.5 * unit
+    assert hand_covers(hand + mouth, marks)
+    assert not hand_covers(hand + mouth + [unit, 0], marks)
+    assert not hand_covers(hand * [0.05, 1] + mouth + [0.2 * unit, 0], marks)  # a finger
+    assert not hand_covers(hand + marks[152, :2] + [0, 0.5 * unit], marks)  # under the chin
+
+
+def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
+    for name, photo, marks in seen:
+        assert detect_hands(photo, marks) == [], name
+        dark = np.rint(photo * 0.12).astype(np.uint8)
+        for shown in (photo, dark, np.repeat(photo[..., 1:2], 3, axis=-1)):
+            assert not mouth_hidden(shown, marks), name
+            assert not tongue_out(shown, marks), name
+        assert not eyes_closed(marks), name
+
+
+@pytest.mark.parametrize("colour", [(205, 95, 105), (190, 110, 110)])
+def test_a_tongue_put_out_is_refused(
+    photographed: tuple[np.ndarray, np.ndarray], colour: tuple[int, ...]
+) -> None:
+    photo, marks = photographed
+    painted = photo.copy()
+    lips = marks[[61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91], :2]
+    cv2.fillPoly(painted, [lips.round().astype(np.int32)], (190, 20, 40))
+    assert not tongue_out(painted, marks)  # but red lips are no tongue
+    left, right, tip = marks[87, :2], marks[317, :2], marks[199, :2]
+    width = np.abs(right - left)[0]
+    middle, axes = (left + right + 2 * tip) / 4, (0.9 * width, 0.6 * np.linalg.norm(tip - left))
+    place = [int(v) for v in middle], [int(v) for v in axes]
+    cv2.ellipse(photo, *place, 0, 0, 360, colour, -1, cv2.LINE_AA)
+    with pytest.raises(FaceUnsuitable, match="tongue"):
+        fit_face(photo, [marks], load_face_model())
+
+
+def test_closed_eyes_are_said_and_stay(photographed: tuple[np.ndarray, np.ndarray]) -> None:
+    photo, marks = photographed
+    squint, shut = marks.copy(), marks.copy()
+    for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True):
+        gap = marks[list(lower)] - marks[list(upper)]
+        squint[list(upper)] += 0.5 * gap
+        shut[list(upper)] += 0.85 * gap
+    assert not eyes_closed(squint)
+    assert eyes_closed(shut)
+    model = load_face_model()
+    face = fit_face(photo, [shut], model)
+    assert "eyes are closed" in face.notes[0]
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    blink = Motion.still(1).replace(lids=np.ones((1, 2)), gaze=np.full((1, 2), 8.0))
+    closed = Renderer(face, model, teeth, load_mouth_light())
+    assert (closed.frame(blink) == closed.frame(Motion.still(1))).all()
+    opened = Renderer(replace(face, eyes_closed=False), model, teeth, load_mouth_light())
+    assert (opened.frame(blink) != opened.frame(Motion.still(1))).any()
