@@ -63,6 +63,13 @@ def test_nothing_moved_is_the_plate(wide: np.ndarray) -> None:
     assert (Composite(plate).window(*grid(), moving=True) == plate.image).all()
 
 
+def test_a_photo_that_cannot_be_written_to_is_shown_as_well(wide: np.ndarray) -> None:
+    plate = plate_of(wide.copy())
+    for part in (plate.image, plate.wide):
+        part.flags.writeable = False
+    assert (Composite(plate).window(*grid(1, 0), moving=True) != plate.image).any()
+
+
 def test_whole_pixels_are_whole_pixels(wide: np.ndarray) -> None:
     shown = Composite(plate_of(wide)).window(*grid(3, -5), moving=True)
     assert (shown == wide[MARGIN - 5 : MARGIN - 5 + SIDE, MARGIN + 3 : MARGIN + 3 + SIDE]).all()

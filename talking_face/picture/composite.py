@@ -68,11 +68,12 @@ class Composite:
 @cache
 def _composite() -> Callable[..., None]:
     """`_blend` as machine code."""
-    picture, plane = "uint8[:, :, ::1]", "float32[:, ::1]"
+    plane = "float32[:, ::1]"
+    picture = "Array(uint8, 3, 'C', readonly=True)"  # which may be written to, or not
     return compiled(
         _blend,
         *(picture, "int64", plane, picture, "boolean[:, ::1]", plane, plane),
-        *("int64", "boolean", "float32", picture),
+        *("int64", "boolean", "float32", "uint8[:, :, ::1]"),
     )
 
 
