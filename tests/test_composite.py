@@ -38,14 +38,15 @@ def wide() -> np.ndarray:
     return np.clip(128 + 60 * fine / fine.std(), 0, 255).astype(np.uint8)
 
 
-def grid(shift_x: float = 0.0, shift_y: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def flow(shift_x: float = 0.0, shift_y: float = 0.0) -> tuple[np.ndarray, ...]:
+    """Map and depth of a plane."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
-    return x + np.float32(shift_x), y + np.float32(shift_y)
+    return x + np.float32(shift_x), y + np.float32(shift_y), np.zeros_like(x)
 
 
 def ideal(wide: np.ndarray, shift_x: float, shift_y: float) -> np.ndarray:
     """The same texture shifted, by splines of the fifth order, which lose next to nothing."""
-    x, y = grid(shift_x + MARGIN, shift_y + MARGIN)
+    x, y, _ = flow(shift_x + MARGIN, shift_y + MARGIN)
     planes = [
         ndimage.map_coordinates(wide[..., k].astype(float), [y, x], order=5, mode="mirror")
         for k in range(3)
@@ -60,33 +61,33 @@ def energy(picture: np.ndarray) -> float:
 
 def test_nothing_moved_is_the_plate(wide: np.ndarray) -> None:
     plate = plate_of(wide)
-    assert (Composite(plate).window(*grid(), moving=True) == plate.image).all()
+    assert (Composite(plate).window(*flow(), moving=True) == plate.image).all()
 
 
 def test_a_photo_that_cannot_be_written_to_is_shown_as_well(wide: np.ndarray) -> None:
     plate = plate_of(wide.copy())
     for part in (plate.image, plate.wide):
         part.flags.writeable = False
-    assert (Composite(plate).window(*grid(1, 0), moving=True) != plate.image).any()
+    assert (Composite(plate).window(*flow(1, 0), moving=True) != plate.image).any()
 
 
 def test_whole_pixels_are_whole_pixels(wide: np.ndarray) -> None:
-    shown = Composite(plate_of(wide)).window(*grid(3, -5), moving=True)
+    shown = Composite(plate_of(wide)).window(*flow(3, -5), moving=True)
     assert (shown == wide[MARGIN - 5 : MARGIN - 5 + SIDE, MARGIN + 3 : MARGIN + 3 + SIDE]).all()
 
 
 def test_beyond_the_plate_its_border_goes_on(wide: np.ndarray) -> None:
-    shown = Composite(plate_of(wide)).window(*grid(-10 * SIDE, 0), moving=True)
+    shown = Composite(plate_of(wide)).window(*flow(-10 * SIDE, 0), moving=True)
     assert (shown == wide[MARGIN : MARGIN + SIDE, :1]).all()
 
 
 @pytest.mark.parametrize("shift", [0.25, 0.5, 0.75])
 def test_a_moved_frame_is_as_sharp_as_the_plate(wide: np.ndarray, shift: float) -> None:
     for x, y in ((shift, 0.0), (0.0, shift), (shift, shift)):
-        shown = Composite(plate_of(wide)).window(*grid(x, y), moving=True)
+        shown = Composite(plate_of(wide)).window(*flow(x, y), moving=True)
         assert 0.9 < energy(shown) / energy(ideal(wide, x, y)) < 1.15
     both = [(x, y) for x in (0.0, 0.25, 0.5, 0.75) for y in (0.0, 0.25, 0.5, 0.75)]
-    shown = [Composite(plate_of(wide)).window(*grid(x, y), moving=True) for x, y in both]
+    shown = [Composite(plate_of(wide)).window(*flow(x, y), moving=True) for x, y in both]
     mean = np.mean([energy(frame) for frame in shown])
     assert mean / np.mean([energy(ideal(wide, x, y)) for x, y in both]) > 0.95
 
@@ -94,9 +95,9 @@ def test_a_moved_frame_is_as_sharp_as_the_plate(wide: np.ndarray, shift: float) 
 def test_it_trembles_less_between_sharp_and_soft_than_bilinear(wide: np.ndarray) -> None:
     plate = plate_of(wide)
     phases = np.arange(8) / 8
-    ours = [energy(Composite(plate).window(*grid(p, p / 2), moving=True)) for p in phases]
+    ours = [energy(Composite(plate).window(*flow(p, p / 2), moving=True)) for p in phases]
     plain = [
-        energy(cv2.remap(wide, *(g + MARGIN for g in grid(p, p / 2)), cv2.INTER_LINEAR))
+        energy(cv2.remap(wide, *(part + MARGIN for part in flow(p, p / 2)[:2]), cv2.INTER_LINEAR))
         for p in phases
     ]
     assert np.ptp(ours) / np.mean(ours) < 0.5 * np.ptp(plain) / np.mean(plain)
@@ -106,7 +107,7 @@ def test_an_edge_does_not_ring() -> None:
     step = np.full((SIDE + 2 * MARGIN, SIDE + 2 * MARGIN, 3), 60, dtype=np.uint8)
     step[:, step.shape[1] // 2 :] = 180
     for shift in (0.25, 0.5, 0.75):
-        shown = Composite(plate_of(step)).window(*grid(shift), moving=True).astype(int)
+        shown = Composite(plate_of(step)).window(*flow(shift), moving=True).astype(int)
         assert shown.min() >= 60 - 0.15 * 120
         assert shown.max() <= 180 + 0.15 * 120
 
@@ -120,7 +121,7 @@ def person_left(wide: np.ndarray) -> np.ndarray:
 
 def test_the_person_moves_over_a_still_background(wide: np.ndarray) -> None:
     plate = plate_of(wide, person_left(wide))
-    shown = Composite(plate).window(*grid(8, 0), moving=True)  # the person moves to the left
+    shown = Composite(plate).window(*flow(8, 0), moving=True)  # the person moves to the left
     half = SIDE // 2
     assert (shown[:, half + 1 :] == plate.image[:, half + 1 :]).all()
     assert (shown[:, half - 7 : half - 1] == (0, 200, 0)).all()
@@ -131,14 +132,14 @@ def test_the_person_moves_over_a_still_background(wide: np.ndarray) -> None:
 
 def test_without_a_moving_head_person_and_background_are_one(wide: np.ndarray) -> None:
     plate = plate_of(wide, person_left(wide))
-    shown = Composite(plate).window(*grid(8, 0), moving=False)
+    shown = Composite(plate).window(*flow(8, 0), moving=False)
     assert (shown == wide[MARGIN : MARGIN + SIDE, MARGIN + 8 : MARGIN + 8 + SIDE]).all()
 
 
 def test_what_hardly_moves_is_not_parted_yet(wide: np.ndarray) -> None:
     plate = plate_of(wide, 0.5 * person_left(wide))
     near, far = (
-        Composite(plate).window(*grid(part * PARTED, 0), moving=True)[:, : SIDE // 3]
+        Composite(plate).window(*flow(part * PARTED, 0), moving=True)[:, : SIDE // 3]
         for part in (0.05, 2.0)
     )
     green = np.array([0, 200, 0])
@@ -151,6 +152,6 @@ def test_what_hardly_moves_is_not_parted_yet(wide: np.ndarray) -> None:
 def test_another_background_shows_wherever_the_person_does_not(wide: np.ndarray) -> None:
     plate = plate_of(wide, person_left(wide), replaced=True)
     for moving in (False, True):
-        shown = Composite(plate).window(*grid(), moving=moving)
+        shown = Composite(plate).window(*flow(), moving=moving)
         assert (shown[:, SIDE // 2 + 1 :] == (0, 200, 0)).all()
         assert (shown[:, : SIDE // 2 - 1] == plate.image[:, : SIDE // 2 - 1]).all()

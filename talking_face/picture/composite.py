@@ -37,11 +37,12 @@ class Composite:
         self._bare = np.ascontiguousarray(person == 0)
         self._fine = make_fine(plate.wide)
 
-    def window(self, map_x: Array, map_y: Array, moving: bool) -> UInt8:
+    def window(self, map_x: Array, map_y: Array, depth: Array, moving: bool) -> UInt8:
         """The window of one frame, (h, w, 3) uint8 RGB.
 
         Args:
             map_x, map_y: (h, w) float32, for each pixel the place in the plate that it shows.
+            depth: (h, w) float32, how far away that is, pixels.
             moving: whether the head moves; where it doesn't, neither does what is around it, and
                 person and background are one.
         """
@@ -61,7 +62,7 @@ class Composite:
             np.float32(0.0 if plate.replaced else PARTED),
             window,
         )
-        soften(window, *tears(map_x, map_y, plate.person, plate.margin))
+        soften(window, *tears(map_x, map_y, depth, plate.person, plate.margin))
         return window
 
 

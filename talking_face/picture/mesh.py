@@ -22,7 +22,7 @@ from talking_face.face.landmarks import N_MESH
 from talking_face.picture.machine_code import compiled
 
 REFINEMENTS = 2  # subdivisions of the face mesh
-TEAR = 3.0  # pixels that neighbours in the frame are further apart in the photo where it is torn
+TEAR = 3.0  # pixels that neighbours are further apart, in photo and in depth, where it is torn
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,20 +200,23 @@ def draw_map(
     _draws()(points, depth, source, triangles, map_x, map_y, buffer)
 
 
-def tears(map_x: Array, map_y: Array, layer: Array, margin: int) -> tuple[Array, Array]:
+def tears(
+    map_x: Array, map_y: Array, depth: Array, layer: Array, margin: int
+) -> tuple[Array, Array]:
     """The pixels on both sides of where one surface ends in front of another.
 
     All arrays are C-contiguous.
 
     Args:
         map_x, map_y: (h, w) float32 source coordinates, see `draw_map`.
+        depth: (h, w) float32, of what is drawn.
         layer: (h + 2 margin, w + 2 margin) float32, 0 where the photo has no surface.
 
     Returns:
         Their rows and columns, (n,).
     """
     found = np.zeros(map_x.shape, dtype=np.uint8)
-    _finds_tears()(map_x, map_y, layer, margin, found)
+    _finds_tears()(map_x, map_y, depth, layer, margin, found)
     places = cv2.findNonZero(found)
     if places is None:
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
@@ -231,12 +234,12 @@ def _draws() -> Callable[..., None]:
 def _finds_tears() -> Callable[..., None]:
     """`_tear` as machine code."""
     plane = "float32[:, ::1]"
-    return compiled(_tear, plane, plane, plane, "int64", "uint8[:, ::1]")
+    return compiled(_tear, plane, plane, plane, plane, "int64", "uint8[:, ::1]")
 
 
 @no_type_check  # so that it is compiled as it stands
 def _tear(
-    map_x: Array, map_y: Array, layer: Array, margin: int, found: Array
+    map_x: Array, map_y: Array, depth: Array, layer: Array, margin: int, found: Array
 ) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
     rows, columns = layer.shape
@@ -247,6 +250,8 @@ def _tear(
             down = abs(map_x[y + 1, x] - here_x) + abs(map_y[y + 1, x] - here_y - 1)
             if max(across, down) > TEAR:
                 p, q = (y, x + 1) if across > down else (y + 1, x)
+                if abs(depth[p, q] - depth[y, x]) < TEAR:  # such as lids and lips that close
+                    continue
                 for i, j in ((y, x), (p, q)):
                     row = min(max(int(map_y[i, j]) + margin, 0), rows - 1)
                     column = min(max(int(map_x[i, j]) + margin, 0), columns - 1)

@@ -166,7 +166,7 @@ class Renderer:
     def composite(self, flow: Flow, motion: Motion, index: int) -> Array:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
         moving = motion.rotation[index].any() or motion.translation[index].any()
-        return self._composite.window(flow.map_x, flow.map_y, bool(moving))
+        return self._composite.window(flow.map_x, flow.map_y, flow.depth, bool(moving))
 
     def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Paint eyes and mouth into a composite, in place."""

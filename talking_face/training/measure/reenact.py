@@ -68,7 +68,7 @@ from talking_face.training.measure.picture_figures import (
     laplacian,
     means,
     picture_figures,
-    region_boxes,
+    polygon,
 )
 from talking_face.training.measure.sheet import PARTS
 from talking_face.weights import load_weights
@@ -157,7 +157,7 @@ def sharpness_kept(renderer: Renderer, motion: Motion, index: int) -> float:
     """Variance of the face's Laplacian over that of `moved_by_spline`, of one frame's flow."""
     flow = renderer.flow(motion, index)
     pictures = renderer.composite(flow, motion, index), moved_by_spline(renderer, flow)
-    (face,) = region_boxes(flow.points, flow.map_x.shape)["face"]
+    face = polygon(flow.points[list(FACE_OVAL), :2], flow.map_x.shape)
     ours, exact = (float(laplacian(picture)[face].var()) for picture in pictures)
     return ours / exact
 
