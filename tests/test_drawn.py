@@ -87,6 +87,15 @@ def test_a_drawn_eye_closes_with_the_head(renderer: Renderer) -> None:
     assert (blink(renderer, 0.0) == renderer.face.photo).all()
 
 
+def test_raised_brows_do_not_bend_a_drawn_eye(renderer: Renderer) -> None:
+    raised = Motion.still(1).replace(upper=np.full((1, 6), 1.5))
+    picture, still = renderer.frame(raised), renderer.face.photo
+    assert (picture != still).any()
+    for x, y in EYES:
+        part = np.s_[y - HIGH + 8 : y + HIGH - 8, x - 20 : x + 20]
+        assert np.abs(picture[part].astype(int) - still[part]).mean() < 1
+
+
 def test_photographed_eyes_are_not_taken_for_drawn_ones(portraits: list[Path]) -> None:
     for path in portraits:
         photo = load_photo(path)

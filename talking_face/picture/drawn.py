@@ -36,6 +36,8 @@ IRIS = 0.1  # around the middle of an iris, within which something of it shows
 OUTLINE = 0.05  # how wide the outline of an eye may be
 GAP, THIN = 0.04, 0.05  # gaps that are closed in a shape, and parts so thin that they aren't eye
 LINE = 0.028  # width of the line at the lid's edge
+HOLD = 0.06  # beyond a drawn eye, from which the skin moves as it likes
+MARGIN = 0.04  # around a drawn eye, within which the lid covers the skin
 SPILL = 1.5  # pixels: how far the soft rim of a drawn shape reaches into the skin
 
 
@@ -48,6 +50,7 @@ class DrawnEye:
         shape: (n, n) float32 0..1, the eye with its outline.
         skin: (n, n, 3) float32 RGB 0..255, the skin that would be there.
         top, bottom: (n,) float32, where the eye begins and ends in each column of the patch.
+        span: the first and the last of its columns.
         line: (3,) RGB 0..255 of the lid's edge.
         width: of that edge, pixels.
     """
@@ -57,8 +60,18 @@ class DrawnEye:
     skin: Array
     top: Array
     bottom: Array
+    span: tuple[int, int]
     line: Array
     width: float
+
+    def holds(self, points: Array, unit: float) -> Array:
+        """How far points (n, 2) of the plate belong to the eye or are close to it, (n,) 0..1."""
+        back = cv2.invertAffineTransform(self.to_plate)
+        at = (points @ back[:, :2].T + back[:, 2]).astype(np.float32)[None]
+        near = _grown((self.shape > 0.5).astype(np.uint8), HOLD * unit)
+        soft = cv2.GaussianBlur(near.astype(np.float32), (0, 0), HOLD * unit / 2)
+        held = cv2.remap(soft, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
+        return np.asarray(np.clip(1.3 * held[0], 0, 1))
 
     def paint(self, window: Array, moved: Array, closure: float) -> None:
         """Cover the eye from above, in place.
@@ -93,6 +106,7 @@ class DrawnEye:
         low = edge + (smoothstep(closure, 0.9, 1.0) * side if closure > 0.9 else 0.0)
         blend(region, skin, shape * np.clip(low - row + 0.5, 0, 1))
         stroke = np.clip(self.width / 2 + 0.5 - np.abs(row - edge), 0, 1)
+        stroke *= np.clip(np.minimum(column - self.span[0], self.span[1] - column) + 1, 0, 1)
         stroke *= cv2.remap(self.shape, column, (row - self.width).astype(np.float32), 1)
         stroke = np.broadcast_to(self.line, region.shape), stroke * smoothstep(closure, 0.0, 0.15)
         blend(region, *stroke)
@@ -152,9 +166,12 @@ def _find(image: Array, points: Array, unit: float, eye: int) -> DrawnEye | None
     plain = spread(patch.astype(np.float32), (covered == 0) & (away < OTHER))
     dark = np.percentile(patch[shape > 0], 3, axis=0)
     line = np.minimum(dark, 0.5 * np.median(plain[shape > 0], axis=0))
+    # Skin further out is covered, too: an eye that turns with the head doesn't stay flat.
+    covered = np.maximum(covered, _grown(shape, MARGIN * unit) * (away < OTHER))
     soft = cv2.GaussianBlur(covered.astype(np.float32), (0, 0), 0.8)
     ends = top.astype(np.float32), bottom.astype(np.float32)
-    return DrawnEye(to_plate, soft, plain, *ends, line, max(1.5, LINE * unit))
+    span = int(at[0]), int(at[-1])
+    return DrawnEye(to_plate, soft, plain, *ends, span, line, max(1.5, LINE * unit))
 
 
 def _shape(other: Array, dark: Array, unit: float) -> Array | None:

@@ -47,6 +47,14 @@ class Eyes:
         points = plate.pose.project(face.shape)
         self._stay = face.eyes_closed  # what is behind closed lids isn't known
         self._drawn = find_drawn_eyes(plate.image, points[:, :2], self._unit)
+        self._free = None
+        if self._drawn is not None:
+            held = [drawn.holds(points[:, :2], self._unit) for drawn in self._drawn]
+            self._free = 1 - np.max(held, axis=0)[:, None]
+            # What makes affine maps, by least squares, of where the points around an eye went.
+            known = np.column_stack([points[:, :2], np.ones(len(points))])
+            roots = [np.sqrt(weight)[:, None] for weight in held]
+            self._around = [np.linalg.pinv(root * known) * root.T for root in roots]
         self._lids = [ClosedLid(plate, points[:, :2], eye) for eye in (0, 1)]
         self._iris = []
         self._anchors = []
@@ -62,6 +70,10 @@ class Eyes:
             below = corners.mean(0)
             below[1] += np.linalg.norm(corners[1] - corners[0])
             self._anchors.append(np.vstack([corners, below]))
+
+    def hold(self, moved: Array) -> Array:
+        """Displacements (478, 3) of an expression without those that would bend drawn eyes."""
+        return moved if self._free is None else moved * self._free
 
     def close(self, lids: Array) -> Array:
         """Displacement (478, 3), canonical, of lids closed by (2,) fractions.
@@ -97,8 +109,7 @@ class Eyes:
         lids = meeting(lids)
         if self._drawn is not None:
             for eye, drawn in enumerate(self._drawn):
-                here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
-                drawn.paint(window, cv2.getAffineTransform(there, here), float(lids[eye]))
+                drawn.paint(window, (self._around[eye] @ points[:, :2]).T, float(lids[eye]))
             return
         gaze = np.clip(gaze, -MAX_GAZE, MAX_GAZE)
         shift = EYEBALL_RADIUS * np.sin(np.radians(gaze)) * self._unit
@@ -127,7 +138,8 @@ class Eyes:
             return
         height, width = region.shape[:2]
         mask = polygon_mask(polygon - corner, height, width, 0.004 * self._unit)
-        here, there = self._anchors_in(pose, eye), self._anchors_in(self._plate.pose, eye)
+        here = pose.project(self._anchors[eye])[:, :2].astype(np.float32)
+        there = self._plate.pose.project(self._anchors[eye])[:, :2].astype(np.float32)
         back = cv2.getAffineTransform(here, there)
         x, y = pixel_grid(region, corner)
         source_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
@@ -140,7 +152,3 @@ class Eyes:
         # An eye that opens wider than the photo's shows what the flow made of its rim.
         mask *= sample(self._shown[eye], source_x, source_y)
         blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
-
-    def _anchors_in(self, pose: Pose, eye: int) -> Array:
-        """Three points that move as an eyeball does, (3, 2) float32 pixels."""
-        return pose.project(self._anchors[eye])[:, :2].astype(np.float32)

@@ -216,7 +216,7 @@ class Renderer:
         rest, lower = self._speech(motion, index)
         moved = self.model.displacement(lower, motion.upper[index])
         base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
-        shape = base + rest * self._to_rest + moved
+        shape = base + self.eyes.hold(rest * self._to_rest + moved)
         if rest or lower.any():
             own = (1 - rest) * self._lips.correction(base)
             shape[:, 1] += self._lips.correction(shape) - own
