@@ -7,10 +7,11 @@ import torch
 
 from talking_face.face.landmarks import mouth_width
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_OUTPUTS
 from talking_face.motion import Motion
 from talking_face.training.data.clips import read_clips
-from talking_face.training.data.examples import Example, mouth_readout
+from talking_face.training.data.examples import Example
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
 from talking_face.training.data.prepare import Prepared, prepare_clip
 from talking_face.training.fit.listeners import (
@@ -52,14 +53,14 @@ def example(index: int, frames: int = 60, source: str = "grid", speaker: str = "
     """A clip whose sound says two numbers a frame, one for each of the first two coefficients."""
     rng = np.random.default_rng(index)
     said = rng.standard_normal((frames, 2)).astype(np.float32)
-    patterns = np.random.default_rng(0).standard_normal((2, 4 * 384)).astype(np.float32)
-    noise = 0.1 * rng.standard_normal((frames, 4 * 384))
+    patterns = np.random.default_rng(0).standard_normal((2, 6 * 512)).astype(np.float32)
+    noise = 0.1 * rng.standard_normal((frames, 6 * 512))
     motion = Motion.still(frames).as_array()
     motion[:, 0] = 1.0 + 0.5 * said[:, 0]
     motion[:, 1] = said[:, 1]
     return Example(
         *(f"{source}-{speaker}-{index}", source, speaker, "train"),
-        features=(said @ patterns + noise).reshape(frames, 4, 384).astype(np.float16),
+        features=(said @ patterns + noise).reshape(frames, 6, 512).astype(np.float16),
         energy=rng.uniform(-60, -10, frames).astype(np.float32),
         activity=np.ones(frames, dtype=np.float32),
         pitch=rng.uniform(80, 200, frames).astype(np.float32),

@@ -103,8 +103,8 @@ def store_speech(video: Path, destination: Path, encoder: SpeechEncoder) -> None
 
     Args:
         video: a clip with sound.
-        destination: the .npz file to write, with the arrays of `Speech` named features (frames, 4,
-            384) float16, energy, activity, pitch and voicing (frames,) float32. The frames of the
+        destination: the .npz file to write, with the arrays of `Speech` named features (frames, 6,
+            512) float16, energy, activity, pitch and voicing (frames,) float32. The frames of the
             picture may be a few more or fewer.
         encoder: of `load_encoder`.
 
