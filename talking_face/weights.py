@@ -69,7 +69,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.events --cache CACHE",
         files={
-            "idle.safetensors": "d78cd290973b2a5f3ed3f05a90107bdedaa6d688b791cbe48c0b77ec367784f0",
+            "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
         },
     ),
     "speech_encoder": WeightSpec(

@@ -30,9 +30,8 @@ from talking_face.mapping.decoder import (
     Mixture,
 )
 from talking_face.mapping.listeners import N_LOWER
-from talking_face.training.data.sequences import MotionSequence, deviation
+from talking_face.training.data.sequences import TALKING, MotionSequence, deviation
 from talking_face.training.fit import parallel
-from talking_face.training.fit.events import TALKING
 from talking_face.training.fit.face_model import mirror_index
 from talking_face.training.measure.lip_figures import LIPS
 

@@ -33,14 +33,13 @@ from talking_face.mapping.dirfa import LISTENERS, Dirfa
 from talking_face.mapping.listeners import N_LOWER, N_OUTPUTS, Listener, run
 from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings
 from talking_face.training.data.examples import SOURCES, Example, load_examples
-from talking_face.training.data.sequences import MotionSequence, load_sequences
+from talking_face.training.data.sequences import TALKING, MotionSequence, load_sequences
 from talking_face.training.fit import parallel
 from talking_face.training.fit.decoder import (
     DecoderRecipe,
     lip_freedom,
     train_decoder,
 )
-from talking_face.training.fit.events import TALKING
 from talking_face.training.fit.listeners import Recipe, estimate_offsets, shifted_targets, train
 
 STEPS = 800  # of each listener

@@ -32,7 +32,7 @@ from talking_face.training.data.motions import TrackedMotion, track_motions
 from talking_face.training.data.tracks import load_tracks
 from talking_face.training.rivals import N_HEAD, N_POSE, STEP, HeadModel, lagged
 
-TALKING = ("styletalk", "talkvid", "firstimp", "dolos", "marlin")
+TALKING = ("styletalk", "talkvid")  # the eyes of video bloggers are on their screens
 BLINKING = (*TALKING, "celebv", "liveportrait")
 MIN_FRAMES = 75
 LONG = 10 * FPS  # frames that tell a posture or a person's blink rate
