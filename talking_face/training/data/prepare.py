@@ -39,6 +39,7 @@ from talking_face.sound.encoder import SpeechEncoder, load_encoder
 from talking_face.sound.speech import Speech, listen
 from talking_face.training.data.clips import ClipFile, read_clips
 from talking_face.training.data.tracks import MIN_TRACKED
+from talking_face.training.fit import parallel
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
@@ -190,7 +191,7 @@ def prepare_portraits(folder: Path) -> Array:
 
 @cache
 def _encoder() -> SpeechEncoder:
-    return load_encoder()  # once a process
+    return load_encoder(parallel.device())  # once a process
 
 
 def _save_whole(path: Path, array: Array) -> None:
