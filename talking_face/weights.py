@@ -55,7 +55,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
-            "dirfa.safetensors": "9b05833e9f7db52a3165800f3886bdfbbfa18586f1651e5e58af0c474d164a3c",
+            "dirfa.safetensors": "89f962343956d93ba1488072afb000086c83c5861b7cef52b44d802fd112dd75",
         },
     ),
     "mouth_light": WeightSpec(
@@ -73,25 +73,28 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "speech_encoder": WeightSpec(
-        licence="MIT, copyright OpenAI 2022 (Whisper tiny.en, encoder only): LICENSE-whisper",
+        licence="MIT, copyright OpenAI 2022 (Whisper base, encoder only): LICENSE-whisper",
         build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",
         files={
-            "speech_encoder-00001-of-00002.safetensors": "fc9e4d74aa34c4528b470c5f1bf42131720103284929555d721f34a672446b92",  # noqa: E501
-            "speech_encoder-00002-of-00002.safetensors": "23a8857b33c4792900fc41ea11d56f50534b7f0bbf485d59ec71c40a7171deef",  # noqa: E501
+            "speech_encoder-00001-of-00005.safetensors": "0c4999aeaebb990943da0bd617d1282acd3fca3f7d0c7395a9029b1d8a2a146e",  # noqa: E501
+            "speech_encoder-00002-of-00005.safetensors": "d85cbc7b2d3d74c45c540e2644424c6fd9ae807e49c26bb5ef5216a57ea2419d",  # noqa: E501
+            "speech_encoder-00003-of-00005.safetensors": "11d2f410b78c9248c02190992a104a29e48d7b717115e4d084873171fd451ee7",  # noqa: E501
+            "speech_encoder-00004-of-00005.safetensors": "717625c675d7f23ef46ae7f11b995a410fd7077fbf7365663ebece7b48d94e2e",  # noqa: E501
+            "speech_encoder-00005-of-00005.safetensors": "65e27dd85a38917e93cab877c3cb9d311060abb994a5a413c11f91033bbd40ba",  # noqa: E501
         },
     ),
     "speech_positions": WeightSpec(
         licence="MIT, as speech_encoder; averages over the training clips",
         build="python -m talking_face.training.fit.encoder_positions CLIPS",
         files={
-            "speech_positions.safetensors": "5fc5dbe518369b6eafd14a71b2a804774f7c4032ad083b490bd8e320b3cf9382",  # noqa: E501
+            "speech_positions.safetensors": "b7a7db1cf0c11580989226267d279d0907b54ec5849420e03939f4cba326c79b",  # noqa: E501
         },
     ),
     "baseline": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.listeners --cache CACHE",
         files={
-            "baseline.safetensors": "179e2944e6c6cfcbb3abbed608dd2df86e098a284fb60e0ad8491cf12ff2117c",  # noqa: E501
+            "baseline.safetensors": "a114a0e9d7c1842c2ef7d1743edff892cb90a1327e7060d3cf91bea8fe4cf92e",  # noqa: E501
         },
     ),
 }

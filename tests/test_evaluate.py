@@ -7,21 +7,17 @@ import torch
 
 from talking_face.face.landmarks import mouth_width
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_OUTPUTS
 from talking_face.motion import Motion
 from talking_face.training.data.clips import read_clips
-from talking_face.training.data.examples import Example, mouth_readout
+from talking_face.training.data.examples import Example
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
 from talking_face.training.data.prepare import Prepared, prepare_clip
-from talking_face.training.fit.listeners import (
-    Loss,
-    Recipe,
-    correlation,
-    hold_out,
-    shifted_targets,
-    train,
-)
+from talking_face.training.fit.lip_loss import Loss, LossWeights, correlation, misfit
+from talking_face.training.fit.listeners import Recipe, hold_out, shifted_targets, train
 from talking_face.training.measure.lip_figures import (
+    CLOSED,
     LIPS,
     format_table,
     lip_distance,
@@ -52,14 +48,14 @@ def example(index: int, frames: int = 60, source: str = "grid", speaker: str = "
     """A clip whose sound says two numbers a frame, one for each of the first two coefficients."""
     rng = np.random.default_rng(index)
     said = rng.standard_normal((frames, 2)).astype(np.float32)
-    patterns = np.random.default_rng(0).standard_normal((2, 4 * 384)).astype(np.float32)
-    noise = 0.1 * rng.standard_normal((frames, 4 * 384))
+    patterns = np.random.default_rng(0).standard_normal((2, 6 * 512)).astype(np.float32)
+    noise = 0.1 * rng.standard_normal((frames, 6 * 512))
     motion = Motion.still(frames).as_array()
     motion[:, 0] = 1.0 + 0.5 * said[:, 0]
     motion[:, 1] = said[:, 1]
     return Example(
         *(f"{source}-{speaker}-{index}", source, speaker, "train"),
-        features=(said @ patterns + noise).reshape(frames, 4, 384).astype(np.float16),
+        features=(said @ patterns + noise).reshape(frames, 6, 512).astype(np.float16),
         energy=rng.uniform(-60, -10, frames).astype(np.float32),
         activity=np.ones(frames, dtype=np.float32),
         pitch=rng.uniform(80, 200, frames).astype(np.float32),
@@ -217,28 +213,56 @@ def test_the_readout_agrees_with_the_landmarks(model: FaceModel) -> None:
 # -- training ---------------------------------------------------------------------------------
 
 
+def truth_and_guess(
+    face: torch.Tensor, guess: torch.Tensor, model: FaceModel
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a listener says that expects `guess`, sure of its contacts, and the target `face`."""
+    weights, bias = (torch.from_numpy(part) for part in mouth_readout(model))
+    met = (guess @ weights + bias)[..., :1] < CLOSED
+    said = torch.cat([guess, torch.where(met, 20.0, -20.0)], dim=-1)
+    return said, torch.cat([face, face @ weights + bias], dim=-1)
+
+
 def test_the_loss_is_least_for_the_truth(model: FaceModel) -> None:
-    loss = Loss(model, torch.ones(N_OUTPUTS), Recipe())
+    loss = Loss(model, torch.ones(N_OUTPUTS), LossWeights())
     generator = torch.Generator().manual_seed(0)
     truth = torch.randn(2, 40, N_OUTPUTS, generator=generator)
     ok = torch.ones(2, 40)
     error = 0.1 * torch.randn(2, 40, N_OUTPUTS, generator=generator)
-    perfect, near, far = (float(loss(truth + k * error, truth, ok)) for k in (0, 1, 3))
+    perfect, near, far = (
+        float(loss(*truth_and_guess(truth, truth + k * error, model), ok)) for k in (0, 1, 3)
+    )
     assert perfect == pytest.approx(0.0, abs=0.01)
     assert perfect < near < far
     # Frames that don't count don't count.
     ok[:, 20:] = 0
     spoiled = truth.clone()
     spoiled[:, 20:] += 5
-    assert float(loss(spoiled, truth, ok)) == pytest.approx(0.0, abs=0.01)
+    said, target = truth_and_guess(truth, spoiled, model)
+    assert float(loss(said, target, ok)) == pytest.approx(0.0, abs=0.01)
 
 
 def test_an_unclosed_mouth_costs_more_than_an_unopened_one(model: FaceModel) -> None:
-    loss = Loss(model, torch.ones(N_OUTPUTS), Recipe(correlation=0.0))
+    only_size = LossWeights(correlation=0.0, quick=0.0, size=0.0, speed=0.0, contact=0.0)
+    loss = Loss(model, torch.ones(N_OUTPUTS), only_size)
     shut, open_ = torch.zeros(1, 20, N_OUTPUTS), torch.zeros(1, 20, N_OUTPUTS)
     open_[..., 0] = 1.0
     ok = torch.ones(1, 20)
-    assert float(loss(open_, shut, ok)) > 1.3 * float(loss(shut, open_, ok))
+    unclosed, unopened = (
+        float(loss(*truth_and_guess(face, guess, model), ok))
+        for face, guess in ((shut, open_), (open_, shut))
+    )
+    assert unclosed > 1.3 * unopened
+
+
+def test_too_small_and_too_large_a_motion_cost_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(1, 40, 2, generator=generator)
+    ok = torch.ones(1, 40)
+    same, half, double = (misfit(k * real, real, ok, (0.01, 0.01)) for k in (1.0, 0.5, 2.0))
+    assert same.abs().max() < 1e-6
+    torch.testing.assert_close(half, double, rtol=0.02, atol=0)
+    assert misfit(0.5e-3 * real, 1e-3 * real, ok, (0.01, 0.01)).max() < 0.1 * half.min()
 
 
 def test_correlation_agrees_with_numpy() -> None:
@@ -252,7 +276,7 @@ def test_correlation_agrees_with_numpy() -> None:
 
 def test_training_learns_and_repeats_itself(model: FaceModel) -> None:
     clips = [example(i) for i in range(12)]
-    targets = {clip.key: clip.coefficients for clip in clips}
+    targets = shifted_targets(clips, {clip.key: 0.0 for clip in clips})
     recipe = Recipe(steps=60, dropout=0.0, batch=(("grid", 4, 40),), average=0.9)
     new = example(99)
     before, after, again = (
@@ -260,7 +284,7 @@ def test_training_learns_and_repeats_itself(model: FaceModel) -> None:
         for steps in (1, 60, 60)
     )
     np.testing.assert_array_equal(after, again)
-    error = [np.abs(x - new.coefficients)[:, :2].mean() for x in (before, after)]
+    error = [np.abs(x[:, :2] - new.coefficients[:, :2]).mean() for x in (before, after)]
     assert error[1] < 0.7 * error[0]
 
 
@@ -276,7 +300,8 @@ def predicted(network: torch.nn.Module, clip: Example) -> np.ndarray:
 def test_targets_are_put_right() -> None:
     clip = example(0)
     moved = shifted_targets([clip], {clip.key: 2.0})[clip.key]
-    np.testing.assert_allclose(moved[:58], clip.coefficients[2:], atol=1e-6)
+    np.testing.assert_allclose(moved[:58, :N_OUTPUTS], clip.coefficients[2:], atol=1e-6)
+    np.testing.assert_allclose(moved[:58, N_OUTPUTS], clip.opening[2:], atol=1e-6)
 
 
 def test_nobody_is_on_both_sides() -> None:

@@ -41,7 +41,7 @@ def motion(**changes: object) -> Motion:
 
 def speech(**changes: object) -> Speech:
     curves = {name: numbers(25) for name in ("energy", "activity", "pitch", "voicing")}
-    made = Speech(recording(), numbers(80, 100), numbers(25, 4, 384), **curves)
+    made = Speech(recording(), numbers(80, 100), numbers(25, 6, 512), **curves)
     return replace(made, **changes)
 
 

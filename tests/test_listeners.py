@@ -18,7 +18,7 @@ def network() -> Listener:
 def test_long_recordings_go_through_in_pieces(network: Listener) -> None:
     rng = np.random.default_rng(0)
     frames = 2300
-    features = rng.standard_normal((frames, 4, 384)).astype(np.float32)
+    features = rng.standard_normal((frames, 6, 512)).astype(np.float32)
     prosody = rng.random((frames, 4)).astype(np.float32)
     lengths = []
     handle = network.register_forward_pre_hook(lambda _, inputs: lengths.append(inputs[0].shape[1]))
@@ -37,7 +37,7 @@ def test_long_recordings_go_through_in_pieces(network: Listener) -> None:
 
 def test_padding_of_a_batch_changes_nothing(network: Listener) -> None:
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(1, 60, 1536, generator=generator)
+    features = torch.randn(1, 60, 3072, generator=generator)
     prosody = torch.rand(1, 60, 4, generator=generator)
     inside = torch.ones(1, 60)
     inside[:, 40:] = 0
@@ -48,7 +48,7 @@ def test_padding_of_a_batch_changes_nothing(network: Listener) -> None:
 
 
 def test_an_answer_depends_on_its_neighbourhood_alone(network: Listener) -> None:
-    features = np.zeros((101, 4, 384), dtype=np.float32)
+    features = np.zeros((101, 6, 512), dtype=np.float32)
     prosody = np.zeros((101, 4), dtype=np.float32)
     changed = features.copy()
     changed[50] += 1

@@ -57,7 +57,7 @@ def clip(
     motion = Motion.from_array(curves(index, frames, N_CHANNELS))
     return Example(
         *(f"{source}{index}", source, speaker or f"s{index}", split),
-        features=rng.standard_normal((frames, 4, 384)).astype(np.float16),
+        features=rng.standard_normal((frames, 6, 512)).astype(np.float16),
         energy=rng.uniform(-60, -10, frames).astype(np.float32),
         activity=np.ones(frames, dtype=np.float32),
         pitch=rng.uniform(80, 200, frames).astype(np.float32),

@@ -192,7 +192,7 @@ def heard(waveform: np.ndarray) -> Speech:
     return Speech(
         recording,
         np.zeros((80, 0), dtype=np.float32),
-        np.broadcast_to(np.float32(0), (frames, 4, 384)),
+        np.broadcast_to(np.float32(0), (frames, 6, 512)),
         prosody.energy(recording.waveform, frames),
         prosody.activity(recording.waveform, frames),
         pitch,

@@ -10,6 +10,7 @@ import pytest
 
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import load_face_model
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.decoder import N_STATE, REACH, STEP
 from talking_face.mapping.dirfa import load_dirfa
 from talking_face.mapping.events import draw_eyes, load_eyes
@@ -19,7 +20,6 @@ from talking_face.options import STYLES
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.encoder import load_encoder
 from talking_face.sound.speech import Speech, listen
-from talking_face.training.data.examples import mouth_readout
 from talking_face.training.fit.decoder import lip_freedom
 from talking_face.training.measure.lip_figures import LIPS
 
@@ -165,7 +165,7 @@ def test_channels_are_surprised_together(network, heard):
         np.abs(np.triu(correlation, 1)).argmax(), correlation.shape
     )  # the strongest link, which samples have to show
     states = sample_states(
-        network, heard, expected_face(network, heard), range(12), 0, 1.0
+        network, heard, expected_face(network, heard)[0], range(12), 0, 1.0
     )[:, ::STEP]  # fmt: skip
     steps = np.diff(states, 2, axis=1).reshape(-1, N_STATE)
     seen = np.corrcoef(steps[:, first], steps[:, second])[0, 1]

@@ -38,7 +38,7 @@ def test_every_curve_has_a_value_for_every_frame(seconds: float, encoder: Speech
     speech = heard(synthetic_voice(seconds), encoder)
     frames = speech.recording.frames
     assert frames == round(seconds * 25)
-    assert speech.features.shape == (frames, 4, 384)
+    assert speech.features.shape == (frames, 6, 512)
     assert speech.log_mel.shape == (80, len(speech.recording.waveform) // 160)
     for name in ("energy", "activity", "pitch", "voicing"):
         curve = getattr(speech, name)
@@ -67,19 +67,21 @@ def test_a_long_recording_is_heard_as_its_pieces_are(encoder: SpeechEncoder) -> 
     for first, last in ((5, 13), (11, 19)):
         piece = heard(voice[first * RATE : last * RATE], encoder).features[25:-25]
         same = whole[first * 25 : last * 25][25:-25]
-        for block, least in enumerate((0.95, 0.9, 0.8, 0.8)):
+        mean, deviation = same.mean(axis=0), same.std(axis=0)  # a few channels are a hundred times
+        same, piece = ((part - mean) / deviation for part in (same, piece))  # as strong as others
+        for block, least in enumerate((0.95, 0.95, 0.85, 0.5, 0.5, 0.7)):
             agreement = np.corrcoef(same[:, block].ravel(), piece[:, block].ravel())[0, 1]
             assert agreement > least
 
 
 def test_joints_of_windows_are_no_jumps(encoder: SpeechEncoder) -> None:
     features = heard(synthetic_voice(24.0), encoder).features
-    change = np.sqrt((np.diff(features, axis=0) ** 2).mean(axis=2))  # (frames - 1, 4)
+    change = np.sqrt((np.diff(features, axis=0) ** 2).mean(axis=2))  # (frames - 1, 6)
     joint = np.zeros(len(change), dtype=bool)
     for second in (7, 14):
         joint[second * 25 : (second + 3) * 25] = True
     assert (change[joint].mean(0) < 1.15 * change[~joint].mean(0)).all()
-    assert (change[joint].max(0) < 1.3 * change[~joint].max(0)).all()
+    assert (change[joint].max(0) < 1.4 * change[~joint].max(0)).all()
 
 
 def test_energy_is_in_decibels_of_full_scale() -> None:

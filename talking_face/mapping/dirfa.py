@@ -5,8 +5,9 @@ al., Pattern Recognition 144, 2023: a transformer models the probability of the 
 audio and is sampled autoregressively under a temporally-biased mask. The paper's code was never
 published; this is our reading of it, for little data and two cores:
 
-- *Listeners* hear what the lips do on average: several small convolution networks on the speech
-  encoder's activations, trained alike from other beginnings; their mean is the expected face.
+- *Listeners* hear what the lips do on average, and whether they meet: several small convolution
+  networks on the speech encoder's activations, trained alike from other beginnings; their mean is
+  the expected face, which `talking_face.mapping.articulation` makes as quick as a speaker's.
 - The *decoder* models everything that the audio leaves open, p(y_k | y_0 … y_{k-1}, audio, style),
   where y_k holds head pose and brows and how far the lips stray from the expected ones, once every
   `STEP` frames. A cubic spline joins the steps, so that nothing moves at the rate of frames. Each

@@ -1,4 +1,4 @@
-"""Listeners: speech to the lips and brows that go with it on average.
+"""Listeners: speech to the lips and brows that go with it, and whether the lips meet.
 
 A small temporal convolution network on the frozen activations of the speech encoder: it looks half
 a second back and ahead, and it is deterministic. Where nobody speaks, its answer is to be faded to
@@ -20,6 +20,7 @@ from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
 
 N_LOWER = CHANNELS["lower"]
 N_OUTPUTS = N_LOWER + CHANNELS["upper"]
+N_HEARD = N_OUTPUTS + 1  # and whether the lips meet
 N_PROSODY = 4
 
 WIDTH = 160
@@ -40,7 +41,7 @@ _EASE = 5  # frames, odd, that opening or closing the gate takes
 
 
 class Listener(nn.Module):
-    """Features and prosody in, coefficients out; residual dilated convolutions between.
+    """Features and prosody in, coefficients and contact out; residual dilated convolutions between.
 
     The averages and deviations of the inputs and the typical amplitude of the outputs are part of
     the weights.
@@ -63,19 +64,19 @@ class Listener(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
         self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, N_OUTPUTS)
+        self.output = nn.Linear(width, N_HEARD)
         self.dropout = dropout
 
     def forward(self, features: Tensor, prosody: Tensor, inside: Tensor) -> Tensor:
-        """The coefficients of each frame.
+        """The face of each frame.
 
         Args:
-            features: (B, T, 1536) float32, the four blocks side by side.
+            features: (B, T, 3072) float32, the six blocks side by side.
             prosody: (B, T, 4) float32 of `prosody_inputs`.
             inside: (B, T) float32, 1 where the recording is, 0 where the batch is padded.
 
         Returns:
-            (B, T, 22) float32: lower face, then upper face.
+            (B, T, 23) float32: lower face, upper face, and the log-odds that the lips meet.
         """
         scale = self._thin(self.feature_scale.expand(len(features), 1, -1))
         x = (features - self.feature_mean) * scale
@@ -84,7 +85,8 @@ class Listener(nn.Module):
         for norm, layer in zip(self.norms, self.layers, strict=True):
             y = layer((F.gelu(norm(x)) * mask).transpose(1, 2)).transpose(1, 2)
             x = x + y * self._thin(y.new_ones(len(y), 1, y.shape[2]))
-        return self.output(F.gelu(self.norm(x))) * self.output_scale
+        face, contact = self.output(F.gelu(self.norm(x))).split([N_OUTPUTS, 1], dim=-1)
+        return torch.cat([face * self.output_scale, contact], dim=-1)
 
     def _thin(self, channels: Tensor) -> Tensor:
         """Dropout of whole channels (B, 1, n), the same ones at every frame."""
@@ -111,10 +113,10 @@ def prosody_inputs(energy: Array, activity: Array, voicing: Array) -> Array:
 
 @torch.inference_mode()
 def run(network: Listener, features: Array, prosody: Array) -> Array:
-    """The network's own answer, (frames, 22) float32, for features (frames, 4, 384)."""
+    """The network's own answer, (frames, 23) float32, for features (frames, 6, 512)."""
     device = network.output_scale.device
     frames = len(features)
-    answer = np.empty((frames, N_OUTPUTS), dtype=np.float32)
+    answer = np.empty((frames, N_HEARD), dtype=np.float32)
     for start in range(0, frames, _CHUNK):
         stop = min(start + _CHUNK, frames)
         first, last = max(start - REACH, 0), min(stop + REACH, frames)

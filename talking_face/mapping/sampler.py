@@ -16,10 +16,12 @@ from typing import cast
 import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
+from scipy.special import expit
 
 from talking_face.arrays import Array
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
+from talking_face.mapping.articulation import articulate
 from talking_face.mapping.decoder import (
     GROUPS,
     N_STATE,
@@ -32,7 +34,14 @@ from talking_face.mapping.decoder import (
 )
 from talking_face.mapping.dirfa import Dirfa
 from talking_face.mapping.events import EyeModel, draw_eyes
-from talking_face.mapping.listeners import N_LOWER, Listener, prosody_inputs, rest_gate, run
+from talking_face.mapping.listeners import (
+    N_LOWER,
+    N_OUTPUTS,
+    Listener,
+    prosody_inputs,
+    rest_gate,
+    run,
+)
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 
@@ -65,9 +74,10 @@ def draw(
     Returns:
         One Motion an index, of len(speech) frames.
     """
-    heard = expected_face(network, speech)
+    heard, meeting = expected_face(network, speech)
     gate = rest_gate(speech.activity)[:, None]
-    shapes = model.mean + model.displacement(heard[:, :N_LOWER], heard[:, N_LOWER:])
+    said = articulate(heard, meeting, model)
+    shapes = model.mean + model.displacement(said[:, :N_LOWER], said[:, N_LOWER:])
     loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
     sampled = sample_states(network, speech, heard, indices, seed, diversity, style)
     free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
@@ -79,8 +89,8 @@ def draw(
         lids, gaze = draw_eyes(eyes, rotation, seed, index, diversity)
         motions.append(
             Motion(
-                lower=(heard[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
-                upper=heard[:, N_LOWER:] * gate + calm_brows * brows,
+                lower=(said[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
+                upper=said[:, N_LOWER:] * gate + calm_brows * brows,
                 lids=lids,
                 gaze=gaze,
                 rotation=rotation,
@@ -91,12 +101,17 @@ def draw(
     return motions
 
 
-def expected_face(network: Dirfa, speech: Speech) -> Array:
-    """The mean of the listeners' answers, (frames, 22) float32."""
+def expected_face(network: Dirfa, speech: Speech) -> tuple[Array, Array]:
+    """The mean of the listeners' answers.
+
+    Returns:
+        The face (frames, 22) float32, and the probability (frames,) that its lips meet.
+    """
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
     listeners = cast(list[Listener], list(network.listeners))
     answers = [run(listener, speech.features, prosody) for listener in listeners]
-    return np.asarray(np.mean(answers, axis=0))
+    mean = np.mean(answers, axis=0)
+    return mean[:, :N_OUTPUTS], expit(mean[:, N_OUTPUTS])
 
 
 @torch.inference_mode()

@@ -41,7 +41,7 @@ class Speech(Frozen):
     Attributes:
         recording: the sound itself.
         log_mel: (80, m) float32, the encoder's spectrogram at 100 Hz.
-        features: (frames, 4, 384) float32, outputs of the encoder's four blocks at 25 fps; frame i
+        features: (frames, 6, 512) float32, outputs of the encoder's six blocks at 25 fps; frame i
             is the mean over the seconds [i / 25, (i + 1) / 25).
         energy: (frames,) float32, dB relative to full scale, at least -100.
         activity: (frames,) float32, 0 where nobody speaks, 1 where somebody surely does.
@@ -94,7 +94,7 @@ def listen(recording: Recording, encoder: SpeechEncoder) -> Speech:
 
 @torch.inference_mode()
 def _encode(mel: Array, encoder: SpeechEncoder) -> Float32:
-    """(80, m) spectrogram -> (m // 4, 4, 384) float32 at 25 fps."""
+    """(80, m) spectrogram -> (m // 4, 6, 512) float32 at 25 fps."""
     device = encoder.positions.device
     columns = MEL_RATE // FPS  # of the spectrogram, in a video frame
     total = mel.shape[1] // columns
@@ -107,7 +107,7 @@ def _encode(mel: Array, encoder: SpeechEncoder) -> Float32:
     for start in range(0, total - overlap, size - overlap):
         stop = min(start + size, total)
         window = torch.from_numpy(mel[:, start * columns : stop * columns]).to(device)
-        output = encoder.hear(window[None])[0]  # (4, T at 50 Hz, 384)
+        output = encoder.hear(window[None])[0]  # (6, T at 50 Hz, 512)
         output = output.unflatten(1, (-1, _PER_FRAME)).mean(dim=2).transpose(0, 1)
         weight = np.ones(stop - start, dtype=np.float32)
         ramp = np.clip((np.arange(overlap) - edge + 0.5) / (overlap - 2 * edge), 0.0, 1.0)

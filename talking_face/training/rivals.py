@@ -27,7 +27,14 @@ from talking_face.arrays import Array
 from talking_face.curves import smoothstep, soft_limit
 from talking_face.mapping.decoder import prosody_drive
 from talking_face.mapping.events import EyeModel, draw_eyes
-from talking_face.mapping.listeners import N_LOWER, Listener, prosody_inputs, rest_gate, run
+from talking_face.mapping.listeners import (
+    N_LOWER,
+    N_OUTPUTS,
+    Listener,
+    prosody_inputs,
+    rest_gate,
+    run,
+)
 from talking_face.motion import CHANNELS, FPS, Motion
 from talking_face.sound.speech import Speech
 from talking_face.weights import load_weights
@@ -139,7 +146,7 @@ def predict(network: Listener, speech: Speech) -> tuple[Array, Array]:
         lower (frames, 16) and upper (frames, 6), float32, in the motion space.
     """
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
-    coefficients = run(network, speech.features, prosody)
+    coefficients = run(network, speech.features, prosody)[:, :N_OUTPUTS]
     coefficients *= rest_gate(speech.activity)[:, None]
     return coefficients[:, :N_LOWER], coefficients[:, N_LOWER:]
 

@@ -35,6 +35,7 @@ from talking_face.sound.speech import listen
 from talking_face.training.data.clips import read_clips
 from talking_face.training.data.examples import HEARD, SOURCES, Example
 from talking_face.training.data.prepare import save_speech
+from talking_face.training.fit import parallel
 
 SPEEDS = {"slower": 0.9, "faster": 1.12}
 _TILT = 6.0  # dB, at most, in each band
@@ -140,7 +141,7 @@ def at_speed(curves: Array, speed: float) -> Array:
 @cache
 def _encoder() -> SpeechEncoder:
     torch.set_num_threads(1)
-    return load_encoder()
+    return load_encoder(parallel.device())
 
 
 def main() -> None:

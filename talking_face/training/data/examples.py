@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from talking_face.arrays import Array
-from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
 from talking_face.face.model import FaceModel
 from talking_face.mapping.listeners import prosody_inputs
 from talking_face.motion import CHANNELS, Motion
@@ -23,7 +22,9 @@ from talking_face.sound.speech import Speech
 from talking_face.training.data.motions import TrackedMotion, track_motions
 from talking_face.training.data.tracks import load_tracks
 
-SOURCES = ("grid", "lrwar", "styletalk", "talkvid")  # whose sound belongs to the face
+SOURCES = (
+    "grid", "lrwar", "styletalk", "talkvid", "firstimp", "dolos", "marlin"
+)  # whose sound belongs to the face  # fmt: skip
 MIN_FRAMES = 12
 HEARD = ("features", "energy", "activity", "pitch", "voicing")  # arrays of KEY.speech.npz
 
@@ -36,7 +37,7 @@ class Example:
 
     Attributes:
         key, source, speaker, split: of the cache's index.
-        features: (frames, 4, 384) float16, as in `Speech`.
+        features: (frames, 6, 512) float16, as in `Speech`.
         energy, activity, pitch, voicing: (frames,) float32, as in `Speech`.
         motion: what the face does, of as many frames; relative to the speaker's neutral face and
             the clip's median pose.
@@ -149,28 +150,3 @@ def _is_current(file: Path, digest: str) -> bool:
         return False
     with np.load(file) as stored:
         return str(stored["model"]) == digest and set(CHANNELS) <= set(stored)
-
-
-def mouth_readout(model: FaceModel) -> tuple[Array, Array]:
-    """Lip opening and mouth width of coefficients, as linear functions of them.
-
-    Returns:
-        weights (22, 2) and bias (2,): coefficients @ weights + bias is the vertical gap of the
-        three middle inner-lip pairs and the distance of the mouth's corners along x, of the mean
-        face. The gap is negative where lips overlap.
-    """
-    basis = np.concatenate([model.lower, model.upper], axis=-1)
-    upper, lower = list(INNER_LIP_UPPER[3:6]), list(INNER_LIP_LOWER[3:6])
-    right, left = MOUTH_CORNERS
-    weights = np.stack(
-        [
-            (basis[lower, 1] - basis[upper, 1]).mean(0),
-            basis[left, 0] - basis[right, 0],
-        ],
-        axis=1,
-    )
-    mean = model.mean
-    bias = np.array(
-        [(mean[lower, 1] - mean[upper, 1]).mean(), mean[left, 0] - mean[right, 0]],
-    )
-    return weights.astype(np.float32), bias.astype(np.float32)

@@ -39,6 +39,7 @@ from talking_face.sound.encoder import SpeechEncoder, load_encoder
 from talking_face.sound.speech import Speech, listen
 from talking_face.training.data.clips import ClipFile, read_clips
 from talking_face.training.data.tracks import MIN_TRACKED
+from talking_face.training.fit import parallel
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
@@ -103,8 +104,8 @@ def store_speech(video: Path, destination: Path, encoder: SpeechEncoder) -> None
 
     Args:
         video: a clip with sound.
-        destination: the .npz file to write, with the arrays of `Speech` named features (frames, 4,
-            384) float16, energy, activity, pitch and voicing (frames,) float32. The frames of the
+        destination: the .npz file to write, with the arrays of `Speech` named features (frames, 6,
+            512) float16, energy, activity, pitch and voicing (frames,) float32. The frames of the
             picture may be a few more or fewer.
         encoder: of `load_encoder`.
 
@@ -190,7 +191,7 @@ def prepare_portraits(folder: Path) -> Array:
 
 @cache
 def _encoder() -> SpeechEncoder:
-    return load_encoder()  # once a process
+    return load_encoder(parallel.device())  # once a process
 
 
 def _save_whole(path: Path, array: Array) -> None:

@@ -24,8 +24,9 @@ from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings
 from talking_face.training.data.examples import Example
 from talking_face.training.data.motions import track_motions
 from talking_face.training.data.tracks import load_tracks
-from talking_face.training.fit.events import CLOSED, SMOOTHING, TALKING, bridge
+from talking_face.training.fit.events import CLOSED, SMOOTHING, bridge
 
+TALKING = ("styletalk", "talkvid", "firstimp", "dolos", "marlin")  # for some seconds
 SILENT = ("celebv", "dreamtalk", "styletalk", "talkvid")  # sources with clips without sound
 MIN_FRAMES = 24
 STYLED = 50  # frames that tell a style

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.decoder import (
     N_AUDIO,
     N_STATE,
@@ -29,10 +30,8 @@ from talking_face.mapping.decoder import (
     Mixture,
 )
 from talking_face.mapping.listeners import N_LOWER
-from talking_face.training.data.examples import mouth_readout
-from talking_face.training.data.sequences import MotionSequence, deviation
+from talking_face.training.data.sequences import TALKING, MotionSequence, deviation
 from talking_face.training.fit import parallel
-from talking_face.training.fit.events import TALKING
 from talking_face.training.fit.face_model import mirror_index
 from talking_face.training.measure.lip_figures import LIPS
 
@@ -66,12 +65,15 @@ class DecoderRecipe:
     seed: int = 0
     biased: bool = True
     chance: tuple[tuple[str, float], ...] = (
-        ("styletalk", 0.3),
-        ("talkvid", 0.35),
-        ("celebv", 0.15),
-        ("dreamtalk", 0.05),
-        ("grid", 0.08),
-        ("lrwar", 0.07),
+        ("firstimp", 0.3),
+        ("talkvid", 0.22),
+        ("styletalk", 0.2),
+        ("dolos", 0.05),
+        ("marlin", 0.03),
+        ("celebv", 0.08),
+        ("dreamtalk", 0.03),
+        ("grid", 0.05),
+        ("lrwar", 0.04),
     )
 
 

@@ -30,17 +30,16 @@ from talking_face.arrays import Array
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.decoder import N_STATE
 from talking_face.mapping.dirfa import LISTENERS, Dirfa
-from talking_face.mapping.listeners import N_LOWER, Listener, run
+from talking_face.mapping.listeners import N_LOWER, N_OUTPUTS, Listener, run
 from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings
 from talking_face.training.data.examples import SOURCES, Example, load_examples
-from talking_face.training.data.sequences import MotionSequence, load_sequences
+from talking_face.training.data.sequences import TALKING, MotionSequence, load_sequences
 from talking_face.training.fit import parallel
 from talking_face.training.fit.decoder import (
     DecoderRecipe,
     lip_freedom,
     train_decoder,
 )
-from talking_face.training.fit.events import TALKING
 from talking_face.training.fit.listeners import Recipe, estimate_offsets, shifted_targets, train
 
 STEPS = 800  # of each listener
@@ -77,7 +76,7 @@ def find_offsets(
 ) -> dict[str, float]:
     """How late the lips of each clip are, in frames; kept in a file."""
     if not file.is_file():
-        seen = {example.key: example.coefficients for example in examples}
+        seen = shifted_targets(examples, dict.fromkeys((e.key for e in examples), 0.0))
         first = replace(recipe, steps=recipe.first_steps)
         offsets = estimate_offsets(examples, seen, model, first)
         if parallel.is_first():
@@ -89,7 +88,11 @@ def find_offsets(
 def all_hearings(
     examples: list[Example], cache: Path, offsets: dict[str, float]
 ) -> tuple[list[Example], dict[str, Array]]:
-    """Each clip as it is and as it was heard again, with the coefficients (frames, 22) to learn."""
+    """Each clip as it is, twice, and as it was heard again; what to learn of each, (frames, 24).
+
+    As it is counts for more: without other hearings, lips of speakers whom no training saw follow
+    as well in clean sound and worse in disturbed.
+    """
     targets = shifted_targets(examples, offsets)
     others = other_hearings(cache, examples)
     if not others:
@@ -97,7 +100,7 @@ def all_hearings(
     for other in others:
         key, name = other.key.rsplit("~", 1)
         targets[other.key] = at_speed(targets[key], SPEEDS[name])[: len(other)]
-    return [*examples, *others], targets
+    return [*examples, *examples, *others], targets
 
 
 def expected(listeners: list[Listener]) -> Callable[[Example], Array]:
@@ -105,7 +108,7 @@ def expected(listeners: list[Listener]) -> Callable[[Example], Array]:
 
     def hear(example: Example) -> Array:
         heard = [run(listener, example.features, example.prosody) for listener in listeners]
-        return np.mean(heard, axis=0)
+        return np.mean(heard, axis=0)[:, :N_OUTPUTS]
 
     return hear
 

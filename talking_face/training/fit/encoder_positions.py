@@ -34,7 +34,7 @@ def average_activations(encoder: SpeechEncoder, mel: Array, windows: int) -> Arr
         windows: how many.
 
     Returns:
-        (4, 500, 384) float32.
+        (6, 500, 512) float32.
     """
     rng = np.random.default_rng(0)
     starts = rng.integers(0, mel.shape[1] - _COLUMNS, windows)

@@ -1,7 +1,7 @@
 """Bring the published speech encoder into `weights/`: half precision, in shards below 10 MB.
 
 Run as `python -m talking_face.training.fit.encoder_weights SOURCE`, where SOURCE is a safetensors
-file with the encoder of Whisper tiny.en. It prints the checksums for the registry in `weights.py`.
+file with the encoder of Whisper base. It prints the checksums for the registry in `weights.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m talking_face.training.fit.events --cache CACHE --output weights/idle.safetensors
 
-Head and brows come from people who are heard to talk for some seconds (StyleTalk, TalkVid), blinks,
+Head and brows come from people who are heard to talk for some seconds (`TALKING`), blinks,
 which are rare, from silent clips as well. Only the split `train` is used. The tracker's own
 trembling is smoothed away first; frames of a blink, in which it sees brows and gaze move, are
 bridged.
@@ -32,7 +32,7 @@ from talking_face.training.data.motions import TrackedMotion, track_motions
 from talking_face.training.data.tracks import load_tracks
 from talking_face.training.rivals import N_HEAD, N_POSE, STEP, HeadModel, lagged
 
-TALKING = ("styletalk", "talkvid")
+TALKING = ("styletalk", "talkvid")  # the eyes of video bloggers are on their screens
 BLINKING = (*TALKING, "celebv", "liveportrait")
 MIN_FRAMES = 75
 LONG = 10 * FPS  # frames that tell a posture or a person's blink rate

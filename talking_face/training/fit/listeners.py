@@ -17,26 +17,28 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save
-from torch import Tensor
+from scipy.special import expit
 
 from talking_face.arrays import Array
-from talking_face.face.landmarks import FACE_OVAL
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.listeners import REACH, Listener, run
-from talking_face.training.data.examples import SOURCES, Example, load_examples, mouth_readout
+from talking_face.mapping.articulation import articulate, mouth_readout
+from talking_face.mapping.listeners import N_OUTPUTS, Listener, run
+from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
+from talking_face.training.data.windows import Windows
 from talking_face.training.fit import parallel
+from talking_face.training.fit.lip_loss import Loss, LossWeights
 from talking_face.training.measure.lip_figures import format_table, lip_figures, means
 
 TRUSTED = 25  # frames of a clip whose own offset counts as much as its speaker's
 LEAST_POWER = 1e-6  # of a channel that is divided by its deviation
-NEARLY_CLOSED = 0.02  # lip opening, inter-ocular distances
+PLAIN = LossWeights(quick=0.0, size=0.0, speed=0.0)  # the baseline is a mean and no more
 HELD_OUT = 6  # one speaker in so many is held out to choose settings by
 
 logger = logging.getLogger(__name__)
@@ -50,118 +52,20 @@ class Recipe:
     first_steps: int = 500  # of the network that estimates offsets
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    dropout: float = 0.4
+    dropout: float = 0.5
     average: float = 0.995  # exponential moving average of the weights
     seed: int = 0
-    # source -> (windows in a batch, frames of a window)
+    # source, windows of it in a batch, frames of a window
     batch: tuple[tuple[str, int, int], ...] = (
         ("grid", 10, 75),
         ("lrwar", 24, 32),
         ("styletalk", 5, 75),
         ("talkvid", 5, 75),
+        ("firstimp", 12, 75),
+        ("dolos", 2, 75),
+        ("marlin", 1, 75),
     )
-    # Weights of the losses; the first two and `mouth` weigh lengths in inter-ocular distances.
-    points: float = 30.0
-    velocity: float = 30.0
-    coefficients: float = 0.1
-    mouth: float = 10.0
-    closing: float = 3.0  # how much more closed lips count in `mouth`
-    correlation: float = 1.5
-
-
-class Batches:
-    """Random windows of the examples of one source, on demand."""
-
-    def __init__(
-        self,
-        examples: Sequence[Example],
-        targets: dict[str, Array],
-        size: int,
-        frames: int,
-    ) -> None:
-        self.examples, self.targets = examples, targets
-        self.size, self.frames = size, frames
-        lengths = np.array([len(example) for example in examples], dtype=float)
-        self.chance = lengths / lengths.sum()
-
-    def draw(self, generator: np.random.Generator) -> tuple[Tensor, ...]:
-        """features (B, T, 1536), prosody (B, T, 4), inside (B, T), target (B, T, 22), ok (B, T)."""
-        size, frames = self.size, self.frames
-        first = self.examples[0]
-        features = np.zeros((size, frames, first.features[0].size), dtype=np.float32)
-        prosody = np.zeros((size, frames, first.prosody.shape[1]), dtype=np.float32)
-        target = np.zeros((size, frames, first.coefficients.shape[1]), dtype=np.float32)
-        inside = np.zeros((size, frames), dtype=np.float32)
-        ok = np.zeros((size, frames), dtype=np.float32)
-        for row, index in enumerate(generator.choice(len(self.examples), size, p=self.chance)):
-            example = self.examples[index]
-            start = int(generator.integers(0, max(len(example) - frames, 0) + 1))
-            part = slice(start, start + frames)
-            count = len(example.features[part])
-            features[row, :count] = example.features[part].reshape(count, -1)
-            prosody[row, :count] = example.prosody[part]
-            target[row, :count] = self.targets[example.key][part]
-            inside[row, :count] = 1
-            ok[row, :count] = example.ok[part]
-            # What a cut hides from the network isn't its fault.
-            if start > 0:
-                ok[row, : REACH // 2] = 0
-            if start + frames < len(example):
-                ok[row, -(REACH // 2) :] = 0
-        return tuple(torch.from_numpy(a) for a in (features, prosody, inside, target, ok))
-
-
-class Loss:
-    """How far predicted coefficients are from real ones, as seen on the face."""
-
-    def __init__(self, model: FaceModel, scale: Tensor, recipe: Recipe) -> None:
-        self.recipe, self.scale = recipe, scale
-        readout, _ = mouth_readout(model)
-        self.readout = torch.from_numpy(readout).to(scale.device)  # (22, 2): opening, width
-        basis = np.concatenate([model.lower, model.upper], axis=-1)[mouth_points(model), :2]
-        flat = torch.from_numpy(basis.reshape(-1, basis.shape[-1]).T.astype(np.float32))
-        self.basis = flat.to(scale.device)
-
-    def __call__(self, predicted: Tensor, target: Tensor, ok: Tensor) -> Tensor:
-        """Scalar loss; predicted, target: (B, T, 22), ok: (B, T).
-
-        Absolute errors of mouth and jaw points, of their velocity, of the coefficients, and of
-        lip opening and mouth width, where nearly closed lips count more; and one minus the
-        correlation of the last two, so that timing counts whatever the speaker's amplitude.
-        """
-        recipe = self.recipe
-        weight = ok / ok.sum()
-        error = predicted - target
-        points = error @ self.basis
-        speed_ok = ok[:, 1:] * ok[:, :-1]
-        speed_weight = speed_ok / speed_ok.sum()
-        speed = (points[:, 1:] - points[:, :-1]).abs().mean(-1)
-        mouth, real = predicted @ self.readout, target @ self.readout  # (B, T, 2)
-        near = 1 + recipe.closing * torch.exp(-real[..., 0].clamp(min=0) / NEARLY_CLOSED)
-        opening = (mouth[..., 0] - real[..., 0]).abs() * near
-        width = (mouth[..., 1] - real[..., 1]).abs()
-        return (
-            recipe.points * (points.abs().mean(-1) * weight).sum()
-            + recipe.velocity * (speed * speed_weight).sum()
-            + recipe.coefficients * ((error / self.scale).abs().mean(-1) * weight).sum()
-            + recipe.mouth * ((opening + width) * weight).sum()
-            + recipe.correlation * (1 - correlation(mouth, real, ok)).sum(-1).mean()
-        )
-
-
-def correlation(a: Tensor, b: Tensor, ok: Tensor) -> Tensor:
-    """Pearson's, over time, (B, T, n) -> (B, n); softly 0 where nothing moves."""
-    weight = (ok / ok.sum(1, keepdim=True).clamp(min=1))[..., None]
-    a = a - (a * weight).sum(1, keepdim=True)
-    b = b - (b * weight).sum(1, keepdim=True)
-    power = (a * a * weight).sum(1) * (b * b * weight).sum(1)
-    return (a * b * weight).sum(1) / (power + 1e-8).sqrt()
-
-
-def mouth_points(model: FaceModel) -> Array:
-    """Indices of the points that the mouth moves most, and of chin and jaw."""
-    motion = np.sqrt((model.lower[:468] ** 2).sum((1, 2)))
-    return np.union1d(np.argsort(motion)[-120:], FACE_OVAL[12:25])
+    loss: LossWeights = field(default_factory=LossWeights)
 
 
 def train(
@@ -170,25 +74,19 @@ def train(
     model: FaceModel,
     recipe: Recipe,
 ) -> Listener:
-    """Learn from examples; targets: key -> (frames, 22) coefficients to learn.
+    """Learn from examples; targets: key -> (frames, 24), as `Loss` takes them.
 
     Returns:
         The network, its weights averaged over the steps, on the CPU.
     """
     torch.manual_seed(recipe.seed)
     generator = parallel.generator(recipe.seed)
+    device = parallel.device()
     network = Listener(dropout=recipe.dropout)
     standardise(network, examples)
-    network.to(parallel.device())
-    by_source: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        by_source[example.source].append(example)
-    batches = [
-        Batches(by_source[source], targets, size, frames)
-        for source, size, frames in recipe.batch
-        if by_source[source]
-    ]
-    loss = Loss(model, network.output_scale, recipe)
+    network.to(device)
+    windows = Windows(examples, targets, recipe.batch, device)
+    loss = Loss(model, network.output_scale, recipe.loss)
     optimiser = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
@@ -200,23 +98,19 @@ def train(
     network.train()
     for step in range(recipe.steps):
         optimiser.zero_grad()
-        total = 0.0
-        for source in batches:
-            drawn = (part.to(parallel.device()) for part in source.draw(generator))
-            features, prosody, inside, target, ok = drawn
-            value = loss(network(features, prosody, inside), target, ok) / len(batches)
-            value.backward()
-            total += value.item()
+        features, prosody, inside, target, ok = windows.draw(generator)
+        value = loss(network(features, prosody, inside), target, ok)
+        value.backward()
         parallel.average_gradients(network.parameters())
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         keep = min(recipe.average, step / (step + 10))
-        for mean, now in zip(averaged.parameters(), network.parameters(), strict=True):
-            mean.lerp_(now.detach(), 1 - keep)
+        with torch.no_grad():
+            torch._foreach_lerp_([*averaged.parameters()], [*network.parameters()], 1 - keep)
         if step % 200 == 199:
             seconds = time.monotonic() - began
-            logger.info("step %d: loss %.4f, %.0f s", step + 1, total, seconds)
+            logger.info("step %d: loss %.4f, %.0f s", step + 1, value.item(), seconds)
     return averaged.cpu()
 
 
@@ -259,8 +153,9 @@ def estimate_offsets(
         network = train(others, targets, model, recipe)
         for example in examples:
             if half[example.source, example.speaker] == side:
-                mouth = run(network, example.features, example.prosody) @ readout
-                real = targets[example.key] @ readout
+                heard = run(network, example.features, example.prosody)
+                mouth = heard[:, :N_OUTPUTS] @ readout
+                real = targets[example.key][:, :N_OUTPUTS] @ readout
                 curves[example.key] = lagged_correlations(mouth, real, example.ok)
     pooled: dict[tuple[str, str], list[Array]] = defaultdict(list)
     for example in examples:
@@ -299,8 +194,9 @@ def held_out_table(network: Listener, examples: Sequence[Example], model: FaceMo
     weights, bias = mouth_readout(model)
     rows = []
     for example in examples:
-        mouth = run(network, example.features, example.prosody) @ weights + bias
-        opening, width = mouth.T
+        heard = run(network, example.features, example.prosody)
+        face, meeting = heard[:, :N_OUTPUTS], expit(heard[:, N_OUTPUTS])
+        opening, width = (articulate(face, meeting, model) @ weights + bias).T
         figures = lip_figures(opening, width, example.opening, example.width, example.ok)
         rows.append((example.source, figures))
     return format_table(means(rows))
@@ -308,7 +204,7 @@ def held_out_table(network: Listener, examples: Sequence[Example], model: FaceMo
 
 def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> Listener:
     """The whole recipe: train, estimate offsets, train again."""
-    targets = {example.key: example.coefficients for example in examples}
+    targets = shifted_targets(examples, dict.fromkeys((e.key for e in examples), 0.0))
     offsets = estimate_offsets(examples, targets, model, replace(recipe, steps=recipe.first_steps))
     for source in SOURCES:
         of_source = [offsets[e.key] for e in examples if e.source == source]
@@ -319,8 +215,11 @@ def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> List
 
 
 def shifted_targets(examples: Sequence[Example], offsets: dict[str, float]) -> dict[str, Array]:
-    """Coefficients (frames, 22) of each clip, read later by its offset."""
-    return {e.key: shift(e.coefficients, offsets[e.key]) for e in examples}
+    """What a listener is to learn of each clip, (frames, 24), read later by the clip's offset."""
+    return {
+        e.key: shift(np.column_stack([e.coefficients, e.opening, e.width]), offsets[e.key])
+        for e in examples
+    }
 
 
 def main() -> None:
@@ -343,10 +242,10 @@ def main() -> None:
     held: list[Example] = []
     if options.hold_out:
         examples, held = hold_out(examples)
-    network = learn(examples, model, Recipe(steps=options.steps, seed=options.seed))
+    network = learn(examples, model, Recipe(steps=options.steps, seed=options.seed, loss=PLAIN))
     if held:
         logger.info("%s", held_out_table(network, held, model))
-    content = save({name: value.numpy() for name, value in network.state_dict().items()})
+    content = save({name: part.half().numpy() for name, part in network.state_dict().items()})
     if parallel.is_first():
         options.output.write_bytes(content)
     logger.info('"%s": "%s"', options.output.name, hashlib.sha256(content).hexdigest())

@@ -6,10 +6,13 @@ CACHE is the folder that `talking_face.training.data.prepare` wrote. For each so
 table says how well the lips follow, how lifelike the motion is, and how far samples lie apart, with
 the mappers as rows. A mapping network has three rows: its samples at diversity 1, its "mean" at
 diversity 0, and "other sound", the lips (at diversity 0) while it hears another clip. "continuous"
-is StyleTalk and TalkVid together, whose clips are long enough to tell something about heads.
+are the sources of continuous speech together, whose clips are long enough to tell something about
+heads.
 
 FOLDER gets `figures.json` with all figures, those of every clip's lips included, and plots: the
-curves of a clip of each source, and head and lids over three minutes. With `--video N`, N clips of
+curves of a clip of each source, and head and lids over three minutes. Where
+`talking_face.training.fit.critic` has left a sync critic in CACHE, it judges real clips and every
+row. With `--video N`, N clips of
 each source (0: all) are also rendered, each on a portrait of `assets/`, and the rendered frames
 tracked again, as the clips themselves were: those are the figures of the finished video.
 """
@@ -48,9 +51,11 @@ from talking_face.training.measure.mapper_figures import (
     realism,
     rows_of,
     spreads,
+    sync_tables,
 )
 from talking_face.training.measure.mappers import NAMES, find_mapper
 from talking_face.training.measure.motion_figures import drift
+from talking_face.training.measure.sync import CRITIC, Critic, load_critic
 from talking_face.training.measure.videos import Studio
 
 PORTRAITS = shipped("assets") / "portraits"
@@ -101,8 +106,9 @@ def motion_tables(
     drawn: Mapping[str, Drawn],
     model: FaceModel,
     others: Sequence[Example],
+    critic: Critic | None = None,
 ) -> dict[str, dict[str, Table]]:
-    """All figures before rendering: "lips", "realism" and "diversity" -> source -> row -> figures.
+    """All figures: "lips", "sync", "realism" and "diversity" -> source -> row -> figures.
 
     Args:
         many: the clips of which there are several samples; realism and diversity are of these.
@@ -121,17 +127,20 @@ def motion_tables(
             spread = spreads(clips, drawn[row.name], model)
             if spread:
                 apart[source][row.name] = spread
-    return {"lips": lip_tables(examples, drawn), "realism": shown, "diversity": apart}
+    judged = sync_tables(examples, drawn, critic, model) if critic else {}
+    lips = lip_tables(examples, drawn)
+    return {"lips": lips, "sync": judged, "realism": shown, "diversity": apart}
 
 
 def print_tables(tables: Mapping[str, Mapping[str, Table]]) -> None:
     """The main figures as plain text, source by source."""
     for source in dict.fromkeys(source for table in tables.values() for source in table):
-        lips, lifelike, apart = (
-            tables[kind].get(source, {}) for kind in ("lips", "realism", "diversity")
+        lips, judged, lifelike, apart = (
+            tables[kind].get(source, {}) for kind in ("lips", "sync", "realism", "diversity")
         )
         bands = [name for row in lifelike.values() for name in row if name.endswith("Hz")]
         print_table(f"{source}: lips", lips)
+        print_table(f"{source}: sync", judged)
         print_table(f"{source}: realism", _columns(lifelike, REALISM))
         print_table(f"{source}: sampled / real", _columns(lifelike, MOVEMENT))
         print_table(f"{source}: speed by frequency", _columns(lifelike, bands))
@@ -258,10 +267,12 @@ def evaluate(options: argparse.Namespace, model: FaceModel) -> None:
             for name, row in drawn.items()
         }
     }
+    file = options.cache / CRITIC
+    critic = load_critic(file) if file.is_file() else None
     others: list[Example] = []
     if options.split != "train":
         others = load_examples(options.cache, model, "train", options.sources)
-    results["motion"] = tables = motion_tables(examples, many, rows, drawn, model, others)
+    results["motion"] = tables = motion_tables(examples, many, rows, drawn, model, others, critic)
     print_tables(tables)
     save_plots(options.output, many, rows, drawn, model)
     continuous = [example for example in examples if example.source in CONTINUOUS_SOURCES]
@@ -276,7 +287,7 @@ def evaluate(options: argparse.Namespace, model: FaceModel) -> None:
                 continue
             chosen = choose(examples, options.video)
             kept, seen = film(row, drawn[row.name], chosen, studio, model)
-            tables = motion_tables(kept, kept, [row], {row.name: seen}, model, others)
+            tables = motion_tables(kept, kept, [row], {row.name: seen}, model, others, critic)
             filmed[row.name] = tables
             print("\nRendered video, tracked again:")
             print_tables(tables)

@@ -27,6 +27,7 @@ OUTER_LIPS = (
 LIPS = (*OUTER_LIPS, *INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS)
 LEAST_MOTION = 0.015  # deviation of the real opening, inter-ocular distances; less is no speech
 CLOSED = 0.02  # opening, inter-ocular distances, below which lips count as met
+STILL = 0.002  # deviation of a mouth's width, inter-ocular distances; the tracker's own
 TOLERANCE = 1  # frames by which a closure may come early or late
 
 
@@ -41,7 +42,7 @@ class LipFigures:
         offset: that offset in frames, to a fraction; positive where the real lips come later.
         recall: of the frames where the real lips meet, the part where these meet within a frame.
         precision: of the frames where these meet, the part where the real ones do within a frame.
-        amplitude: deviation of the opening over that of the real one.
+        amplitude, stretch: deviation of the opening and of the width over that of the real one.
         landmarks: mean distance of the 40 lip points from the real ones (LMD), both expressions on
             the mean face seen from the front, in inter-ocular distances; NaN where the real
             expression isn't known.
@@ -55,6 +56,7 @@ class LipFigures:
     recall: float
     precision: float
     amplitude: float
+    stretch: float
     landmarks: float = float("nan")
 
 
@@ -115,6 +117,7 @@ def lip_figures(
         recall=_share(_widen(met)[real_met]),
         precision=_share(_widen(real_met | ~ok)[met & ok]),
         amplitude=float(opening[ok].std() / real_opening[ok].std()),
+        stretch=float(width[ok].std() / max(real_width[ok].std(), STILL)),
     )
 
 

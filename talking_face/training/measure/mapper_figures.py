@@ -30,9 +30,10 @@ from talking_face.training.measure.motion_figures import (
     window_distances,
     window_spaces,
 )
+from talking_face.training.measure.sync import Critic, mean_sync, sync_figures
 
 CONTINUOUS = "continuous"
-CONTINUOUS_SOURCES = ("styletalk", "talkvid")
+CONTINUOUS_SOURCES = ("styletalk", "talkvid", "firstimp", "dolos", "marlin")
 WELL_TRACKED = 0.8  # part of a clip in which the face must be seen for its likelihood to count
 
 Table = dict[str, dict[str, float]]
@@ -117,6 +118,24 @@ def by_source(examples: Sequence[Example]) -> dict[str, list[Example]]:
     if len({example.source for example in continuous}) > 1:
         found[CONTINUOUS] = continuous
     return found
+
+
+def sync_tables(
+    examples: Sequence[Example], drawn: Mapping[str, Drawn], critic: Critic, model: FaceModel
+) -> dict[str, Table]:
+    """source -> row -> how well the first samples go with the sound; real clips come first."""
+    tables: dict[str, Table] = {}
+    for source, clips in by_source(examples).items():
+        real = [sync_figures(critic, e, e.opening, e.width, e.ok) for e in clips]
+        tables[source] = {"real clips": mean_sync(real)}
+        for name, row in drawn.items():
+            made = [
+                sync_figures(critic, e, *mouth_curves(row.samples[e.key][0], model), e.ok)
+                for e in clips
+                if e.key in row.samples
+            ]
+            tables[source][name] = mean_sync(made)
+    return tables
 
 
 def lip_tables(examples: Sequence[Example], drawn: Mapping[str, Drawn]) -> dict[str, Table]:

@@ -207,7 +207,7 @@ def log_likelihood(network: Dirfa, example: Example) -> float:
 
     States are standardised, the style isn't told, and steps at a lost face don't count.
     """
-    heard = expected_face(network, example.speech)
+    heard, _ = expected_face(network, example.speech)
     sequence = as_sequence(example.motion, example.ok, example, heard, ["", ""])
     decoder = network.decoder
     states = torch.from_numpy(sequence.states[::STEP])[None] / decoder.state_scale
