@@ -13,10 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from threading import Barrier, Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import torch
+from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class _Single:
         self.lock = Lock()
         self.inside = 0
         self.before = (0, 0)
+        self.limits: Any = None
 
     def enter(self) -> None:
         with self.lock:
@@ -46,11 +48,13 @@ class _Single:
                 self.before = torch.get_num_threads(), cv2.getNumThreads()
                 torch.set_num_threads(1)
                 cv2.setNumThreads(1)
+                self.limits = ThreadpoolController().limit(limits=1)
 
     def leave(self) -> None:
         with self.lock:
             self.inside -= 1
             if self.inside == 0:
+                self.limits.restore_original_limits()
                 torch.set_num_threads(self.before[0])
                 cv2.setNumThreads(self.before[1])
 
@@ -60,9 +64,9 @@ _single = _Single()
 
 @contextmanager
 def one_thread() -> Generator[None, None, None]:
-    """While anybody is inside, each operation of torch and OpenCV is done by its caller alone.
+    """While anybody is inside, torch, numpy and OpenCV do each operation on its caller's thread.
 
-    Both count their threads for the whole process, so what they were before comes back when the
+    They count their threads for the whole process, so what they were before comes back when the
     last one leaves. Also a decorator.
     """
     _single.enter()

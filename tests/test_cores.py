@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from talking_face import cores
 
@@ -52,19 +53,28 @@ def test_a_failure_reaches_the_caller_and_ends_the_work() -> None:
     assert len(begun) < 20
 
 
+def blas() -> set[int]:
+    """Threads of numpy's and scipy's linear algebra."""
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
 def test_one_thread_for_all_who_are_inside_and_then_as_before() -> None:
     before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(3)
     cv2.setNumThreads(3)
+    as_before = threadpool_limits(3, user_api="blas")
     try:
         first, second = cores.one_thread(), cores.one_thread()
         first.__enter__()
         second.__enter__()
         first.__exit__(None, None, None)
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        assert blas() == {1}
         second.__exit__(None, None, None)
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 3)
+        assert max(blas()) == 3
     finally:
+        as_before.restore_original_limits()
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
 

@@ -110,19 +110,21 @@ def test_an_input_is_left_alone_though_a_run_wrote_it(how, tmp_path):
     Results(folder, ["other.mp4"], [given, Path("nowhere"), Path("a\0b")])
 
 
-def test_python_may_replace_a_file_but_not_what_it_reads(portrait, moving_frames, tmp_path):
+def test_python_may_replace_a_file_but_not_what_it_reads(
+    portrait, short_speech, moving_frames, tmp_path
+):
     clip = write_clip(moving_frames, tmp_path / "clip.mp4")
     picture = Path(shutil.copy(portrait, tmp_path / NAME))
     before = contents(tmp_path)
     animator = load_animator()
     model, still, behind = animator.models.face, Motion.still(3), Look(background=picture)
-    face = animator.fit(portrait)
+    face, heard = animator.fit(portrait), animator.listen(short_speech)
     for wrong in (
         lambda: write_comparison([clip, clip], ["a", "b"], clip),
         lambda: write_poster(clip, clip, still, model),
         lambda: write_gif(clip, clip, still, model),
         lambda: animator.render_motion(face, still, picture, look=behind),
-        lambda: animator.animate(face, None, output=tmp_path, look=behind),
+        lambda: animator.animate(face, heard, output=tmp_path, look=behind),
     ):
         with pytest.raises(OutputUnwritable, match="is an input"):
             wrong()

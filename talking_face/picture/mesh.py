@@ -243,7 +243,15 @@ def _tear(
 ) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
     rows, columns = layer.shape
+    one, most = np.float32(1), np.float32(TEAR)
     for y in range(height - 1):
+        torn = np.float32(0)  # most rows have none: these are passed over, several pixels at once
+        for x in range(width - 1):
+            across = abs(map_x[y, x + 1] - map_x[y, x] - one) + abs(map_y[y, x + 1] - map_y[y, x])
+            down = abs(map_x[y + 1, x] - map_x[y, x]) + abs(map_y[y + 1, x] - map_y[y, x] - one)
+            torn = max(torn, max(across, down))
+        if torn <= most:
+            continue
         for x in range(width - 1):
             here_x, here_y = map_x[y, x], map_y[y, x]
             across = abs(map_x[y, x + 1] - here_x - 1) + abs(map_y[y, x + 1] - here_y)
