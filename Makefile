@@ -1,5 +1,6 @@
 # make demo    the web page, on http://127.0.0.1:7860
-# make test    lint, type check and all tests
+# make test    lint, type check and all tests that don't take long
+# make slow    those that do: the page in a browser, installed copies, separate processes
 # make load    many visitors at once and many orders in a row; wants the machine for itself
 # make bench   speed and memory
 # make lock    requirements*.lock anew: the newest versions that requirements*.txt admit
@@ -7,7 +8,7 @@
 # when the lock files change; after that no command needs the network. They name every package's
 # version and the hashes of its files, and pip takes no other files.
 #
-# make test PYTEST_FLAGS="-m 'not slow'"      the quick tests alone
+# make test PYTEST_FLAGS="-k lips"            the tests of one thing alone
 # make demo PIP_FLAGS="--extra-index-url ..." to take packages from another index as well, for
 #                                             example a build of PyTorch without CUDA. The lock can't
 #                                             know its files, so requirements*.txt are installed
@@ -22,9 +23,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
+SPREAD := -n 2 --dist loadgroup --durations 10
 WHEELS ?=
 
-.PHONY: help demo test lint load bench lock install install-dev clean
+.PHONY: help demo test slow load lint bench lock install install-dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -33,7 +35,10 @@ demo: install
 	$(RUN) app.py
 
 test: lint
-	$(RUN) -m pytest -m "not load" -n 2 --dist loadgroup --durations 10 $(PYTEST_FLAGS)
+	$(RUN) -m pytest -m "not slow" $(SPREAD) $(PYTEST_FLAGS)
+
+slow: install-dev
+	$(RUN) -m pytest -m "slow and not load" $(SPREAD) $(PYTEST_FLAGS)
 
 load: install-dev
 	$(RUN) -m pytest -m load -s

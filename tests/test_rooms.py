@@ -32,6 +32,7 @@ LOADERS = {
     "animator._animator",
     "training.data.augment._encoder",
     "training.data.prepare._encoder",
+    "training.fit.critic.main",
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",
     "training.fit.events.main",
