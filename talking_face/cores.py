@@ -7,6 +7,7 @@ soon as another program wants a core too; drawing four samples then takes fifty 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -110,3 +111,16 @@ def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
         finally:
             for job in waiting:
                 job.cancel()
+
+
+def _in_child() -> None:
+    _single.lock.release()
+    _pool.cache_clear()  # its threads stayed with the parent
+
+
+if hasattr(os, "register_at_fork"):  # a forked process must not find the lock taken for ever
+    os.register_at_fork(
+        before=_single.lock.acquire,
+        after_in_parent=_single.lock.release,
+        after_in_child=_in_child,
+    )

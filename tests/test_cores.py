@@ -1,8 +1,10 @@
 """Work is spread over the cores in order, in bounds, and each piece takes one thread."""
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
 
 import cv2
 import pytest
@@ -77,6 +79,31 @@ def test_one_thread_for_all_who_are_inside_and_then_as_before() -> None:
         as_before.restore_original_limits()
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_cores_of_its_own() -> None:
+    """As on machines that fork a process for each use of the GPU."""
+    assert list(cores.in_order(abs, 3)) == [0, 1, 2]
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            with cores.one_thread():
+                pass
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(2):
+            child = get_context("fork").Process(target=lambda: list(cores.in_order(abs, 3)))
+            child.start()
+            child.join(20)
+            assert child.exitcode == 0
+    finally:
+        stop.set()
+        other.join()
 
 
 def test_a_process_is_told_only_of_the_cores_it_may_use() -> None:
