@@ -26,7 +26,7 @@ PROGRESS = gr.Progress()
 
 # Yields what each card shows as soon as it does; None empties it.
 Work = Callable[[Visit, Asked, Progress], Iterator[tuple[int, "Shot | None"]]]
-Check = Callable[..., tuple[Any, Any]]  # raises what is wrong with an order, and reserves its turn
+Check = Callable[..., tuple[Any, ...]]  # raises what is wrong with an order, and reserves its turn
 
 
 class Runs:
@@ -60,7 +60,7 @@ class Runs:
     ) -> None:
         """What happens when an event asks for work."""
         page, buttons = self._page, [self._page.start, self._page.cancel]
-        ready = asked_for(check, page.asked, buttons, **CHECKS)
+        ready = asked_for(check, page.asked, [*buttons, page.status], **CHECKS)
         if to_results:
             ready.success(None, js="() => talkingFace.toResults()", **QUIET)
         running = ready.success(
@@ -95,7 +95,7 @@ class Runs:
 
         return page.examples.click(pick, page.examples, places, **QUIET)
 
-    def _begin_new(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    def _begin_new(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         with plain_sentences():
             visit, asked = self._visits.of(request), Asked.read(self._page, values)
             visit.check_free()
@@ -103,14 +103,14 @@ class Runs:
             order.check()
             plan(order, visit.shots, asked.kept)
             self._visits.reserve(visit)
-        return BUSY, SHOWN
+        return BUSY, SHOWN, ""
 
-    def _begin(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    def _begin(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         with plain_sentences():
             visit = self._visits.of(request)
             Asked.read(self._page, values).order_for(visit.shot(visit.chosen)).check()
             self._visits.reserve(visit)
-        return BUSY, SHOWN
+        return BUSY, SHOWN, ""
 
     def _end(self, request: gr.Request) -> tuple[Any, Any]:
         self._visits.of(request).release()
@@ -143,7 +143,7 @@ def carry_out(work: Work, page: Page, visits: Visits) -> Callable[..., Iterator[
         visit, asked = visits.of(request), Asked.read(page, values)
         with plain_sentences(), suppress(Stopped), visit.running() as stop:
             gone = gr.update(visible=False, value=None)  # what was made of the clips before
-            yield {page.status: "", page.comparing.clip: gone, page.sharing.files: gone}
+            yield {page.comparing.clip: gone, page.sharing.files: gone}
             began = time.monotonic()
             for slot, shot in work(visit, asked, reporter(progress, stop)):
                 visit.shots[slot] = shot
