@@ -155,3 +155,14 @@ def test_another_background_shows_wherever_the_person_does_not(wide: np.ndarray)
         shown = Composite(plate).window(*flow(), moving=moving)
         assert (shown[:, SIDE // 2 + 1 :] == (0, 200, 0)).all()
         assert (shown[:, : SIDE // 2 - 1] == plate.image[:, : SIDE // 2 - 1]).all()
+
+
+@pytest.mark.parametrize("nowhere", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+def test_places_that_are_nowhere_lead_to_no_other_memory(wide: np.ndarray, nowhere: float) -> None:
+    """Motions come from anybody; a wild one may look wild."""
+    plate = plate_of(wide, person_left(wide))
+    map_x, map_y, depth = flow(2.5, 0)
+    map_x[10:20], map_y[:, 30:40] = nowhere, nowhere
+    shown = Composite(plate).window(map_x, map_y, depth, moving=True)
+    expected = Composite(plate).window(*flow(2.5, 0), moving=True)
+    assert (shown[25:, :28] == expected[25:, :28]).all()

@@ -100,3 +100,16 @@ def test_the_refined_face_is_made_once_and_has_its_borders_named() -> None:
     assert {78, 308, 13, 14} <= set(mesh.mouth.tolist())
     assert {33, 133} <= set(mesh.eyes[0].tolist())
     assert {263, 362} <= set(mesh.eyes[1].tolist())
+
+
+def test_points_that_are_nowhere_leave_the_others_alone() -> None:
+    """Motions come from anybody, and with them numbers that are none."""
+    whole = np.array([[2.3, 3.1], [37.7, 5.2], [18.4, 36.9]])
+    wild = [np.nan, np.inf, -np.inf, 1e30, -1e30, 1e-38]
+    points = np.concatenate([whole, [(x, y) for x in wild for y in wild]])
+    corners = np.random.default_rng(0).integers(3, len(points), (300, 3))
+    depth = np.where(np.arange(len(points)) < 3, 0.0, 1.0)
+    triangles = np.concatenate([[[0, 1, 2]], corners])
+    dx, _ = _draw(points, points + np.array([2.0, 0.0]), depth, triangles)
+    alone, _ = _draw(whole, whole + np.array([2.0, 0.0]), np.zeros(3), np.array([[0, 1, 2]]))
+    assert (dx[alone > 0] == alone[alone > 0]).all()

@@ -101,6 +101,9 @@ def _blend(
     bottom = np.float32(person.shape[0] - 1) - edge
     aside = np.float32(margin)
     step, channels = np.uint32(1), np.uint32(3)
+    # The last pixels that have a next one: a place that is no number must not lead elsewhere.
+    last_x, last_y = np.uint32(person.shape[1] - 2), np.uint32(person.shape[0] - 2)
+    finest_x, finest_y = np.uint32(fine.shape[1] - 2), np.uint32(fine.shape[0] - 2)
     for row in range(np.uint32(map_x.shape[0])):
         for column in range(np.uint32(map_x.shape[1])):
             x, y = map_x[row, column], map_y[row, column]
@@ -118,7 +121,7 @@ def _blend(
                 continue
             x = min(max(x + aside, none), right)
             y = min(max(y + aside, none), bottom)
-            left, top = np.uint32(x), np.uint32(y)
+            left, top = min(np.uint32(x), last_x), min(np.uint32(y), last_y)
             next_x, next_y = np.uint32(left + step), np.uint32(top + step)
             u, v = x - np.float32(left), y - np.float32(top)
             a, b = (one - u) * (one - v), u * (one - v)
@@ -144,7 +147,7 @@ def _blend(
                     window[row, column, k] = background[row, column, k]
                 continue
             x, y = x * finer, y * finer
-            left, top = np.uint32(x), np.uint32(y)
+            left, top = min(np.uint32(x), finest_x), min(np.uint32(y), finest_y)
             next_x, next_y = np.uint32(left + step), np.uint32(top + step)
             u, v = x - np.float32(left), y - np.float32(top)
             a, b = (one - u) * (one - v), u * (one - v)

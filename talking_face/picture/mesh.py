@@ -322,7 +322,9 @@ def _draw(
                     high = min(high, (slack - edge) * step)
                 elif edge < slack:
                     high = low - one  # nothing of this row is inside
-            for x in range(int(np.ceil(low)), int(np.floor(high)) + 1):
+            # Within the frame, whatever the division of something near 0 has given.
+            first, last = max(int(np.ceil(low)), left), min(int(np.floor(high)), right)
+            for x in range(first, last + 1):
                 wb = b_edge + x * b_right
                 wc = c_edge + x * c_right
                 near = z + wb * b_z + wc * c_z
