@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 UInt8 = NDArray[np.uint8]
-Bools = NDArray[np.bool_]

@@ -76,6 +76,19 @@ def short_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, list[str], str]]:
+    """Runs the command in this process; returns (exit code, lines printed, complaints)."""
+    from talking_face import cli
+
+    def run(*arguments: object) -> tuple[int, list[str], str]:
+        code = cli.main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return code, printed.out.splitlines(), printed.err
+
+    return run
+
+
+@pytest.fixture
 def heeding_ctrl_c() -> Iterator[None]:
     """Programs that the test starts heed Ctrl-C, even where whatever runs the tests does not."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -29,18 +29,6 @@ def short_speech(speech, tmp_path_factory) -> Path:
     return write_clip([np.zeros((64, 64, 3), np.uint8)] * 20, path, start, mark=None)
 
 
-@pytest.fixture
-def run(capsys):
-    """Run the command in this process; returns (exit code, lines printed, complaints)."""
-
-    def run(*arguments: object) -> tuple[int, list[str], str]:
-        code = cli.main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return code, printed.out.splitlines(), printed.err
-
-    return run
-
-
 def opacity_of_corner(path: Path, reference: Path) -> float:
     """How much the lower right corner of two clips differs."""
     one, other = next(read_frames(path)).astype(int), next(read_frames(reference))

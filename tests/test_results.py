@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talking_face import cli
 from talking_face.animator import load_animator
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_clip, write_comparison
@@ -135,16 +134,6 @@ def test_python_may_replace_a_file_but_not_what_it_reads(
 
 
 # --- the commands ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, list[str], str]:
-        code = cli.main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return code, printed.out.splitlines(), printed.err
-
-    return run
 
 
 def test_every_result_can_be_replaced_by_the_same_run(run, portrait, tmp_path):

@@ -22,7 +22,6 @@ from talking_face.motion import FPS
 from talking_face.training.measure.lip_figures import CLOSED
 
 NEARLY_CLOSED = 0.02  # lip opening, inter-ocular distances
-N_TARGETS = N_OUTPUTS + 2
 _SMALL = (0.01, 0.01)  # deviation of opening and width in a window, inter-ocular distances
 _SLOW = (0.1, 0.06)  # of their speed, a second
 
