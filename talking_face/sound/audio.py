@@ -18,6 +18,7 @@ from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, OptionInvalid
 from talking_face.files import in_memory, is_pipe, read_all, read_pipe
 from talking_face.frozen import Frozen, sealed
+from talking_face.interruption import heed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
 from talking_face.options import check_range, shown, whole_number
@@ -215,6 +216,7 @@ def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:
 
 def _resampled(samples: Array, rate: int, wanted: int) -> Array:
     """(n,) numbers at one rate as float32 at another; no moment is shifted."""
+    heed()
     samples = _full_scale(samples)
     if rate == wanted:
         return samples
