@@ -31,7 +31,7 @@ from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
 from talking_face.face.photo import PhotoSource, load_photo
-from talking_face.files import drop_if_empty, keep_apart, output_folder
+from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory
@@ -334,7 +334,7 @@ class Animator:
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        keep_apart(Path(path), look.background)
+        keep_apart(result_path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         return write_clip(frames, path, speech.recording if speech else None, mark)
 

@@ -23,7 +23,7 @@ from talking_face.clips import colour
 from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label
 from talking_face.errors import OptionInvalid, VideoUnreadable
-from talking_face.files import appearing, keep_apart, scratch
+from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
@@ -75,7 +75,7 @@ def write_clip(
         FfmpegMissing: there is no ffmpeg.
         ValueError: no frames, or frames of different sizes or types.
     """
-    path = Path(path)
+    path = result_path(path)
     with appearing(path) as clip:
         if recording is None:
             _encode(frames, clip, mark, path)
@@ -102,7 +102,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, or the path is one of the clips.
     """
-    path = Path(path)
+    path = result_path(path)
     if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
         raise OptionInvalid(
             f"{len(clips)} clips with {len(labels)} labels can't be compared. "
@@ -159,7 +159,7 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[UInt
         FfmpegMissing: there is no ffmpeg.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")
     filters = [f"fps={FPS}:start_time=0"]
     if max_side is not None:
