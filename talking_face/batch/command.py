@@ -11,10 +11,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talking_face.arguments import FAILED, OK, PARTLY
-from talking_face.batch.engine import Crew, Work, one_by_one, ray_is_here
+from talking_face.batch.engine import Crew, Work, one_by_one
 from talking_face.batch.job import Job, Outcome, check, job_of, make
 from talking_face.batch.ledger import Ledger
 from talking_face.batch.table import Row, read_rows
+from talking_face.cluster import Cluster, ray_is_here
 from talking_face.errors import OptionInvalid
 
 HINT = "ray isn't installed: one job after another. For all cores: pip install ray"
@@ -30,8 +31,6 @@ def run(options: argparse.Namespace) -> int:
         raise OptionInvalid("--workers must be 1 or more.")
     if options.workers is not None and options.address:
         raise OptionInvalid("The cluster at --address has its own workers: leave --workers out.")
-    if (options.address or (options.workers or 1) > 1) and not ray_is_here():
-        raise OptionInvalid("Several workers need the package ray: pip install ray")
     rows = read_rows(options.jobs)
     return _dry_run(options, rows) if options.dry_run else _carry_out(options, rows)
 
@@ -114,9 +113,9 @@ def _worked(
     shape = "{desc} {n_fmt} of {total_fmt} |{bar}| {elapsed} gone, {remaining} to go"
     if not jobs:
         return
-    crew = Crew(options.address, options.workers) if _crewed(options) else None
+    cluster = Cluster(options.address, options.workers) if _crewed(options) else None
     try:
-        coming = crew.spread(work, jobs) if crew else one_by_one(work, jobs)
+        coming = Crew(cluster).spread(work, jobs) if cluster else one_by_one(work, jobs)
         with (
             closing(coming),
             tqdm(desc=what, total=len(jobs), bar_format=shape, disable=None, leave=False) as bar,
@@ -125,12 +124,12 @@ def _worked(
                 yield job, outcome
                 bar.update()
     finally:
-        if crew:
-            crew.close()
+        if cluster:
+            cluster.close()
 
 
 def _crewed(options: argparse.Namespace) -> bool:
-    if options.address or ray_is_here():
+    if options.address or (options.workers or 1) > 1 or ray_is_here():
         return options.workers != 1
     print(f"talking_face: {HINT}", file=sys.stderr)
     return False

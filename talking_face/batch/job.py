@@ -87,14 +87,12 @@ class Outcome:
         seconds: that it took.
         notes: sentences about what was chosen or repaired.
         error: why all or a part of it couldn't be done; None where all was.
-        again: whether the same job may fare better at another time.
     """
 
     files: Files = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     error: str | None = None
-    again: bool = False
 
 
 def job_of(row: Row, digests: dict[tuple[Path, int, int], str]) -> Job:
