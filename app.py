@@ -13,10 +13,9 @@ from starlette.middleware import Middleware
 from talking_face.clips.plots import COLOURS
 from talking_face.web import endpoints
 from talking_face.web.calls import Calls
-from talking_face.web.events import ORDERS
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
-from talking_face.web.models import expire, start_loading
+from talking_face.web.models import expire, orders_at_once, start_loading
 from talking_face.web.page import Page
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
 from talking_face.web.visits import Visits
@@ -130,7 +129,7 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
-        demo.queue(max_size=QUEUED, default_concurrency_limit=ORDERS)
+        demo.queue(max_size=QUEUED, default_concurrency_limit=orders_at_once())
     return demo
 
 

@@ -34,7 +34,7 @@ from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.mapping.sampler import draw
-from talking_face.memory import Memory
+from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
 from talking_face.motion import Motion
 from talking_face.options import (
@@ -119,7 +119,7 @@ class Animator:
             upright = sealed(seen.upright(pixels))  # so that the face needs no copy of its own
             return fit_face(upright, seen.faces, self.models.face, face_index, seen.notes)
 
-        return self.memory.faces.get((digest_of(pixels), face_index or 0), fitted)
+        return self.memory.faces.get(face_key(pixels, face_index), fitted)
 
     @one_thread()
     def _look(self, pixels: UInt8) -> Seen:
@@ -140,9 +140,7 @@ class Animator:
             AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing.
         """
         recording = recording_of(audio)
-        # Recordings that the networks can't tell apart may differ for those who see the clip.
-        sounds = (recording.waveform, recording.sound)
-        key = tuple(digest_of(sound) for sound in sounds if sound is not None)
+        key = speech_key(recording)
         return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
 
     # -- motion -------------------------------------------------------------------------------

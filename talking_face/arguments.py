@@ -40,6 +40,7 @@ SLIDERS = {
     "blinks": "how many, as a factor",
 }
 
+OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 PROGRAM = "talking-face"  # what an installed copy calls its command
 
 EXAMPLES = """\
@@ -60,9 +61,16 @@ done, with one sentence that says why, 130 interrupted.
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options given; ends the program with a usage message where they don't fit together."""
-    parser = build_parser()
+def parse(
+    arguments: Sequence[str] | None = None, parser: argparse.ArgumentParser | None = None
+) -> argparse.Namespace:
+    """The options given; the parser complains where they don't fit together.
+
+    Args:
+        arguments: None takes the program's.
+        parser: None takes one that then ends the program with a usage message.
+    """
+    parser = parser or build_parser()
     options = parser.parse_args(arguments)
     spoken = options.text is not None or options.text_file is not None
     if options.list_voices:
@@ -84,9 +92,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
     """All options, with the ranges and defaults of `talking_face.options`, `Edit` and `Mark`."""
-    parser = argparse.ArgumentParser(
+    parser = kind(
         prog=PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m talking_face",
         usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
         description="Makes a photo speak a recording: several different, equally fitting clips.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talking_face.animator import Animator, load_animator
-from talking_face.arguments import edits_of
+from talking_face.arguments import FAILED, OK, PARTLY, edits_of
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark
 from talking_face.clips.plots import plot_samples, write_plot
@@ -38,9 +38,27 @@ from talking_face.sound.speech import Speech
 from talking_face.sound.voice import read_text, speak, voices
 
 
+def run(options: argparse.Namespace) -> int:
+    """What the options ask for; returns the exit code.
+
+    Raises:
+        TalkingFaceError: nothing could be done.
+    """
+    if options.list_voices:
+        list_voices()
+    elif options.motion is not None:
+        render_motion(options)
+    elif options.motion_only:
+        write_motions(options)
+    else:
+        failed, made = animate(options)
+        return OK if not failed else PARTLY if made else FAILED
+    return OK
+
+
 def animate(options: argparse.Namespace) -> tuple[int, int]:
     """Draw animations and render them; returns how many samples failed, and how many are made."""
-    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    mark, edits, look = mark_of(options), edits_of(options), look_of(options)
     stems = _stems(options)
     comparison, plot = f"comparison_seed-{options.seed}.mp4", f"plot_seed-{options.seed}.png"
     names = [name for stem in stems for name in _clip_files(stem, options, ".npz")]
@@ -118,7 +136,7 @@ def write_motions(options: argparse.Namespace) -> None:
 def render_motion(options: argparse.Namespace) -> None:
     """Render an animation that is there already."""
     motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
-    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    mark, edits, look = mark_of(options), edits_of(options), look_of(options)
     _check_time(edits, motion.duration)
     stem = f"{options.photo.stem}_{options.motion.stem}"
     plot = f"{stem}_plot.png"
@@ -221,7 +239,7 @@ def _write_pictures(
     if options.poster:
         _tell(results, write_poster(clip, clip.with_suffix(".png"), motion, model))
     if options.gif:
-        _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, _mark(options)))
+        _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, mark_of(options)))
 
 
 def _write_plot(
@@ -236,11 +254,13 @@ def _write_plot(
     _tell(results, path)
 
 
-def _mark(options: argparse.Namespace) -> Mark:
+def mark_of(options: argparse.Namespace) -> Mark:
+    """The mark that the options ask for."""
     return Mark(options.mark_text, options.mark_corner, options.mark_opacity)
 
 
-def _look(options: argparse.Namespace) -> Look:
+def look_of(options: argparse.Namespace) -> Look:
+    """Framing, size and background that the options ask for."""
     return Look(options.framing, options.size, options.background)
 
 

@@ -24,8 +24,8 @@ LYING = {
         ).split(),
         "hall",
     ),
-    **dict.fromkeys("__init__ models memory warm_up".split(), "animator"),
-    **dict.fromkeys("__main__ arguments commands results bench".split(), "cli"),
+    **dict.fromkeys("__init__ models memory warm_up cluster remote".split(), "animator"),
+    **dict.fromkeys("__main__ arguments commands results bench batch".split(), "cli"),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
