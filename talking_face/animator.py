@@ -190,7 +190,8 @@ class Animator:
     def prepare(self, face: Face, look: Look = Look()) -> None:
         """Begin to work out what `render` needs of a face, while the caller does something else.
 
-        Nobody has to; it saves half a second before the first frame. `render` tells what is wrong.
+        Nobody has to; it saves up to half a second before the first frame. `render` tells what is
+        wrong.
         """
         begin(lambda: self._renderer(face, look))
 
