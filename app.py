@@ -8,9 +8,11 @@ from typing import Any
 
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
+from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
 from talking_face.web import endpoints
+from talking_face.web.calls import Calls
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
 from talking_face.web.models import expire, orders_at_once, start_loading
@@ -173,6 +175,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
+        "app_kwargs": {"middleware": [Middleware(Calls)]},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

@@ -24,14 +24,14 @@ from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
 from talking_face.clips.mark import Mark
 from talking_face.clips.video import write_clip, write_comparison
-from talking_face.cores import in_order, one_thread
+from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
 from talking_face.face.photo import PhotoSource, load_photo
-from talking_face.files import drop_if_empty, keep_apart, output_folder
+from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory, face_key, speech_key
@@ -187,6 +187,14 @@ class Animator:
 
     # -- frames and clips ---------------------------------------------------------------------
 
+    def prepare(self, face: Face, look: Look = Look()) -> None:
+        """Begin to work out what `render` needs of a face, while the caller does something else.
+
+        Nobody has to; it saves up to half a second before the first frame. `render` tells what is
+        wrong.
+        """
+        begin(lambda: self._renderer(face, look))
+
     @one_thread()
     def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
         """Frames of a motion on a face, (H, W, 3) uint8 RGB at 25 fps, unmarked.
@@ -197,6 +205,10 @@ class Animator:
         check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
         check_made("its constructor", Look, look)
+        return in_order(partial(self._renderer(face, look).frame, motion), len(motion))
+
+    @one_thread()
+    def _renderer(self, face: Face, look: Look) -> Renderer:
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
 
@@ -206,8 +218,7 @@ class Animator:
             return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
 
         key = (face.digest, look.framing, look.size, behind)
-        renderer = self.memory.renderers.get(key, make)
-        return in_order(partial(renderer.frame, motion), len(motion))
+        return self.memory.renderers.get(key, make)
 
     def preview(
         self,
@@ -281,6 +292,7 @@ class Animator:
         def clips() -> Iterator[Clip]:
             if progress:
                 progress(0.0, "Drawing the animations")
+            self.prepare(face, look)
             motions = self.sample(speech, indices, seed, diversity, style)
             folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
             try:
@@ -321,7 +333,7 @@ class Animator:
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        keep_apart(Path(path), look.background)
+        keep_apart(result_path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         return write_clip(frames, path, speech.recording if speech else None, mark)
 

@@ -16,7 +16,9 @@ from typing import Any
 import talking_face
 from talking_face.cores import available
 from talking_face.errors import TalkingFaceError, WorkersMissing
+from talking_face.interruption import heed
 
+_PATIENCE = 0.5  # seconds between two looks whether a result is still wanted
 RETRIES = 3  # of work whose worker or machine died
 # A worker is one thread of one core; there are as many of them as cores.
 _ENVIRONMENT = {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
@@ -97,10 +99,13 @@ class Cluster:
 
         Raises:
             TalkingFaceError: as it was raised there; WorkersMissing where the worker failed.
+            Stopped: nobody wants it any more; the worker goes on.
         """
         from ray.exceptions import RayError
 
         try:
+            while not self.finished([reference], _PATIENCE):
+                heed()
             return self._ray.get(reference)
         except RayError as error:
             cause = getattr(error, "cause", None)

@@ -6,7 +6,7 @@ and editing stay here, for they take less time than the way. The clips are the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +23,8 @@ from talking_face.cluster import Cluster
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.face.photo import PhotoSource, load_photo
-from talking_face.files import keep_apart, writing
+from talking_face.files import keep_apart, result_path, writing
+from talking_face.interruption import Stopped, heed
 from talking_face.memory import Key, face_key, speech_key
 from talking_face.models import Models
 from talking_face.motion import Motion
@@ -53,19 +54,19 @@ class RemoteAnimator(Animator):
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
         pixels = load_photo(photo)
-        call = self._cluster.remote(_fit)
         return self.memory.faces.get(
-            face_key(pixels, face_index),
-            lambda: self._cluster.get(call.remote(pixels, face_index)),
+            face_key(pixels, face_index), lambda: self._made(_fit, pixels, face_index)
         )
 
     def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:
         """See `Animator.listen`."""
         recording = recording_of(audio)
-        call = self._cluster.remote(_listen)
         return self.memory.speeches.get(
-            speech_key(recording), lambda: self._cluster.get(call.remote(recording))
+            speech_key(recording), lambda: self._made(_listen, recording)
         )
+
+    def prepare(self, face: Face, look: Look = Look()) -> None:
+        """Nothing: workers render."""
 
     def render_motion(
         self,
@@ -81,17 +82,26 @@ class RemoteAnimator(Animator):
         check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
-        path = Path(path)
+        path = result_path(path)
         keep_apart(path, look.background)
         heard = speech and self._stored(speech_key(speech.recording), speech)
         given = self._stored((face.digest,), face), motion, heard, look, mark
         with writing(path) as hidden:
             for made in self._cluster.stream(_render, *given):
+                heed()
                 if isinstance(made, bytes):
                     hidden.write_bytes(made)
                 elif progress:
                     progress(*made)
         return path
+
+    def _made(self, work: Callable[..., Any], *given: Any) -> Any:
+        reference = self._cluster.remote(work).remote(*given)
+        try:
+            return self._cluster.get(reference)
+        except Stopped:
+            self._cluster.cancel(reference)
+            raise
 
     def _stored(self, key: Key, value: Face | Speech) -> Any:
         with self._lock:

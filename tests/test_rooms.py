@@ -19,7 +19,7 @@ ROOMS = (
 LYING = {
     **dict.fromkeys(
         (
-            "arrays errors options files cache cores weights ffmpeg curves frozen "
+            "arrays errors options files cache cores interruption weights ffmpeg curves frozen "
             "motion motion_space motion_files motion_table"
         ).split(),
         "hall",

@@ -25,7 +25,7 @@ from talking_face.options import Framing, number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
-from talking_face.web.messages import heeding_client, plain_end, plain_sentences
+from talking_face.web.messages import heeding_client, plain_sentences, untold
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
@@ -82,15 +82,13 @@ def generate(
     """
     values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
     values |= {"pose_strength": pose_strength, "expression": expression}
-    wanted = heeding_client()
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
-        made = [_finished(shot) for _, shot in shots.draw(order, places, wanted, changes)]
-        wanted(1.0, "Comparing")
+        made = [_finished(shot) for _, shot in shots.draw(order, places, untold, changes)]
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
@@ -128,9 +126,9 @@ def edit(
     Returns:
         The clip (mp4) and the changed motion (npz).
     """
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         shot = _given(photo, audio, motion, edits, look, face, consent)
-        ((_, made),) = shots.render([(0, shot)], heeding_client())
+        ((_, made),) = shots.render([(0, shot)], untold)
         return _file(_finished(made).path), _file(made.motion_path)
 
 
@@ -157,7 +155,7 @@ def preview(
     Returns:
         The frame (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         # No sound is needed for a still, so the photo stands in for the recording.
         shot = _given(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
@@ -176,7 +174,7 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
     Returns:
         The motion (npz); "edit" renders it.
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         motion = change.mix(*(_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
@@ -192,7 +190,7 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
     Returns:
         One clip (mp4).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         given = clips if isinstance(clips, list) else []
         paths = [_present(clip) for clip in given[:7]]
         if not 2 <= len(paths) <= 6:
@@ -210,7 +208,7 @@ def table(motion: gr.FileData) -> gr.FileData:
     Returns:
         The table (csv).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = new_folder() / "motion.csv"
         _motion(motion).save(path)
     return _file(path)
@@ -226,7 +224,7 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The picture (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = _present(clip)
         return _file(
             write_poster(path, new_folder() / "poster.png", _motion(motion), animator().models.face)
@@ -243,7 +241,7 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The loop (gif).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = _present(clip)
         return _file(
             write_gif(path, new_folder() / "loop.gif", _motion(motion), animator().models.face)
@@ -260,7 +258,7 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
         Boxes [x0, y0, x1, y1] in pixels of the photo turned upright, the largest face first, and
         that photo with the faces numbered from 1 (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = _present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
         return boxes, _picture(outlined_faces(path), "faces")
@@ -276,7 +274,7 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
     Returns:
         The photo with the mesh over the face (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         return _picture(mesh_over(_present(photo), face), "mesh")
 
 
@@ -291,7 +289,7 @@ def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, 
     Returns:
         The sound (wav), and the phonemes that the voice chose.
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path, phonemes = shots.spoken(text, voice or None, speed)
     return _file(path), phonemes
 

@@ -72,6 +72,7 @@ def draw(
     """
     report(0.0, "Looking at the photo")  # also while the models are being loaded
     face = animator().fit(order.photo, order.face)
+    animator().prepare(face, order.look)
     report(0.0, "Listening to the recording")
     takes = [take for _, take in places]
     diversity, style = order.settings.diversity, order.settings.style

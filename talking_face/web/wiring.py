@@ -12,7 +12,7 @@ import gradio as gr
 from talking_face.editing.edit import PRESETS, Edit
 from talking_face.options import MAX_SEED
 from talking_face.web.events import HIDDEN, LOOKS, QUIET, RAW, SHORT, TURN
-from talking_face.web.messages import plain_sentences
+from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.orders import check_audio, face_at, is_example, look_at, mesh_over
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.runs import Runs
@@ -62,7 +62,7 @@ def _material(page: Page) -> None:
             gr.Info(note)
 
     def say(text: str, voice: str, speed: float) -> tuple[Any, Any]:
-        with plain_sentences():
+        with plain_sentences(), heeding_client():
             path, phonemes = spoken(text, voice, speed)
         return path, gr.update(value=phonemes, visible=True)
 
