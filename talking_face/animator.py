@@ -33,6 +33,9 @@ from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_fa
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
+from talking_face.live.chunks import Chunks
+from talking_face.live.performance import Performance
+from talking_face.live.stream import Stream
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
@@ -58,7 +61,7 @@ from talking_face.options import (
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
-from talking_face.sound.audio import AudioSource, Recording, recording_of
+from talking_face.sound.audio import SAMPLE_RATE, AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech, listen
 
 Edits = Edit | Sequence[Edit]
@@ -312,6 +315,51 @@ class Animator:
                 drop_if_empty(folder)
 
         return clips()
+
+    @one_thread()
+    def stream(
+        self,
+        face: Face,
+        sound: Iterable[Any],
+        rate: int = SAMPLE_RATE,
+        channels: int = 1,
+        *,
+        seed: int = SEED,
+        diversity: float = DIVERSITY,
+        style: str = STYLE,
+        look: Look = Look(),
+        mark: Mark = Mark(),
+        paced: bool = True,
+    ) -> Stream:
+        """A face that speaks while the sound still comes, and listens while none comes.
+
+        Args:
+            sound: chunks of any length, also none at all: int16 or floating point in [-1, 1], (n,)
+                or (n, channels); or bytes, 16 bits, little-endian, interleaved. It may wait for the
+                next one as long as it likes, in a thread of its own; the face doesn't wait.
+            rate: of all chunks, Hz.
+            channels: of chunks that are bytes.
+            seed, diversity, style: as for `sample`; the lips follow the sound all the same.
+            mark: the visible mark; there are no frames without one.
+            paced: False takes no notice of the clock: frames come as fast as the sound does.
+
+        Returns:
+            An iterator of moments with `time`, `frame` and `sound`, see `talking_face.live.stream`.
+            It ends a second after the sound does.
+
+        Raises:
+            OptionInvalid, PhotoUnreadable: at the call.
+            AudioUnreadable: of a chunk that is no sound, when its time comes.
+        """
+        check_made("`fit`", Face, face)
+        check_made("its constructor", Look, look)
+        check_made("its constructor", Mark, mark)
+        seed = check_sampling(seed, diversity, style)
+        models = self.models
+        networks = models.ear, models.mapping, models.eyes, models.face
+        performance = Performance(*networks, seed, 0, diversity, STYLES[style])
+        chunks, renderer = Chunks(rate, channels), partial(self._renderer, look=look)
+        return Stream(sound, chunks, performance, models.face, renderer, face, mark, paced)
 
     def render_motion(
         self,
