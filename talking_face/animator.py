@@ -14,7 +14,8 @@ samples again) and what a face needs to be rendered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from typing import Any
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
+from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark
+from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.cores import in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
@@ -219,14 +222,15 @@ class Animator:
         seconds: float | None = None,
         look: Look = PREVIEW,
     ) -> UInt8:
-        """One frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
+        """One marked frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
 
         Args:
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
         check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
-        return next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        shown = next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        return Marks().painter(*shown.shape[:2])(shown)
 
     def animate(
         self,
@@ -240,7 +244,7 @@ class Animator:
         edits: Edits = (),
         look: Look = Look(),
         output: str | Path | None = None,
-        mark: Mark | None = Mark(),
+        mark: Mark | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Clip]:
         """Draw animations, render them, and yield each clip as it is finished.
@@ -254,7 +258,8 @@ class Animator:
             output: folder for the clips, made if it isn't there; files in it that are called as
                 the clips are replaced, but never the background. None makes a temporary one,
                 which is removed when the process ends: move what is to stay.
-            mark: the visible mark that says the clip is made by a machine.
+            mark: how the visible mark looks that says the clip is made by a machine; None takes
+                the one of this installation.
             progress: called with a fraction 0..1 and a sentence, several times a second.
 
         Yields:
@@ -280,6 +285,9 @@ class Animator:
         if look.background is not None:
             look = Look(look.framing, look.size, load_backdrop(look.background))
 
+        making = {"seed": seed, "diversity": diversity, "style": style}
+        making |= {"pose_strength": pose_strength, "edits": [asdict(edit) for edit in edits]}
+
         def clips() -> Iterator[Clip]:
             if progress:
                 progress(0.0, "Drawing the animations")
@@ -291,7 +299,8 @@ class Animator:
                     report = _part(progress, done, len(indices))
                     try:
                         moved = self.edit(motion.with_pose_strength(pose_strength), edits)
-                        self.render_motion(face, moved, path, speech, look, mark, report)
+                        made = making | {"sample": index}
+                        self.render_motion(face, moved, path, speech, look, mark, report, made)
                         moved.save(path.with_suffix(".npz"))
                     except TalkingFaceError as error:
                         logger.debug("sample %d of seed %d failed: %s", index, seed, error)
@@ -310,22 +319,31 @@ class Animator:
         path: str | Path,
         speech: Speech | None = None,
         look: Look = Look(),
-        mark: Mark | None = Mark(),
+        mark: Mark | None = None,
         progress: Progress | None = None,
+        making: Mapping[str, Any] | None = None,
     ) -> Path:
         """Render one motion, drawn or edited or loaded, to an mp4; with the sound of a recording.
 
         A file that is at the path already is replaced, but never the background.
 
+        Args:
+            making: what the clip's signed statement tells of how the motion was made, beside the
+                weights, framing and size, and the SHA-256 of photo, sound and motion.
+
         Raises:
-            OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
+            OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing,
+            CredentialsUnusable.
         """
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
         keep_apart(Path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
-        return write_clip(frames, path, speech.recording if speech else None, mark)
+        sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
+        sources |= {"sound": speech.digest} if speech else {}
+        origin = Origin({**(making or {}), "framing": look.framing, "size": look.size}, sources)
+        return write_clip(frames, path, speech.recording if speech else None, mark, origin)
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.

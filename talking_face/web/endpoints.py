@@ -15,6 +15,8 @@ from PIL import Image
 from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
 from talking_face.arrays import Array
+from talking_face.clips.credentials import Origin
+from talking_face.clips.marks import write_picture
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
@@ -393,7 +395,5 @@ def _file(path: Path | None) -> gr.FileData:
 
 
 def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
-    path = new_folder() / f"{name}.png"
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    image.save(path)
-    return _file(path)
+    return _file(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))
