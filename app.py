@@ -10,7 +10,8 @@ import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import endpoints
+from talking_face.web import checks, endpoints
+from talking_face.web.addresses import guard
 from talking_face.web.events import ORDERS
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
@@ -54,6 +55,7 @@ Or click one of the examples."""
 
 def create_demo() -> gr.Blocks:
     """Build the page; `demo.launch(**launch_options())` serves it."""
+    guard()
     seconds = KEPT_HOURS * 3600
     visits = Visits(seconds, WAITING)
     keep_removing(SWEPT_EVERY, seconds, visits.expire, expire)
@@ -62,6 +64,7 @@ def create_demo() -> gr.Blocks:
         title="Talking Face", analytics_enabled=False, delete_cache=(SWEPT_EVERY, seconds)
     ) as demo:
         endpoints.publish()
+        checks.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",
@@ -107,6 +110,8 @@ def create_demo() -> gr.Blocks:
                         comparing = Comparing.create()
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
+                with gr.Accordion("Verify a file", open=False, elem_id="verify"):
+                    checks.create()
         page = Page(
             examples=examples,
             pairs=[

@@ -36,6 +36,7 @@ from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_fa
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder
 from talking_face.frozen import sealed
+from talking_face.gate import admit
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory
 from talking_face.models import Models, find_device, load_models
@@ -93,11 +94,11 @@ class Animator:
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._look(load_photo(photo)).faces)
+        return face_boxes(self._look(_admitted(photo)).faces)
 
     def upright(self, photo: PhotoSource) -> UInt8:
         """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
-        pixels = load_photo(photo)
+        pixels = _admitted(photo)
         return self._look(pixels).upright(pixels)
 
     @one_thread()
@@ -110,12 +111,12 @@ class Animator:
             face_index: which face, largest first; None takes the largest.
 
         Raises:
-            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
+            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable, Refused.
             OptionInvalid: the index is not a whole number.
         """
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = load_photo(photo)
+        pixels = _admitted(photo)
 
         def fitted() -> Face:
             seen = self._look(pixels)
@@ -140,9 +141,10 @@ class Animator:
                 or (sample rate in Hz, samples); or a Recording.
 
         Raises:
-            AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing.
+            AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing, Refused.
         """
         recording = recording_of(audio)
+        admit("sound", recording)
         # Recordings that the networks can't tell apart may differ for those who see the clip.
         sounds = (recording.waveform, recording.sound)
         key = tuple(digest_of(sound) for sound in sounds if sound is not None)
@@ -358,6 +360,13 @@ class Animator:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)
         return write_comparison(paths, labels, path)
+
+
+def _admitted(photo: PhotoSource) -> UInt8:
+    """The pixels of a photo that the installation's gate, if there is one, lets in."""
+    pixels = load_photo(photo)
+    admit("photo", pixels)
+    return pixels
 
 
 def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from talking_face import checking
 from talking_face.arguments import build_parser as build_parser
 from talking_face.arguments import parse
 from talking_face.errors import TalkingFaceError
@@ -23,9 +24,14 @@ OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = parse(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    checks = given[:1] == [checking.COMMAND]
+    options = checking.parse(given[1:]) if checks else parse(given)
     try:
         with _terminated_politely(), _chatter_hidden(options.verbose):
+            if checks:
+                failed, made = checking.check(options)
+                return OK if not failed else PARTLY if made else FAILED
             from talking_face import commands  # not before: it brings everything
 
             if options.list_voices:

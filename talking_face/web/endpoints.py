@@ -27,6 +27,7 @@ from talking_face.options import Framing, number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
+from talking_face.web.limits import count_order
 from talking_face.web.messages import heeding_client, plain_end, plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
@@ -89,6 +90,7 @@ def generate(
         values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
+        count_order()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
         made = [_finished(shot) for _, shot in shots.draw(order, places, wanted, changes)]
@@ -132,6 +134,7 @@ def edit(
     """
     with plain_sentences(), plain_end():
         shot = _given(photo, audio, motion, edits, look, face, consent)
+        count_order()
         ((_, made),) = shots.render([(0, shot)], heeding_client())
         return _file(_finished(made).path), _file(made.motion_path)
 

@@ -13,6 +13,7 @@ from talking_face.arrays import UInt8
 from talking_face.clips.mark import marked
 from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
+from talking_face.gate import admit
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.sound.audio import load_audio
@@ -102,7 +103,7 @@ class Order:
             AudioTooShort, AudioTooLong.
         """
         animator().fit(self.photo, self.face)
-        load_audio(self.audio)
+        admit("sound", load_audio(self.audio))
         if self.look.background is not None:
             load_backdrop(self.look.background)
 

@@ -38,7 +38,8 @@ from talking_face.errors import TalkingFaceError
 from talking_face.files import shipped
 from talking_face.sound.speech import Speech
 
-FRAMES = 60  # of each clip
+REPORTED = 5  # clips after which the table is printed again
+FRAMES = 75  # of each clip, unless told
 H264 = "-c:v libx264 -pix_fmt yuv420p -crf "
 _CROP = "-vf crop=trunc(iw*.4)*2:trunc(ih*.4)*2:iw*.15:ih*.06 " + H264 + "23"
 # Options of ffmpeg for one or several steps, and the suffix of the last one's file.
@@ -91,7 +92,9 @@ def treat(clip: Path, folder: Path, name: str) -> Path:
     return clip
 
 
-def survive(animator: Animator, portraits: list[Path], names: list[str]) -> None:
+def survive(
+    animator: Animator, portraits: list[Path], names: list[str], frames: int = FRAMES
+) -> None:
     """Print the table of some treatments, over a clip of each portrait."""
     recordings = sorted((shipped("assets") / "recordings").glob("*.wav"))
     speeches = cycle([animator.listen(path) for path in recordings])
@@ -99,7 +102,7 @@ def survive(animator: Animator, portraits: list[Path], names: list[str]) -> None
     likeness: list[float] = []
     with TemporaryDirectory() as scratch:
         for number, (portrait, speech) in enumerate(zip(portraits, speeches, strict=False)):
-            made = _clip(animator, portrait, speech, number, Path(scratch))
+            made = _clip(animator, portrait, speech, (number, frames), Path(scratch))
             if made is None:
                 continue
             clip, psnr, word = made
@@ -111,8 +114,17 @@ def survive(animator: Animator, portraits: list[Path], names: list[str]) -> None
                 right = float(np.mean(np.sign(seen.bits) == word))
                 read = seen.payload is not None
                 found[name].append((seen, read, right))
-            print(f"{number + 1}: {portrait.name}, PSNR {psnr:.1f} dB", flush=True)
-    print(f"\n{len(likeness)} clips of {FRAMES} frames, PSNR {min(likeness):.1f} dB and more, "
+            missed = [name for name, seen in found.items() if not seen[-1][0].present]
+            print(f"{portrait.name}: PSNR {psnr:.1f} dB, missed {missed or 'nowhere'}", flush=True)
+            if number % REPORTED == REPORTED - 1 or number == len(portraits) - 1:
+                _report(found, likeness, frames)
+
+
+def _report(
+    found: dict[str, list[tuple[Found, bool, float]]], likeness: list[float], frames: int
+) -> None:
+    """Print the table of the clips so far."""
+    print(f"\n{len(likeness)} clips of {frames} frames, PSNR {min(likeness):.1f} dB and more, "
           f"{np.mean(likeness):.1f} on average\n")  # fmt: skip
     print("| treatment | detected | read | bits right |\n|---|---|---|---|")
     for name, results in found.items():
@@ -123,21 +135,26 @@ def survive(animator: Animator, portraits: list[Path], names: list[str]) -> None
 
 
 def _clip(
-    animator: Animator, portrait: Path, speech: Speech, seed: int, folder: Path
+    animator: Animator, portrait: Path, speech: Speech, drawn: tuple[int, int], folder: Path
 ) -> tuple[Path, float, Array] | None:
-    """A marked clip, its PSNR against the unmarked one in dB, and the word in it."""
+    """A marked clip, its PSNR against the unmarked one in dB, and the word in it.
+
+    Args:
+        drawn: the seed of its motion, and its frames.
+    """
     try:
         face = animator.fit(portrait)
     except TalkingFaceError as error:
         print(f"{portrait.name}: {error}")
         return None
-    motion = animator.sample(speech, 1, seed)[0][:FRAMES]
+    seed, count = drawn
+    motion = animator.sample(speech, 1, seed)[0][:count]
     plain = list(animator.render(face, motion))
     path = write_clip(plain, folder / "clip.mp4", mark=Mark())
     told = read_statement(path).making or {}
     payload = replace(new_payload(), clip=told["settings"]["clip"])
     paint = Watermark(payload, *plain[0].shape[:2], PUBLIC_KEY)
-    errors = [float(np.mean((paint(frame).astype(float) - frame) ** 2)) for frame in plain]
+    errors = [float(np.mean((paint(frame).astype(float) - frame) ** 2)) for frame in plain[::5]]
     return path, 10 * float(np.log10(255**2 / np.mean(errors))), encode(payload)
 
 
@@ -184,6 +201,7 @@ def main() -> None:
     marked = commands.add_parser("survive")
     marked.add_argument("--portraits", type=Path, required=True)
     marked.add_argument("--clips", type=int, default=50)
+    marked.add_argument("--frames", type=int, default=FRAMES)
     marked.add_argument("--only", nargs="+", choices=TREATMENTS, default=[*TREATMENTS])
     plain = commands.add_parser("unmarked")
     plain.add_argument("folders", type=Path, nargs="+")
@@ -194,7 +212,7 @@ def main() -> None:
         return
     paths = sorted(options.portraits.rglob("*.jpg"))
     even = np.linspace(0, len(paths) - 1, min(options.clips, len(paths))).round().astype(int)
-    survive(load_animator("cpu"), [paths[index] for index in even], options.only)
+    survive(load_animator("cpu"), [paths[index] for index in even], options.only, options.frames)
 
 
 if __name__ == "__main__":
