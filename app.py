@@ -11,7 +11,8 @@ import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machine
 from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import endpoints
+from talking_face.web import checks, endpoints
+from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
@@ -55,6 +56,7 @@ Or click one of the examples."""
 
 def create_demo() -> gr.Blocks:
     """Build the page; `demo.launch(**launch_options())` serves it."""
+    guard()
     seconds = KEPT_HOURS * 3600
     visits = Visits(seconds, WAITING)
     keep_removing(SWEPT_EVERY, seconds, visits.expire, expire)
@@ -63,6 +65,7 @@ def create_demo() -> gr.Blocks:
         title="Talking Face", analytics_enabled=False, delete_cache=(SWEPT_EVERY, seconds)
     ) as demo:
         endpoints.publish()
+        checks.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",
@@ -108,6 +111,8 @@ def create_demo() -> gr.Blocks:
                         comparing = Comparing.create()
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
+                with gr.Accordion("Verify a file", open=False, elem_id="verify"):
+                    checks.create()
         page = Page(
             examples=examples,
             pairs=[

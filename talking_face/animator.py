@@ -14,7 +14,8 @@ samples again) and what a face needs to be rendered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from typing import Any
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
+from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark
+from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
@@ -33,6 +36,7 @@ from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_fa
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
+from talking_face.gate import admit
 from talking_face.live.chunks import Chunks
 from talking_face.live.performance import Performance
 from talking_face.live.stream import Stream
@@ -93,11 +97,11 @@ class Animator:
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._look(load_photo(photo)).faces)
+        return face_boxes(self._look(_admitted(photo)).faces)
 
     def upright(self, photo: PhotoSource) -> UInt8:
         """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
-        pixels = load_photo(photo)
+        pixels = _admitted(photo)
         return self._look(pixels).upright(pixels)
 
     @one_thread()
@@ -110,12 +114,12 @@ class Animator:
             face_index: which face, largest first; None takes the largest.
 
         Raises:
-            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable.
+            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable, Refused.
             OptionInvalid: the index is not a whole number.
         """
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = load_photo(photo)
+        pixels = _admitted(photo)
 
         def fitted() -> Face:
             seen = self._look(pixels)
@@ -140,9 +144,10 @@ class Animator:
                 or (sample rate in Hz, samples); or a Recording.
 
         Raises:
-            AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing.
+            AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing, Refused.
         """
         recording = recording_of(audio)
+        admit("sound", recording)
         key = speech_key(recording)
         return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
 
@@ -231,14 +236,15 @@ class Animator:
         seconds: float | None = None,
         look: Look = PREVIEW,
     ) -> UInt8:
-        """One frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
+        """One marked frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
 
         Args:
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
         check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
-        return next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        shown = next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        return Marks().painter(*shown.shape[:2])(shown)
 
     def animate(
         self,
@@ -252,7 +258,7 @@ class Animator:
         edits: Edits = (),
         look: Look = Look(),
         output: str | Path | None = None,
-        mark: Mark | None = Mark(),
+        mark: Mark | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Clip]:
         """Draw animations, render them, and yield each clip as it is finished.
@@ -266,7 +272,8 @@ class Animator:
             output: folder for the clips, made if it isn't there; files in it that are called as
                 the clips are replaced, but never the background. None makes a temporary one,
                 which is removed when the process ends: move what is to stay.
-            mark: the visible mark that says the clip is made by a machine.
+            mark: how the visible mark looks that says the clip is made by a machine; None takes
+                the one of this installation.
             progress: called with a fraction 0..1 and a sentence, several times a second.
 
         Yields:
@@ -292,6 +299,9 @@ class Animator:
         if look.background is not None:
             look = Look(look.framing, look.size, load_backdrop(look.background))
 
+        making = {"seed": seed, "diversity": diversity, "style": style}
+        making |= {"pose_strength": pose_strength, "edits": [asdict(edit) for edit in edits]}
+
         def clips() -> Iterator[Clip]:
             if progress:
                 progress(0.0, "Drawing the animations")
@@ -304,7 +314,8 @@ class Animator:
                     report = _part(progress, done, len(indices))
                     try:
                         moved = self.edit(motion.with_pose_strength(pose_strength), edits)
-                        self.render_motion(face, moved, path, speech, look, mark, report)
+                        made = making | {"sample": index}
+                        self.render_motion(face, moved, path, speech, look, mark, report, made)
                         moved.save(path.with_suffix(".npz"))
                     except TalkingFaceError as error:
                         logger.debug("sample %d of seed %d failed: %s", index, seed, error)
@@ -328,38 +339,28 @@ class Animator:
         diversity: float = DIVERSITY,
         style: str = STYLE,
         look: Look = Look(),
-        mark: Mark = Mark(),
+        mark: Mark | None = None,
         paced: bool = True,
     ) -> Stream:
-        """A face that speaks while the sound still comes, and listens while none comes.
+        """A face that speaks while the sound still comes: see `talking_face.live.stream.Stream`.
 
         Args:
-            sound: chunks of any length, also none at all: int16 or floating point in [-1, 1], (n,)
-                or (n, channels); or bytes, 16 bits, little-endian, interleaved. It may wait for the
-                next one as long as it likes, in a thread of its own; the face doesn't wait.
-            rate: of all chunks, Hz.
-            channels: of chunks that are bytes.
+            sound, rate, channels: chunks of samples, as `talking_face.live.chunks.Chunks` reads.
             seed, diversity, style: as for `sample`; the lips follow the sound all the same.
-            mark: the visible mark; there are no frames without one.
+            mark: the visible mark of the frames; None takes the one of this installation.
             paced: False takes no notice of the clock: frames come as fast as the sound does.
 
-        Returns:
-            An iterator of moments with `time`, `frame` and `sound`, see `talking_face.live.stream`.
-            It ends a second after the sound does.
-
         Raises:
-            OptionInvalid, PhotoUnreadable: at the call.
-            AudioUnreadable: of a chunk that is no sound, when its time comes.
+            OptionInvalid, PhotoUnreadable: at the call; AudioUnreadable: of a chunk, in its turn.
         """
         check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
-        check_made("its constructor", Mark, mark)
         seed = check_sampling(seed, diversity, style)
-        models = self.models
+        models, renderer = self.models, partial(self._renderer, look=look)
         networks = models.ear, models.mapping, models.eyes, models.face
         performance = Performance(*networks, seed, 0, diversity, STYLES[style])
-        chunks, renderer = Chunks(rate, channels), partial(self._renderer, look=look)
-        return Stream(sound, chunks, performance, models.face, renderer, face, mark, paced)
+        chunks = Chunks(sound, rate, channels)
+        return Stream(chunks, performance, models.face, renderer, face, mark, paced)
 
     def render_motion(
         self,
@@ -368,22 +369,31 @@ class Animator:
         path: str | Path,
         speech: Speech | None = None,
         look: Look = Look(),
-        mark: Mark | None = Mark(),
+        mark: Mark | None = None,
         progress: Progress | None = None,
+        making: Mapping[str, Any] | None = None,
     ) -> Path:
         """Render one motion, drawn or edited or loaded, to an mp4; with the sound of a recording.
 
         A file that is at the path already is replaced, but never the background.
 
+        Args:
+            making: what the clip's signed statement tells of how the motion was made, beside the
+                weights, framing and size, and the SHA-256 of photo, sound and motion.
+
         Raises:
-            OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing.
+            OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing,
+            CredentialsUnusable.
         """
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
         keep_apart(result_path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
-        return write_clip(frames, path, speech.recording if speech else None, mark)
+        sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
+        sources |= {"sound": speech.digest} if speech else {}
+        origin = Origin({**(making or {}), "framing": look.framing, "size": look.size}, sources)
+        return write_clip(frames, path, speech.recording if speech else None, mark, origin)
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.
@@ -398,6 +408,13 @@ class Animator:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)
         return write_comparison(paths, labels, path)
+
+
+def _admitted(photo: PhotoSource) -> UInt8:
+    """The pixels of a photo that the installation's gate, if there is one, lets in."""
+    pixels = load_photo(photo)
+    admit("photo", pixels)
+    return pixels
 
 
 def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from talking_face.clips.mark import CORNERS, Mark
+from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.options import (
@@ -263,19 +263,21 @@ def _add_edits(parser: argparse.ArgumentParser) -> None:
 
 def _add_mark(parser: argparse.ArgumentParser) -> None:
     mark = parser.add_argument_group("the mark", "Every clip says in a corner what it is.")
-    mark.add_argument(
-        "--mark-text", metavar="TEXT", default=Mark.text, help="(default: %(default)s)"
-    )
-    mark.add_argument(
-        "--mark-corner", choices=CORNERS, default=Mark.corner, help="(default: %(default)s)"
-    )
+    mark.add_argument("--mark-text", metavar="TEXT", help=f"(default: {Mark.text})")
+    mark.add_argument("--mark-corner", choices=CORNERS, help=f"(default: {Mark.corner})")
     mark.add_argument(
         "--mark-opacity",
         metavar="O",
         type=float,
-        default=Mark.opacity,
-        help="0 to 1 (default: %(default)s)",
+        help=f"{OPACITIES[0]:g} to {OPACITIES[1]:g} (default: {Mark.opacity:g})",
     )
+    mark.add_argument(
+        "--mark-size",
+        metavar="X",
+        type=float,
+        help=f"of its letters, as a factor, {SIZES[0]:g} to {SIZES[1]:g} (default: {Mark.size:g})",
+    )
+    mark.add_argument("--mark-logo", metavar="FILE", type=Path, help="an image before its text")
 
 
 def _add_extras(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from talking_face.arguments import FAILED, INTERRUPTED, TERMINATED, parse
+from talking_face import checking
+from talking_face.arguments import FAILED, INTERRUPTED, OK, PARTLY, TERMINATED, parse
 from talking_face.arguments import build_parser as build_parser
 from talking_face.batch.arguments import build_parser as build_batch_parser
 from talking_face.errors import TalkingFaceError
@@ -23,10 +24,16 @@ from talking_face.errors import TalkingFaceError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    batch = words[:1] == ["batch"]
-    options = build_batch_parser().parse_args(words[1:]) if batch else parse(words)
+    batch, checks = words[:1] == ["batch"], words[:1] == [checking.COMMAND]
+    if batch:
+        options = build_batch_parser().parse_args(words[1:])
+    else:
+        options = checking.parse(words[1:]) if checks else parse(words)
     try:
         with _terminated_politely(), _chatter_hidden(options.verbose):
+            if checks:
+                failed, made = checking.check(options)
+                return OK if not failed else PARTLY if made else FAILED
             # Not before: it brings everything.
             if batch:
                 from talking_face.batch import command

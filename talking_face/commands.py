@@ -16,7 +16,7 @@ from tqdm import tqdm
 from talking_face.animator import Animator, load_animator
 from talking_face.arguments import FAILED, OK, PARTLY, edits_of
 from talking_face.clips.clip import Clip
-from talking_face.clips.mark import Mark
+from talking_face.clips.mark import Mark, chosen_mark
 from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.editing.edit import Edit
@@ -254,9 +254,15 @@ def _write_plot(
     _tell(results, path)
 
 
-def mark_of(options: argparse.Namespace) -> Mark:
-    """The mark that the options ask for."""
-    return Mark(options.mark_text, options.mark_corner, options.mark_opacity)
+def mark_of(options: argparse.Namespace) -> Mark | None:
+    """The mark with what the options say of it; None for that of this installation."""
+    return chosen_mark(
+        text=options.mark_text,
+        corner=options.mark_corner,
+        opacity=options.mark_opacity,
+        size=options.mark_size,
+        logo=options.mark_logo,
+    )
 
 
 def look_of(options: argparse.Namespace) -> Look:

@@ -77,6 +77,7 @@ class RemoteAnimator(Animator):
         look: Look = Look(),
         mark: Mark | None = Mark(),
         progress: Progress | None = None,
+        making: Mapping[str, Any] | None = None,
     ) -> Path:
         """See `Animator.render_motion`; what `progress` raises stops the worker."""
         check_made("`fit`", Face, face)
@@ -85,7 +86,7 @@ class RemoteAnimator(Animator):
         path = result_path(path)
         keep_apart(path, look.background)
         heard = speech and self._stored(speech_key(speech.recording), speech)
-        given = self._stored((face.digest,), face), motion, heard, look, mark
+        given = self._stored((face.digest,), face), motion, heard, look, mark, making
         with writing(path) as hidden:
             for made in self._cluster.stream(_render, *given):
                 heed()
@@ -122,7 +123,12 @@ def _listen(recording: Recording) -> Speech:
 
 
 def _render(
-    face: Face, motion: Motion, speech: Speech | None, look: Look, mark: Mark | None
+    face: Face,
+    motion: Motion,
+    speech: Speech | None,
+    look: Look,
+    mark: Mark | None,
+    making: Mapping[str, Any] | None,
 ) -> Iterator[tuple[float, str] | bytes]:
     """How far it is, from time to time, and at last the mp4."""
     told: SimpleQueue[tuple[float, str] | None] = SimpleQueue()
@@ -136,7 +142,7 @@ def _render(
     with TemporaryDirectory(prefix="talking_face_") as folder, ThreadPoolExecutor(1) as pool:
         path = Path(folder) / "clip.mp4"
         made = pool.submit(
-            load_animator().render_motion, face, motion, path, speech, look, mark, report
+            load_animator().render_motion, face, motion, path, speech, look, mark, report, making
         )
         made.add_done_callback(lambda _: told.put(None))
         try:

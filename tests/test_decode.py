@@ -72,7 +72,7 @@ def in_thirds(heard: np.ndarray, said: np.ndarray) -> list[tuple[float, float]]:
 def heard_in_clip(recording: Recording, folder: Path) -> np.ndarray:
     """The sound track of a clip, as any player decodes it; mono, 16 kHz."""
     frames = [np.zeros((32, 32, 3), np.uint8)] * recording.frames
-    clip = write_clip(frames, folder / "clip.mp4", recording, mark=None)
+    clip = write_clip(frames, folder / "clip.mp4", recording)
     sound = ffmpeg("-i", clip, "-ac", "1", "-ar", SAMPLE_RATE, "-f", "f32le", "-")
     return np.frombuffer(sound, dtype="<f4")
 

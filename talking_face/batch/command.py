@@ -113,7 +113,8 @@ def _worked(
     shape = "{desc} {n_fmt} of {total_fmt} |{bar}| {elapsed} gone, {remaining} to go"
     if not jobs:
         return
-    cluster = Cluster(options.address, options.workers) if _crewed(options) else None
+    crewed = _crewed(options) and (options.address or len(jobs) > 1)
+    cluster = Cluster(options.address, options.workers) if crewed else None
     try:
         coming = Crew(cluster).spread(work, jobs) if cluster else one_by_one(work, jobs)
         with (

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from talking_face.arrays import Array
+from talking_face.clips.credentials import Origin, sign
 from talking_face.errors import OptionInvalid
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
@@ -125,6 +126,7 @@ def write_plot(path: str | Path, picture: Image.Image) -> Path:
     page.alpha_composite(picture)
     with writing(path) as hidden:
         page.convert("RGB").save(hidden, "PNG")
+        sign(hidden, Origin({"plot": True}), path.name)
     return path
 
 

@@ -6,6 +6,7 @@ once: other rates are late by what their filter looks ahead, less than two milli
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from math import gcd
 from typing import Any
 
@@ -17,6 +18,7 @@ from talking_face.options import check_range, shown, whole_number
 
 RATES = (4000, 192_000)  # Hz, lowest and highest
 MAX_CHANNELS = 8
+PIECE = 0.1  # seconds that are taken at once
 _ZEROS = 12  # zero crossings of the filter on either side: 0.75 ms at 16 kHz
 _PASS = 0.93  # of the band that both rates have is kept
 
@@ -57,21 +59,36 @@ class Resampler:
 
 
 class Chunks:
-    """Turns chunks of one stream into mono samples of its own rate.
+    """The chunks of one stream, as mono samples of its own rate.
 
     Args:
+        sound: an iterable of chunks; it may wait for the next one as long as it likes.
         rate: Hz, 4,000 to 192,000.
-        channels: how many are interleaved in chunks of bytes.
+        channels: how many are interleaved in chunks of bytes, at most 8.
 
     Raises:
         OptionInvalid.
     """
 
-    def __init__(self, rate: int, channels: int = 1) -> None:
+    def __init__(self, sound: Any, rate: int, channels: int = 1) -> None:
         self.rate = int(check_range("The rate", whole_number("The rate", rate), *RATES))
         count = whole_number("The number of channels", channels)
         self.channels = int(check_range("The number of channels", count, 1, MAX_CHANNELS))
+        if isinstance(sound, str | bytes | np.ndarray) or not isinstance(sound, Iterable):
+            raise OptionInvalid(
+                f"The sound must be an iterable of chunks of samples, not {shown(sound)}. Put a "
+                "single chunk into a list."
+            )
+        self._sound = sound
         self._odd = b""
+
+    def __iter__(self) -> Iterator[Float32]:
+        """Pieces of at most 0.1 s, (n,) float32 in [-1, 1]; raises as `mono`."""
+        size = max(1, round(PIECE * self.rate))
+        for chunk in self._sound:
+            samples = self.mono(chunk)
+            for start in range(0, len(samples), size):
+                yield samples[start : start + size]
 
     def mono(self, chunk: Any) -> Float32:
         """(n,) float32 in [-1, 1].
@@ -92,7 +109,7 @@ class Chunks:
             samples: Array = np.asarray(chunk)
         except ValueError:
             samples = np.empty((0, 0, 0))
-        fits = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] in range(1, 9))
+        fits = samples.ndim == 1 or (samples.ndim == 2 and 0 < samples.shape[1] <= MAX_CHANNELS)
         if not fits or not (samples.dtype == np.int16 or samples.dtype.kind == "f"):
             raise AudioUnreadable(
                 f"A chunk of shape {samples.shape} and type {samples.dtype} is not a sound. Give "
@@ -101,16 +118,3 @@ class Chunks:
         scale = 32768.0 if samples.dtype == np.int16 else 1.0
         mixed = samples.astype(np.float32).reshape(len(samples), -1).mean(axis=1) / scale
         return np.clip(np.nan_to_num(mixed), -1.0, 1.0).astype(np.float32)
-
-
-def check_source(sound: Any) -> Any:
-    """An iterator over the chunks.
-
-    Raises:
-        OptionInvalid: it can't be iterated over, or is one chunk instead of many.
-    """
-    if isinstance(sound, str | bytes | np.ndarray) or not hasattr(sound, "__iter__"):
-        raise OptionInvalid(
-            f"The sound must be an iterator of chunks of samples, not {shown(sound)}."
-        )
-    return iter(sound)

@@ -73,12 +73,17 @@ class Ear:
     def forget(self) -> None:
         """As if all that was heard so far had been silence."""
         self._phones.forget()
+        self._missed = 0  # frames that the listeners haven't heard yet
         self._wave = np.zeros(min(self.stop, AGAIN) * FRAME, dtype=np.float32)
         self._trail = np.tile(_STILL, (min(self.stop, TRAIL), 1))
         self._face = np.tile(self._quiet, (min(self.stop, _NEAR), 1))
 
-    def hear(self, samples: Float32) -> Heard:
-        """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz."""
+    def hear(self, samples: Float32, hurried: bool = False) -> Heard:
+        """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz.
+
+        Args:
+            hurried: let the listeners rest at every other hop.
+        """
         self.stop += HOP
         self._wave = np.concatenate([self._wave, samples])[-AGAIN * FRAME :]
         self._measure()
@@ -87,10 +92,12 @@ class Ear:
         voice = prosody_inputs(energy, activity, voicing)
         drive = prosody_drive(energy, activity, pitch, voicing)
         self._face = np.concatenate([self._face, np.tile(self._quiet, (HOP, 1))])[-_NEAR:]
-        if activity[-_QUIET:].any():
-            self._listen(voice)
-        else:
+        self._missed += HOP
+        if not activity[-_QUIET:].any():
             self._phones.forget()
+            self._missed = 0
+        elif not hurried or self._missed > HOP:
+            self._listen(voice)
         near = slice(-len(self._face), None)
         expected, meeting = self._face[:, :N_OUTPUTS], expit(self._face[:, N_OUTPUTS])
         return Heard(
@@ -116,7 +123,8 @@ class Ear:
 
     def _listen(self, voice: Array) -> None:
         """Let the listeners answer for the newest frames, those at the edge left as they were."""
-        features = self._phones.hear(self._wave, HOP)
+        features = self._phones.hear(self._wave, self._missed)
+        self._missed = 0
         answer = self._answer(features, voice[-len(features) :])
         whole = len(features) == len(self._face)  # nothing was before
         known = answer if whole else answer[REACH:]

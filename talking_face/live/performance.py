@@ -14,7 +14,7 @@ import numpy as np
 from talking_face.arrays import Array, Float32
 from talking_face.face.model import FaceModel
 from talking_face.live.course import Course
-from talking_face.live.ear import AHEAD, HOP, Ear, Heard
+from talking_face.live.ear import AHEAD, Ear, Heard
 from talking_face.live.eyes import EndlessEyes
 from talking_face.live.posture import Posture
 from talking_face.mapping.decoder import GROUPS
@@ -75,13 +75,17 @@ class Performance:
         self._gate = 0.0
         self._next = 0
 
-    def hear(self, samples: Float32) -> Passage:
-        """Hear `HOP` frames more, (HOP * FRAME,) float32 at 16 kHz.
+    def hear(self, samples: Float32, hurried: bool = False) -> Passage:
+        """Hear `HOP` frames more.
+
+        Args:
+            samples: (HOP * FRAME,) float32 at 16 kHz.
+            hurried: be content with half the work, where there is no time for more.
 
         Returns:
             The frames that are known by them; none, one or HOP.
         """
-        heard = self._ear.hear(samples)
+        heard = self._ear.hear(samples, hurried)
         start, stop = self._next, max(self._next, heard.stop - AHEAD)
         self._next = stop
         return self._passage(heard, start, stop)
@@ -125,6 +129,3 @@ class Performance:
             step = float(np.clip(wanted - self._gate, -_OPENS, _OPENS))
             self._gate = eased[i] = self._gate + step
         return eased
-
-
-__all__ = ["HOP", "Passage", "Performance"]

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from talking_face.arrays import Array, Int16, UInt8
-from talking_face.clips.mark import Mark
+from talking_face.clips.mark import Mark, installed_mark
 from talking_face.cores import begin, one_thread
 from talking_face.editing.edit import Edit
 from talking_face.face.face import Face
 from talking_face.face.model import FaceModel
-from talking_face.live.chunks import Chunks, check_source
+from talking_face.live.chunks import Chunks
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Passage, Performance
@@ -35,6 +35,7 @@ DELAY = (AHEAD + HOP) / FPS  # seconds from a sound to its frame, without the wo
 _CLOSING = (0.45, 0.12)  # of the mouth that was interrupted, in the frames after; then it is shut
 _BEHIND = 0.25  # seconds that a frame may be late; later ones are left out
 _SHOWN = 5  # of so many frames one is shown, however late
+_HURRY = 0.2  # seconds that the ear may be late before it hears less often
 _ENOUGH = 2  # passages that wait to be rendered
 
 
@@ -68,35 +69,37 @@ class _Heard:
 class Stream:
     """An iterator of Moments, made by `Animator.stream`; close it, or leave its `with`.
 
-    Its methods may be called from any thread.
+    Paced, it goes with the clock: where sound comes late, the face listens meanwhile, and where the
+    machine is late, frames are left out. It ends a second after the sound. `interrupt`, `change`,
+    `show` and `close` may be called from any thread.
 
     Args:
-        sound: chunks.
-        chunks: how they are read.
+        chunks: of the sound.
         performance: hears and moves.
         model: the face model.
         renderer: gives the renderer of a face.
         face: who is seen.
-        mark: painted on every frame.
+        mark: painted on every frame; None takes the one of this installation.
         paced: whether it goes with the clock, or as fast as the sound comes.
         clock: seconds.
     """
 
     def __init__(
         self,
-        sound: Any,
         chunks: Chunks,
         performance: Performance,
         model: FaceModel,
         renderer: Callable[[Face], Renderer],
         face: Face,
-        mark: Mark,
+        mark: Mark | None = None,
         paced: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source, self._chunks = check_source(sound), chunks
+        check_made("its constructor", Mark, *([] if mark is None else [mark]))
+        self._chunks = chunks
         self._performance, self._manner = performance, Manner(model)
-        self._renderer, self._mark, self._clock = renderer, mark, clock
+        self._renderer, self._clock = renderer, clock
+        self._mark = mark or installed_mark()
         self._interruptions = 0
         self._paced: Paced | None = None
         self._wants_pace, self._closed = paced, False
@@ -151,11 +154,13 @@ class Stream:
     def _make_screen(self, face: Face) -> tuple[Renderer, Callable[[UInt8], UInt8]]:
         renderer = self._renderer(face)
         still = renderer.frame(Motion.still(1))
+        if self._mark is None:
+            return renderer, lambda frame: frame
         return renderer, self._mark.painter(*still.shape[:2])
 
     def _run(self) -> Iterator[Moment]:
         with one_thread():
-            heard = self._in_thread() if self._wants_pace else self._hear(self._eager())
+            heard = self._in_thread() if self._wants_pace else self._hear(eager(self._chunks))
             shown = _Mouth()
             begun = late = None
             waiting: list[Int16] = []
@@ -178,9 +183,6 @@ class Stream:
                     yield Moment(number / FPS, frame, np.concatenate(waiting), gate)
                     waiting = []
 
-    def _eager(self) -> Iterator[Hop]:
-        return eager(self._source, self._chunks)
-
     def _hear(self, hops: Iterator[Hop]) -> Iterator[_Heard]:
         """What is seen and heard of the hops, frame by frame."""
         known = self._interruptions
@@ -191,7 +193,7 @@ class Stream:
                 known = now
                 self._performance.interrupt()
                 played = np.zeros_like(played)
-            passage = self._performance.hear(hop.heard)
+            passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
             played = np.concatenate([played, hop.played])
             size = len(passage.gate) * SOUND_FRAME
             if size:
@@ -200,7 +202,7 @@ class Stream:
 
     def _in_thread(self) -> Iterator[_Heard]:
         """The same, heard by a thread at the clock's pace."""
-        self._paced = paced = Paced(self._source, self._chunks, self._clock)
+        self._paced = paced = Paced(self._chunks, self._clock)
         if self._closed:
             paced.close()
         queue: Queue[_Heard | Exception | None] = Queue(_ENOUGH)

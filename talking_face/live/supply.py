@@ -7,10 +7,9 @@ front of it. Nothing that waits grows beyond `_MOST` seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from threading import Condition, Thread
-from typing import Any
 
 import numpy as np
 
@@ -24,17 +23,23 @@ from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 SOUND_FRAME = SOUND_RATE // FPS  # samples that are played in a video frame
 _MOST = 1.0  # seconds of sound that may wait
-_PIECE = 0.1  # seconds that are taken at once
 _LATE = 0.03  # seconds after its time before sound counts as missing
 _SILENT = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Hop:
-    """`HOP` frames of sound: heard (HOP * FRAME,) float32, 16 kHz; played (n,) int16, 48 kHz."""
+    """`HOP` frames of sound.
+
+    Attributes:
+        heard: (HOP * FRAME,) float32, 16 kHz.
+        played: (HOP * SOUND_FRAME,) int16, 48 kHz.
+        late: seconds since it should have been taken.
+    """
 
     heard: Float32
     played: Int16
+    late: float = 0.0
 
 
 class Cutter:
@@ -61,12 +66,11 @@ class Cutter:
         return max(0.0, lacks[0] / SAMPLE_RATE, lacks[1] / SOUND_RATE)
 
 
-def eager(sound: Iterable[Any], chunks: Chunks) -> Iterator[Hop]:
+def eager(chunks: Chunks) -> Iterator[Hop]:
     """Hops as fast as the sound is given, and a second of silence at its end."""
     cutter = Cutter(chunks.rate)
-    for chunk in sound:
-        for piece in _pieces(chunks.mono(chunk), chunks.rate):
-            yield from cutter.cut(piece)
+    for piece in chunks:
+        yield from cutter.cut(piece)
     yield from cutter.cut(np.zeros(chunks.rate, dtype=np.float32))
 
 
@@ -74,21 +78,18 @@ class Paced:
     """Hops at the clock's pace, from a sound that another thread asks for.
 
     Args:
-        sound: chunks; it may wait as long as it likes.
-        chunks: how they are read.
+        chunks: of the sound.
         clock: seconds.
     """
 
-    def __init__(
-        self, sound: Iterator[Any], chunks: Chunks, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, chunks: Chunks, clock: Callable[[], float] = time.monotonic) -> None:
         self._chunks, self._clock = chunks, clock
         self._waiting: Array = _SILENT
         self._change = Condition()
         self._ended = self._closed = False
-        self._error: Exception | None = None
+        self._error: TalkingFaceError | None = None
         self._cutter = Cutter(chunks.rate)
-        Thread(target=self._read, args=(sound,), daemon=True, name="live sound").start()
+        Thread(target=self._read, daemon=True, name="live sound").start()
 
     def close(self) -> None:
         """Stop reading; a chunk that is waited for is the last that is asked for."""
@@ -121,7 +122,9 @@ class Paced:
             if self._ended and not len(samples):
                 left -= HOP / FPS
             gap = np.zeros(max(0, need - len(samples)), dtype=np.float32)
-            yield from self._cutter.cut(np.concatenate([gap, samples]))
+            late = self._clock() - due
+            for hop in self._cutter.cut(np.concatenate([gap, samples])):
+                yield replace(hop, late=late)
 
     def _take(self, need: int, until: float) -> Float32:
         """Up to that many samples; fewer where they don't come in time."""
@@ -139,15 +142,14 @@ class Paced:
             while not self._closed and (left := moment - self._clock()) > 0:
                 self._change.wait(left)
 
-    def _read(self, sound: Iterator[Any]) -> None:
+    def _read(self) -> None:
         most = round(_MOST * self._chunks.rate)
         try:
-            for chunk in sound:
-                for piece in _pieces(self._chunks.mono(chunk), self._chunks.rate):
-                    with self._change:
-                        self._change.wait_for(lambda: self._closed or len(self._waiting) < most)
-                        self._waiting = np.concatenate([self._waiting, piece])
-                        self._change.notify_all()
+            for piece in self._chunks:
+                with self._change:
+                    self._change.wait_for(lambda: self._closed or len(self._waiting) < most)
+                    self._waiting = np.concatenate([self._waiting, piece])
+                    self._change.notify_all()
                 if self._closed:
                     break
         except TalkingFaceError as error:
@@ -156,12 +158,6 @@ class Paced:
             with self._change:
                 self._ended = True
                 self._change.notify_all()
-
-
-def _pieces(samples: Float32, rate: int) -> Iterator[Float32]:
-    size = max(1, round(_PIECE * rate))
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
 
 
 def _16_bit(samples: Float32) -> Int16:

@@ -15,6 +15,8 @@ from PIL import Image
 from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
 from talking_face.arrays import Array
+from talking_face.clips.credentials import Origin
+from talking_face.clips.marks import write_picture
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
@@ -25,6 +27,7 @@ from talking_face.options import Framing, number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
+from talking_face.web.limits import count_order
 from talking_face.web.messages import heeding_client, plain_sentences, untold
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
@@ -86,6 +89,7 @@ def generate(
         values |= _read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
+        count_order()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
         made = [_finished(shot) for _, shot in shots.draw(order, places, untold, changes)]
@@ -128,6 +132,7 @@ def edit(
     """
     with plain_sentences(), heeding_client():
         shot = _given(photo, audio, motion, edits, look, face, consent)
+        count_order()
         ((_, made),) = shots.render([(0, shot)], untold)
         return _file(_finished(made).path), _file(made.motion_path)
 
@@ -391,7 +396,5 @@ def _file(path: Path | None) -> gr.FileData:
 
 
 def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
-    path = new_folder() / f"{name}.png"
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    image.save(path)
-    return _file(path)
+    return _file(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))

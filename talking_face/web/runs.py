@@ -16,6 +16,7 @@ import gradio as gr
 from talking_face.interruption import Stopped, heeding_steps
 from talking_face.options import Progress
 from talking_face.web.events import BUSY, CHECKS, HIDDEN, LOOKS, QUIET, READY, SHORT, SHOWN
+from talking_face.web.limits import count_order
 from talking_face.web.messages import heeding_client, plain_sentences, reporter
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.settings import told_takes
@@ -103,6 +104,7 @@ class Runs:
             order = asked.order()
             order.check()
             plan(order, visit.shots, asked.kept)
+            count_order()
             self._visits.reserve(visit)
         return BUSY, SHOWN, ""
 
@@ -110,6 +112,7 @@ class Runs:
         with plain_sentences():
             visit = self._visits.of(request)
             Asked.read(self._page, values).order_for(visit.shot(visit.chosen)).check()
+            count_order()
             self._visits.reserve(visit)
         return BUSY, SHOWN, ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,16 @@ class Shot:
     path: Path | None = None
     motion_path: Path | None = None
     error: TalkingFaceError | None = None
+
+    @property
+    def making(self) -> dict[str, Any]:
+        """How the motion was made, for the signed statement of the clip."""
+        settings = self.order.settings
+        made: dict[str, Any] = {"name": self.name, "edits": [asdict(edit) for edit in self.edits]}
+        if self.take is not None:
+            made |= {"seed": self.take[0], "sample": self.take[1]}
+            made |= {"diversity": settings.diversity, "style": settings.style}
+        return made
 
 
 def draw(
@@ -98,7 +108,9 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     path = new_folder() / f"{file_name(shot.name)}.mp4"
     try:
         moved = animator().edit(shot.motion, shot.edits)
-        animator().render_motion(face, moved, path, speech, shot.order.look, progress=report)
+        animator().render_motion(
+            face, moved, path, speech, shot.order.look, progress=report, making=shot.making
+        )
         moved.save(path.with_suffix(".npz"))
     except TalkingFaceError as error:
         return replace(shot, path=None, motion_path=None, error=error)
