@@ -54,9 +54,7 @@ class EndlessEyes:
         count = len(rotation)
         drawn = self._take(count, len(ahead))
         turned = np.concatenate([rotation, ahead])[:, :2]
-        gaze = soft_limit(
-            drawn[:, 2:] - self._model.counter * turned, GAZE_LIMIT / 2, GAZE_LIMIT
-        )
+        gaze = soft_limit(drawn[:, 2:] - self._model.counter * turned, GAZE_LIMIT / 2, GAZE_LIMIT)
         pitch = np.concatenate([self._pitch, gaze[:, 1]])
         follow = gaussian_filter1d(self._model.lids_follow * pitch, 1, mode="nearest")
         self._pitch = pitch[count : count + _SETTLE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from talking_face.arrays import Array
@@ -51,9 +53,8 @@ def _values(edit: Edit) -> Array:
 def _edit(values: Array) -> Edit:
     sizes = [np.size(getattr(_NEUTRAL, name)) for name in _names()]
     parts = np.split(values, np.cumsum(sizes)[:-1])
-    return Edit(
-        **{
-            name: tuple(part) if size > 1 else float(part[0])
-            for name, part, size in zip(_names(), parts, sizes, strict=True)
-        }
-    )
+    wished: dict[str, Any] = {
+        name: tuple(part) if size > 1 else float(part[0])
+        for name, part, size in zip(_names(), parts, sizes, strict=True)
+    }
+    return Edit(**wished)
