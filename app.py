@@ -17,6 +17,7 @@ from talking_face.web.material import Choices, Material
 from talking_face.web.models import expire, start_loading
 from talking_face.web.page import Page
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
+from talking_face.web.turning import Turning
 from talking_face.web.visits import Visits
 from talking_face.web.wiring import connect
 
@@ -105,6 +106,8 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
+                    with gr.Tab("3-D"):
+                        turning = Turning.create(ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
         page = Page(
@@ -128,6 +131,7 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
+        turning.connect(visits)
         demo.queue(max_size=QUEUED, default_concurrency_limit=ORDERS)
     return demo
 
@@ -169,7 +173,8 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css": card_colours(),
         "css_paths": ROOT / "app.css",
-        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>",
+        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>"
+        f'<script type="module">{(ROOT / "viewer.js").read_text()}</script>',
         "run_history": False,  # photos of faces and voices are nobody's history
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],

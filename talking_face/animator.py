@@ -19,6 +19,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
@@ -33,6 +35,7 @@ from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_fa
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder
 from talking_face.frozen import sealed
+from talking_face.head.head import Head, build_head
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory
 from talking_face.models import Models, find_device, load_models
@@ -57,6 +60,7 @@ from talking_face.options import (
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
+from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech, listen
@@ -64,6 +68,7 @@ from talking_face.sound.speech import Speech, listen
 Edits = Edit | Sequence[Edit]
 
 PREVIEW = Look(size=256)
+HEAD_SIDES = (256, 1024)  # pixels of the crop that a head's texture is taken from
 
 logger = logging.getLogger(__name__)
 
@@ -196,8 +201,13 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
-        check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
+        return in_order(partial(self.renderer(face, look).frame, motion), len(motion))
+
+    @one_thread()
+    def renderer(self, face: Face, look: Look = Look()) -> Renderer:
+        """What renders a face's frames, remembered; raises as `render`."""
+        check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
@@ -208,8 +218,16 @@ class Animator:
             return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
 
         key = (face.digest, look.framing, look.size, behind)
-        renderer = self.memory.renderers.get(key, make)
-        return in_order(partial(renderer.frame, motion), len(motion))
+        return self.memory.renderers.get(key, make)
+
+    @one_thread()
+    def head(self, face: Face) -> Head:
+        """The head in three dimensions of a face, remembered; its notes say what is missing."""
+        check_made("`fit`", Face, face)
+        side = min(CROP_SIDE * float(face.pose.scale), *face.photo.shape[:2])
+        size = int(np.clip(side, *HEAD_SIDES)) // 2 * 2
+        look = Look(size=size)
+        return self.memory.heads.get(face.digest, lambda: build_head(self.renderer(face, look)))
 
     def preview(
         self,

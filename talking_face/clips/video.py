@@ -21,6 +21,7 @@ from talking_face import ffmpeg
 from talking_face.arrays import Array, UInt8
 from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label
+from talking_face.clips.stereo import say_side_by_side
 from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, keep_apart, scratch
 from talking_face.motion import FPS
@@ -46,6 +47,7 @@ _H264 = (
     "-pix_fmt yuv420p -color_primaries bt709 "
     "-color_trc bt709 -colorspace bt709 -color_range tv"
 ).split()
+PACKED = "frame-packing=3"  # x264's word for side by side, in the stream itself
 _AAC = "-c:a aac -b:a 160k -ar 48000 -ac 2".split()
 _CONTAINER = ["-map_metadata", "-1", "-metadata", f"comment={COMMENT}", "-movflags", "+faststart"]
 
@@ -55,6 +57,7 @@ def write_clip(
     path: str | Path,
     recording: Recording | None = None,
     mark: Mark | None = Mark(),
+    side_by_side: bool = False,
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
@@ -67,6 +70,7 @@ def write_clip(
         path: the .mp4 to write, in a folder that exists; replaced if it is there.
         recording: the sound; None makes a silent clip.
         mark: burned into every frame; None leaves them as they are.
+        side_by_side: each frame holds the left eye's picture and the right one's; the file says so.
 
     Returns:
         The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
@@ -81,12 +85,14 @@ def write_clip(
     path = Path(path)
     with appearing(path) as clip:
         if recording is None:
-            _encode(frames, clip, mark, path)
+            _encode(frames, clip, mark, path, side_by_side)
         else:
             # The sound goes in when the number of frames is known.
             with scratch(path) as silent:
-                count = _encode(frames, silent, mark, path)
+                count = _encode(frames, silent, mark, path, side_by_side)
                 _add_sound(silent, clip, recording, count, path)
+        if side_by_side:
+            say_side_by_side(clip)
     return path
 
 
@@ -202,7 +208,9 @@ def _read_picture(pipe: IO[bytes]) -> Array | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
-def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) -> int:
+def _encode(
+    frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path, side_by_side: bool
+) -> int:
     """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
     frames = iter(frames)
     first = next(frames, None)
@@ -212,7 +220,9 @@ def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) 
     paint = mark.painter(height, width) if mark else np.asarray
     padding = ((0, height % 2), (0, width % 2), (0, 0))
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
-    command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    h264 = [f"{one}:{PACKED}" if one.startswith("subme") else one for one in _H264]
+    command += ["-vf", _TO_YUV, *(h264 if side_by_side else _H264)]
+    command += [*_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
     with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):

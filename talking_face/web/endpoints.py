@@ -20,8 +20,11 @@ from talking_face.clips.video import write_comparison
 from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
+from talking_face.exports import check_export
+from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import Framing, number
+from talking_face.picture.stereo import DEPTH
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
@@ -30,6 +33,7 @@ from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
+from talking_face.web.turning import exported, viewed
 from talking_face.web.uploads import Upload, received
 
 EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
@@ -250,6 +254,73 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
         )
 
 
+def export(
+    photo: gr.FileData,
+    audio: gr.FileData,
+    motion: gr.FileData,
+    kinds: list[str] = ["glb"],  # noqa: B006
+    depth: float = DEPTH,
+    face: int = 0,
+    consent: bool = False,
+) -> list[gr.FileData]:
+    """Take a motion on a face into other tools: a head in 3-D, curves, videos for two eyes.
+
+    Args:
+        photo: an image with a face seen from the front.
+        audio: the recording that the videos are to have.
+        motion: of "generate" or "mix" (npz or csv).
+        kinds: any of glb (the head with its animation), obj (one frame), arkit (the 52 curves, as
+            Live Link Face's csv and as json), stereo, stereo-half (side by side), anaglyph.
+        depth: of the videos for two eyes, 0 (flat) to 1.
+        face: which face of several, counted from 0, the largest first.
+        consent: true says that you have the right to use this photo and voice; needed.
+
+    Returns:
+        The files, in the order of the kinds.
+    """
+    with plain_sentences(), plain_end():
+        wanted = kinds if isinstance(kinds, list) else []
+        for kind in wanted or [None]:
+            check_export(kind)
+        shot = _given(photo, audio, motion, [], {}, face, consent)
+        return [_file(path) for path in exported(shot, wanted, number("The depth", depth))]
+
+
+def view(
+    photo: gr.FileData,
+    audio: gr.FileData,
+    motion: gr.FileData,
+    yaw: float = 20.0,
+    pitch: float = 0.0,
+    zoom: float = 1.0,
+    orbit: float = 0.0,
+    face: int = 0,
+    consent: bool = False,
+) -> gr.FileData:
+    """Render a motion's head from elsewhere.
+
+    Args:
+        photo: an image with a face seen from the front.
+        audio: the recording that the clip is to have.
+        motion: of "generate" or "mix" (npz or csv).
+        yaw: degrees to the picture's right, -35 to 35.
+        pitch: degrees up, -20 to 20.
+        zoom: 0.5 to 2.
+        orbit: seconds that a slow circle through these angles takes; 0 stands still.
+        face: which face of several, counted from 0, the largest first.
+        consent: true says that you have the right to use this photo and voice; needed.
+
+    Returns:
+        The clip (mp4).
+    """
+    with plain_sentences(), plain_end():
+        camera = Camera(
+            number("The yaw", yaw), number("The pitch", pitch),
+            number("The zoom", zoom), number("The orbit", orbit),
+        )  # fmt: skip
+        return _file(viewed(_given(photo, audio, motion, [], {}, face, consent), camera))
+
+
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
     """Find the faces in a photo.
 
@@ -332,7 +403,7 @@ def read_edits(given: Any) -> tuple[Edit, ...]:
 
 def publish() -> None:
     """Make the endpoints known; call it while the page is being built."""
-    for work in (generate, edit):
+    for work in (generate, edit, export, view):
         api(work, api_name=work.__name__, concurrency_id="clips")
     for look in (preview, mix, compare, table, poster, gif, faces, mesh, speak):
         api(look, api_name=look.__name__, concurrency_id="looks")

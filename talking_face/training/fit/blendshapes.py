@@ -1,17 +1,17 @@
 """Learn ARKit's blendshapes as displacements of our mesh.
 
-    python -m talking_face.training.fit.blendshapes --scores SCORES --task face_landmarker.task \\
-        --output arkit.safetensors
+    python -m talking_face.training.fit.blendshapes --scores SCORES --portraits PHOTO … \\
+        --task face_landmarker.task --output arkit.safetensors
 
 SCORES holds tracked faces with the 52 scores that MediaPipe's blendshape network gives them, one
 `SOURCE__STEM.npz` a clip (landmarks, scores, ok, split) and `stills_faces.npz` (landmarks, scores,
 person). Steps: (1) within each person, displacements are regressed on scores and head pose, with a
 mirrored copy of every frame, so that left and right are alike; (2) starting there, each shape is
-brought, within what the model and the regression can move, to where the network gives it a high
-score and every other the one of the resting face (Levenberg and Marquardt, its slopes by
-differences), so that driving one moves its own score; (3) what the network hardly ever scores
-(jaws aside and forward, cheeks, sneers) is made of smooth bumps by hand: `BY_HAND`; and mouthClose
-is what brings lips together that jawOpen has parted.
+brought to where heads of portraits that are rendered with it get a high score of its own, and all
+other scores of the resting head: Levenberg and Marquardt's steps within what the model can move, whose slopes are the network's own along what the tracker sees of each
+direction; (3) what the network hardly ever scores (jaws aside and forward, cheeks, sneers) is made
+of smooth bumps by hand: `BY_HAND`; and mouthClose is what brings lips together that jawOpen has
+parted.
 
 The network is read out of the task file by `ai-edge-litert` (`pip install ai-edge-litert`).
 """
@@ -27,13 +27,15 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from talking_face.animator import load_animator
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import IRIS_CENTRE, N_LANDMARKS, N_MESH
 from talking_face.face.lips import LipContact, lip_gaps
-from talking_face.face.model import FaceModel, fit_pose, load_face_model, rotation_angles
-from talking_face.head.head import mirror_of
+from talking_face.face.model import FaceModel, fit_pose, rotation_angles
+from talking_face.head.head import Head, mirror_of
 from talking_face.head.names import ARKIT, mirrored
+from talking_face.head.view import draw_head
 from talking_face.picture.lids import closing
 
 # The scores in the order of MediaPipe's network, which knows no tongue.
@@ -46,15 +48,14 @@ SEEN = """0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66
     336 338 356 361 362 365 373 374 375 377 378 379 380 381 382 384 385 386 387 388 389 390 397 398
     400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477"""
 SEEN_LANDMARKS = np.array([int(number) for number in SEEN.split()])
-PIXELS, MIDDLE = 180.0, 256.0  # of an inter-ocular distance, and where the face is, in scoring
 
 FRAMES = 150  # a clip, so that long ones don't outweigh the others
 TURNED = 25.0  # degrees of yaw, beyond which half of a face isn't seen
 RIDGE = 0.002
 BASIS = 0.03  # share of the strongest direction, below which directions are left out
-FACES, SPREAD = 4, 0.6  # faces that shapes are tried on; standard deviations that they differ by
-WANTED, NEAR = 0.75, 0.6  # score that a shape is to get; what leaving the regression costs
-ROUNDS, STEP = 10, 0.03
+WANTED, NEAR = 0.75, 0.15  # score that a shape is to get; what leaving the regression costs
+ROUNDS, STEP, SEEN_STEP = 12, 0.03, 0.12  # STEP: of slopes, SEEN_STEP: to see a direction
+SIDE = 384  # pixels of a rendered head
 # What a person's left and right cheek, and the jaw, do where the scores don't say: centre (x for
 # the left side), width, displacement; canonical units, x mirrored for the right side.
 BY_HAND: dict[str, list[tuple[tuple[float, float], float, tuple[float, float, float]]]] = {
@@ -142,7 +143,7 @@ def regress(folder: Path, model: FaceModel) -> Array:
     return found[: len(SCORED)].reshape(-1, N_LANDMARKS, 3)
 
 
-def directions(regressed: Array, model: FaceModel, mean: Array) -> Array:
+def directions(model: FaceModel, mean: Array) -> Array:
     """Orthonormal directions (k, 478, 3) that shapes are made of, also on one side alone."""
     looks = np.zeros((4, N_LANDMARKS, 3))
     for eye, first in enumerate(IRIS_CENTRE):
@@ -150,46 +151,93 @@ def directions(regressed: Array, model: FaceModel, mean: Array) -> Array:
         looks[2 * eye + 1, first : first + 5, 1] = 0.04
     lids = np.stack([closing(mean, eye) for eye in (0, 1)])
     bases = [np.moveaxis(basis, -1, 0) / 2 for basis in (model.lower, model.upper)]
-    pool = np.concatenate([regressed, *bases, lids, looks])
+    pool = np.concatenate([*bases, lids, looks])
     left = smoothstep(mean[:, 0], -0.15, 0.15)[:, None]
     pool = np.concatenate([pool * left, pool * (1 - left)]).reshape(2 * len(pool), -1)
     _, strength, rows = np.linalg.svd(pool, full_matrices=False)
     return rows[strength > BASIS * strength[0]].reshape(-1, N_LANDMARKS, 3)
 
 
-def isolate(name: str, start: Array, basis: Array, faces: Array, score: Score) -> Array:
+class Sitters:
+    """Heads of portraits, rendered, tracked and scored.
+
+    Args:
+        heads: at least one.
+        task: the face landmarker.
+        score: its blendshape network alone.
+    """
+
+    def __init__(self, heads: list[Head], task: Path, score: Score) -> None:
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(task)),
+            min_face_detection_confidence=0.3,
+            min_face_presence_confidence=0.3,
+        )
+        self._network = vision.FaceLandmarker.create_from_options(options)
+        self._heads, self._score = heads, score
+        self.resting = self.seen(np.zeros((N_LANDMARKS, 3)))
+
+    def seen(self, displacement: Array) -> Array:
+        """Landmarks (heads, 478, 3), pixels, that the tracker finds where heads are displaced."""
+        import mediapipe
+
+        found = []
+        for head in self._heads:
+            picture = mediapipe.Image(
+                image_format=mediapipe.ImageFormat.SRGB,
+                data=np.ascontiguousarray(draw_head(head, displacement, size=SIDE)),
+            )
+            marks = self._network.detect(picture).face_landmarks
+            if not marks:
+                return np.array(self.resting)  # so far off that it isn't a face any more
+            found.append([(point.x, point.y, point.z) for point in marks[0]])
+        return np.array(found, dtype=np.float32) * SIDE
+
+    def scores(self, landmarks: Array) -> Array:
+        """Scores (heads, 52) of landmarks (heads, 478, 3)."""
+        return self._score(landmarks)
+
+    def learn_directions(self, basis: Array) -> None:
+        """See what moves where each of the directions (k, 478, 3) is taken."""
+        self.slopes = [
+            (self.seen(SEEN_STEP * one) - self.seen(-SEEN_STEP * one)) / (2 * SEEN_STEP)
+            for one in basis
+        ]
+
+
+def isolate(name: str, start: Array, basis: Array, sitters: Sitters, partner: Array) -> Array:
     """A displacement (478, 3) near another that raises one score and leaves the others.
 
     Args:
-        start: (478, 3) of the regression. basis: (k, 478, 3), orthonormal. faces: (n, 478, 3).
+        start: (478, 3) of the regression. basis: (k, 478, 3), orthonormal.
+        partner: of `mirror_of`.
     """
-    partner = mirror_of(faces[-1])
     both = mirrored(name) == name
 
     def shape_of(given: Array) -> Array:
         shape = np.einsum("k,knd->nd", given, basis)
         return (shape + shape[partner] * (-1, 1, 1)) / 2 if both else shape
 
-    def scored(given: Array) -> Array:
-        return score((faces + shape_of(given)) * PIXELS + MIDDLE)
-
-    resting = score(faces * PIXELS + MIDDLE)
+    resting, own = sitters.scores(sitters.resting), SCORED.index(name)
     goal = resting.copy()
-    own = SCORED.index(name)
     goal[:, own] = np.maximum(resting[:, own] + 0.1, WANTED)
     first = np.einsum("knd,nd->k", basis, start)
-    given, damping = first, 3.0
-    best = (np.inf, first)
+    given, damping = first, 0.3
+    best = (np.inf, first, sitters.resting)
     for _ in range(ROUNDS):
-        found = scored(given)
-        loss = float(np.square(found - goal).sum() + NEAR * np.square(given - first).sum())
+        seen = sitters.seen(shape_of(given))
+        left = sitters.scores(seen) - goal
+        loss = float(np.square(left).sum() + NEAR * np.square(given - first).sum())
         if loss < best[0]:
-            best, damping = (loss, given), damping / 3
+            best, damping = (loss, given, seen), damping / 2
         else:
-            given, damping = best[1], 5 * damping
-            found = scored(given)
-        steps = STEP * np.eye(len(basis))
-        slopes = np.stack([(scored(given + step) - found).ravel() / STEP for step in steps], axis=1)
+            damping *= 4
+        _, given, seen = best
+        found = sitters.scores(seen)
+        steps = [sitters.scores(seen + STEP * slope) - found for slope in sitters.slopes]
+        slopes = np.stack([step.ravel() / STEP for step in steps], axis=1)
         normal = slopes.T @ slopes + (NEAR + damping) * np.eye(len(basis))
         fall = slopes.T @ (found - goal).ravel() + NEAR * (given - first)
         given = given - np.linalg.solve(normal, fall)
@@ -207,24 +255,22 @@ def by_hand(name: str, mean: Array) -> Array:
     return shape
 
 
-def learn(folder: Path, model: FaceModel, score: Score) -> Array:
+def learn(folder: Path, model: FaceModel, sitters: Sitters) -> Array:
     """All displacements (52, 478, 3), in the order of `ARKIT`; none for the tongue."""
     partner = mirror_of(model.mean)
-    rng = np.random.default_rng(0)
-    faces = [SPREAD * rng.standard_normal(model.identity.shape[-1]) for _ in range(FACES - 1)]
-    shapes = [model.mean, *(model.mean + model.identity @ one for one in faces)][::-1]
-    even = np.stack([(shape + shape[partner] * (-1, 1, 1)) / 2 for shape in shapes])
+    mean = (model.mean + model.mean[partner] * (-1, 1, 1)) / 2
     regressed = regress(folder, model)
-    basis = directions(regressed, model, even[-1])
-    found = {name: by_hand(name, even[-1]) for name in BY_HAND}
+    basis = directions(model, mean)
+    sitters.learn_directions(basis)
+    found = {name: by_hand(name, mean) for name in BY_HAND}
     for name in SCORED[1:]:
         if name != "mouthClose" and name not in found and mirrored(name) not in found:
             start = regressed[SCORED.index(name)]
-            found[name] = isolate(name, start, basis, even, score)
+            found[name] = isolate(name, start, basis, sitters, partner)
             logger.info("%s: moves %.3f", name, np.abs(found[name]).max())
-    parted = even[-1] + found["jawOpen"]
+    parted = mean + found["jawOpen"]
     found["mouthClose"] = np.zeros((N_LANDMARKS, 3))
-    found["mouthClose"][:, 1] = LipContact(even[-1]).widen(-lip_gaps(parted))
+    found["mouthClose"][:, 1] = LipContact(mean).widen(-lip_gaps(parted))
     for name in list(found):
         if mirrored(name) not in found:
             found[mirrored(name)] = found[name][partner] * (-1, 1, 1)
@@ -237,11 +283,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scores", type=Path, required=True, help="folder of labelled faces")
+    parser.add_argument("--portraits", type=Path, nargs="+", required=True, help="a few photos")
     parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    found = learn(options.scores, load_face_model(), load_scorer(options.task))
+    animator = load_animator()
+    heads = [animator.head(animator.fit(path)) for path in options.portraits]
+    sitters = Sitters(heads, options.task, load_scorer(options.task))
+    found = learn(options.scores, animator.models.face, sitters)
     save_file({"displacements": found.astype(np.float16)}, options.output)
 
 
