@@ -10,7 +10,7 @@ import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import endpoints
+from talking_face.web import endpoints, heads
 from talking_face.web.events import ORDERS
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
@@ -63,6 +63,7 @@ def create_demo() -> gr.Blocks:
         title="Talking Face", analytics_enabled=False, delete_cache=(SWEPT_EVERY, seconds)
     ) as demo:
         endpoints.publish()
+        heads.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",

@@ -244,12 +244,10 @@ def _write_exports(
     face, motion, speech = shown
     _say(animator.head(face).notes)
     for kind in options.export:
-        for path in export(
-            animator, face, motion, kind, stem, speech, look, mark, options.depth
-        ):
+        for path in export(animator, face, motion, kind, stem, speech, look, mark, options.depth):
             _tell(results, path)
     if options.view is not None:
-        camera = Camera(*options.view, options.zoom, options.orbit)
+        camera = Camera(options.view[0], options.view[1], options.zoom, options.orbit)
         path = stem.with_name(f"{stem.name}_view.mp4")
         _tell(results, render_view(animator, face, motion, camera, path, speech, look, mark))
 

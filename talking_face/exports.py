@@ -23,6 +23,7 @@ from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.face.lips import lip_gaps
 from talking_face.head.gltf import write_glb
+from talking_face.head.head import Head
 from talking_face.head.live_link import write_curves, write_live_link
 from talking_face.head.obj import write_obj
 from talking_face.head.performance import Performance, displaced, perform, pose_in
@@ -30,6 +31,7 @@ from talking_face.head.view import Camera, draw_head
 from talking_face.motion import FPS, Motion
 from talking_face.options import Look, Progress, shown
 from talking_face.picture.plate import CROP_SIZE
+from talking_face.picture.renderer import Renderer
 from talking_face.picture.stereo import DEPTH, StereoRenderer
 from talking_face.sound.speech import Speech
 
@@ -124,14 +126,14 @@ def render_view(
     """
     size = (look.size or CROP_SIZE) // 2 * 2
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
-    frames = in_order(
-        partial(_viewed, head, renderer, motion, camera, size), len(motion)
-    )
+    frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
     watched_frames = watched(frames, len(motion), "Rendering", progress)
     return write_clip(watched_frames, path, speech.recording if speech else None, mark)
 
 
-def _viewed(head: Any, renderer: Any, motion: Motion, camera: Camera, size: int, index: int) -> UInt8:
+def _viewed(
+    head: Head, renderer: Renderer, motion: Motion, camera: Camera, size: int, index: int
+) -> UInt8:
     moved = displaced(head, renderer, motion, index)
     pose = pose_in(head, renderer, motion, index)
     return draw_head(head, moved, pose, camera, index / FPS, size)

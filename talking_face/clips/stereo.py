@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-from talking_face.arrays import Array, UInt8
+from talking_face.arrays import UInt8
 from talking_face.clips.mark import Mark
 
 Packing = Literal["side-by-side", "half", "anaglyph"]
@@ -40,10 +40,7 @@ def packed(left: UInt8, right: UInt8, packing: Packing, mark: Mark | None) -> UI
     height, width = left.shape[:2]
     if packing == "half":
         width = width // 4 * 2  # even, for the encoder
-        left, right = (
-            np.asarray(cv2.resize(eye, (width, height), interpolation=cv2.INTER_AREA))
-            for eye in (left, right)
-        )
+        left, right = _squeezed(left, width), _squeezed(right, width)
     if mark is not None:
         paint = mark.painter(height, 2 * width)
         if mark.corner.endswith("right"):
@@ -53,8 +50,16 @@ def packed(left: UInt8, right: UInt8, packing: Packing, mark: Mark | None) -> UI
     return np.concatenate([left, right], axis=1)
 
 
+def _squeezed(picture: UInt8, width: int) -> UInt8:
+    size = (width, picture.shape[0])
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def say_side_by_side(path: Path) -> None:
-    """Put the box st3d into an MP4's video track: its frames hold a left and a right picture."""
+    """Put the box st3d into an MP4's video track: its frames hold a left and a right picture.
+
+    In the box alone: where the stream says so too (x264's frame-packing), ffmpeg 9 reads neither.
+    """
     data = bytearray(path.read_bytes())
     box = struct.pack(">I4sIB", 13, b"st3d", 0, LEFT_RIGHT)
     parents, place = _video_entry(data)
@@ -71,7 +76,7 @@ def say_side_by_side(path: Path) -> None:
     path.write_bytes(data)
 
 
-def boxes(data: Array | bytearray | bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+def boxes(data: bytearray | bytes, start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
     """Start, end and name of the boxes between two places."""
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
@@ -83,7 +88,7 @@ def boxes(data: Array | bytearray | bytes, start: int, end: int) -> Iterator[tup
 
 
 def _within(data: bytearray, start: int, end: int) -> Iterator[tuple[list[int], int, bytes]]:
-    """The boxes inside of `CONTAINERS`: starts of those around it and its own, its end, its name."""
+    """Boxes inside of `CONTAINERS`: starts of those around and of its own, its end, its name."""
     for first, last, name in boxes(data, start, end):
         yield [first], last, name
         if name in CONTAINERS:

@@ -47,7 +47,6 @@ _H264 = (
     "-pix_fmt yuv420p -color_primaries bt709 "
     "-color_trc bt709 -colorspace bt709 -color_range tv"
 ).split()
-PACKED = "frame-packing=3"  # x264's word for side by side, in the stream itself
 _AAC = "-c:a aac -b:a 160k -ar 48000 -ac 2".split()
 _CONTAINER = ["-map_metadata", "-1", "-metadata", f"comment={COMMENT}", "-movflags", "+faststart"]
 
@@ -85,11 +84,11 @@ def write_clip(
     path = Path(path)
     with appearing(path) as clip:
         if recording is None:
-            _encode(frames, clip, mark, path, side_by_side)
+            _encode(frames, clip, mark, path)
         else:
             # The sound goes in when the number of frames is known.
             with scratch(path) as silent:
-                count = _encode(frames, silent, mark, path, side_by_side)
+                count = _encode(frames, silent, mark, path)
                 _add_sound(silent, clip, recording, count, path)
         if side_by_side:
             say_side_by_side(clip)
@@ -208,9 +207,7 @@ def _read_picture(pipe: IO[bytes]) -> Array | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
-def _encode(
-    frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path, side_by_side: bool
-) -> int:
+def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) -> int:
     """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
     frames = iter(frames)
     first = next(frames, None)
@@ -220,9 +217,7 @@ def _encode(
     paint = mark.painter(height, width) if mark else np.asarray
     padding = ((0, height % 2), (0, width % 2), (0, 0))
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
-    h264 = [f"{one}:{PACKED}" if one.startswith("subme") else one for one in _H264]
-    command += ["-vf", _TO_YUV, *(h264 if side_by_side else _H264)]
-    command += [*_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
     with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):

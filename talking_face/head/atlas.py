@@ -46,6 +46,7 @@ FACE_TILE = SIDE // 2
 GUTTER = 3  # pixels at a tile's edge that repeat it
 AXIS = 0.75  # canonical depth of the axis that the face is unrolled around
 SEEN = (0.12, 0.4)  # cosine of skin to line of sight over which the photo is believed
+LEAST = 0.02  # how much it is believed where it is seen at all
 EVEN = 60.0  # pixels of the face's tile over which light is evened out where sides are mirrored
 
 
@@ -81,16 +82,16 @@ def face_picture(
     own = cv2.remap(image, at_x, at_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     own = own.astype(np.float32)
     inside = (at_x >= 0) & (at_y >= 0) & (at_x < image.shape[1]) & (at_y < image.shape[0])
-    weight = (smoothstep(share, *SEEN) * covered * inside).astype(np.float32)
+    # Where neither side is seen well, the own one, however slanted, goes on into what is around.
+    weight = smoothstep(share, *SEEN) + LEAST * (share > 0)
+    weight = (weight * covered * inside).astype(np.float32)
     other = own[:, ::-1]
     others_weight = np.maximum(weight[:, ::-1] - weight, 0)
     other = np.clip(other * _gain(own, other, weight, weight[:, ::-1]), 0, 255)
     total = weight + others_weight
     mixed = own * weight[..., None] + other * others_weight[..., None]
-    mixed /= np.maximum(total, 1e-3)[..., None]
-    known = np.clip(2 * total, 0, 1)
-    mixed = np.where((covered & (total < 1e-3))[..., None], own, mixed)
-    known[covered] = np.maximum(known[covered], 0.05)
+    mixed /= np.maximum(total, 1e-6)[..., None]
+    known = (total > LEAST / 2).astype(np.float32)
     return np.clip(np.rint(pull_push(mixed.astype(np.float32), known)), 0, 255).astype(np.uint8)
 
 
@@ -141,7 +142,7 @@ def assemble(patches: dict[str, Patch]) -> tuple[UInt8, dict[str, Array]]:
         shrinks = patch.picture.shape[1] > inner[0]
         method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         tile = cv2.resize(patch.picture, inner, interpolation=method)
-        tile = cv2.copyMakeBorder(tile, *[GUTTER] * 4, cv2.BORDER_REPLICATE)
+        tile = cv2.copyMakeBorder(tile, *(GUTTER,) * 4, cv2.BORDER_REPLICATE)
         atlas[top : top + height, left : left + width] = tile
         at = np.array([left, top]) + GUTTER + patch.places * inner
         places[name] = (at / SIDE).astype(np.float32)

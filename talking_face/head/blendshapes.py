@@ -106,7 +106,7 @@ def curves_of(shapes: Array, displacements: Array, lids: Array, gaze: Array) -> 
     rights = np.linalg.solve(factor.T, sides.T).T
     weights = np.zeros((len(displacements), len(ARKIT)), dtype=np.float32)
     weights[:, _SKIN] = np.clip([nnls(factor, right)[0] for right in rights], 0, 1)
-    left = wanted - weights[:, _SKIN] @ basis.T
+    left: Array = wanted - weights[:, _SKIN] @ basis.T
     weights[:, [ARKIT.index(name) for name in (*_LIDS, *_LOOKS)]] = _eyes(lids, gaze)
     total = float(np.square(wanted).sum())
     return Curves(weights, float(np.sqrt(np.square(left).sum() / total)) if total else 0.0)
@@ -128,13 +128,20 @@ def motion_of_curves(weights: Array, model: FaceModel, learned: Array) -> Motion
     lower, upper = np.split(model.expression(moved), [model.lower.shape[-1]], axis=1)
     at = {name: weights[:, index] for index, name in enumerate(ARKIT)}
     lids = [at[f"eyeBlink{side}"] + WIDEST * at[f"eyeWide{side}"] for side in SIDES]
-    right = [at["eyeLookInRight"] - at["eyeLookOutRight"], at["eyeLookOutLeft"] - at["eyeLookInLeft"]]
+    right = [
+        at["eyeLookInRight"] - at["eyeLookOutRight"],
+        at["eyeLookOutLeft"] - at["eyeLookInLeft"],
+    ]
     down = [at[f"eyeLookDown{side}"] - at[f"eyeLookUp{side}"] for side in SIDES]
     sines = np.stack([np.mean(right, axis=0), np.mean(down, axis=0)], axis=1)
     gaze = np.degrees(np.arcsin(np.clip(sines * np.sin(np.radians(LOOK)), -1, 1)))
     still = Motion.still(len(weights))
     return still.replace(
-        lower=lower, upper=upper, lids=np.stack(lids, axis=1), gaze=gaze, rest=np.ones_like(still.rest)
+        lower=lower,
+        upper=upper,
+        lids=np.stack(lids, axis=1),
+        gaze=gaze,
+        rest=np.ones_like(still.rest),
     )
 
 

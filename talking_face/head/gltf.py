@@ -79,7 +79,7 @@ def glb_of(performance: Performance) -> bytes:
     image = made.view(jpeg.tobytes())
     inverse = np.tile(np.eye(4, dtype=np.float32), (2, 1, 1))
     inverse[0, 3, :3] = -PIVOT * AXES * METRES  # stored by columns
-    unlit = {"KHR_materials_unlit": {}}
+    unlit: dict[str, Any] = {"KHR_materials_unlit": {}}
     colour = gl.PbrMetallicRoughness(
         baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
     )
@@ -232,7 +232,9 @@ def _animation(made: _Buffer, performance: Performance) -> gl.Animation:
         name="speech",
         samplers=[gl.AnimationSampler(input=times, output=one) for one, *_ in tracks],
         channels=[
-            gl.AnimationChannel(sampler=index, target=gl.AnimationChannelTarget(node=node, path=way))
+            gl.AnimationChannel(
+                sampler=index, target=gl.AnimationChannelTarget(node=node, path=way)
+            )
             for index, (_, way, node) in enumerate(tracks)
         ],
     )

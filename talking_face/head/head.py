@@ -15,9 +15,8 @@ from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
-from talking_face.face.landmarks import FACE_OVAL, N_LANDMARKS
+from talking_face.face.landmarks import FACE_OVAL, INNER_LIP_LOWER, N_LANDMARKS
 from talking_face.face.model import Pose
-from talking_face.frozen import Frozen
 from talking_face.head.atlas import assemble, back_picture, face_picture, unrolled
 from talking_face.head.inside import eye_patch, mouth_patches
 from talking_face.head.patch import Patch, facing_front
@@ -40,12 +39,15 @@ ALONE = (
     "The person can't be told from the background, so the head in 3-D is the face alone, without "
     "hair and shoulders. Use a photo with a plainer background."
 )
-CUT = "The photo cuts the face off, so its 3-D head ends there, too. Use a photo that shows all of it."
+CUT = (
+    "The photo cuts the face off, so its head in 3-D ends there, too. Use a photo that shows all "
+    "of it."
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Head(Frozen):
-    """A head, n points; its arrays are read-only.
+class Head:
+    """A head, n points.
 
     Attributes:
         points: (n, 3) float32, at rest, canonical (the head looks straight ahead).
@@ -138,13 +140,16 @@ def build_head(renderer: Renderer) -> Head:
             follow[name] = (1 - smoothstep(away, *HAIR)) * (1 - smoothstep(canonical[:, 1], *NECK))
     atlas, uv = assemble(patches)
     start = np.cumsum([0, *(len(patch.points) for patch in patches.values())])
-    corners = [patch.triangles + first for patch, first in zip(patches.values(), start, strict=False)]
-    surroundings = [corners.pop() for _ in range(2)] if "back" in patches else [corners[0][:0]]
+    numbered = [
+        patch.triangles + first for patch, first in zip(patches.values(), start[:-1], strict=True)
+    ]
+    inner = len(numbered) - 2 * ("back" in patches)
+    nothing = np.zeros((0, 3), dtype=np.int32)
     return Head(
         points=np.concatenate([p.points for p in patches.values()]).astype(np.float32),
         uv=np.concatenate([uv[name] for name in patches]),
-        face=np.concatenate(corners).astype(np.int32),
-        relief=np.concatenate(surroundings).astype(np.int32),
+        face=np.concatenate(numbered[:inner]).astype(np.int32),
+        relief=np.concatenate([nothing, *numbered[inner:]]).astype(np.int32),
         follow=np.concatenate([follow[name] for name in patches]).astype(np.float32),
         spread=sparse.vstack([patch.spread for patch in patches.values()]).tocsr(),
         closing=np.stack([renderer.eyes.close(np.eye(2)[eye]) for eye in (0, 1)]),
@@ -169,7 +174,9 @@ def mirror_of(mean: Array) -> Array:
     Args:
         mean: (478, 3) canonical.
     """
-    return np.asarray(cKDTree(mean).query(mean * (-1, 1, 1))[1])
+    apart = mean.copy()
+    apart[list(INNER_LIP_LOWER), 1] += 0.02  # closed lips are in the same places
+    return np.asarray(cKDTree(apart).query(apart * (-1, 1, 1))[1])
 
 
 def _wide(refinement: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -198,7 +205,13 @@ def _drag(points: Array, contour: Array, away: Array, unit: float) -> sparse.csr
 
 
 def _pictures(
-    image: Array, unmixed: Array, alpha: Array, face: Array, oval: Array, outline: Array, unit: float
+    image: Array,
+    unmixed: Array,
+    alpha: Array,
+    face: Array,
+    oval: Array,
+    outline: Array,
+    unit: float,
 ) -> tuple[Array, Array]:
     """What is seen of the person from the front and from behind, (h, w, 3) uint8.
 

@@ -37,7 +37,9 @@ IRIS_FOLLOWS = (1.15, 2.4)  # iris radii over which the white stops following th
 LID_EDGE = 0.012  # how far from the lids the photo's eye is clean
 
 
-def mouth_patches(mouth: Mouth, rest: Array, loop: Array, refinement: sparse.csr_matrix) -> list[Patch]:
+def mouth_patches(
+    mouth: Mouth, rest: Array, loop: Array, refinement: sparse.csr_matrix
+) -> list[Patch]:
     """Upper teeth, the jaw's teeth and tongue, and the cavity.
 
     Args:
@@ -105,7 +107,9 @@ def _cavity(mouth: Mouth, rest: Array, loop: Array, refinement: sparse.csr_matri
     of_ring = sparse.hstack([of_ring, wide]).tocsr()
     centre = ring.mean(0)
     points = [
-        np.column_stack([centre[:2] + (ring[:, :2] - centre[:2]) * (across, down), ring[:, 2] + back])
+        np.column_stack(
+            [centre[:2] + (ring[:, :2] - centre[:2]) * (across, down), ring[:, 2] + back]
+        )
         for back, across, down, _ in RINGS
     ]
     points.append(points[-1].mean(0)[None])
@@ -119,7 +123,8 @@ def _cavity(mouth: Mouth, rest: Array, loop: Array, refinement: sparse.csr_matri
     cap = np.stack([last, np.roll(last, -1), np.full(n, len(RINGS) * n)], axis=1)
     down = np.repeat(np.arange(len(RINGS) + 1), [n] * len(RINGS) + [1]) / len(RINGS)
     light = mouth.light
-    stops = np.array([light.lips, 0.6 * light.flesh, CAVITY * mouth.cavity, 0.6 * CAVITY * mouth.cavity])
+    back = CAVITY * mouth.cavity
+    stops = np.array([light.lips, 0.6 * light.flesh, back, 0.6 * back])
     rows = np.linspace(0, len(RINGS), 32)
     shades = [np.interp(rows, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
     picture = np.repeat(255 * np.stack(shades, axis=1)[:, None], 8, axis=1)
@@ -143,7 +148,7 @@ def eye_patch(image: Array, pose: Pose, rest: Array, lids: Array, eye: int) -> P
         eye: 0 for the one on the image's left.
     """
     centre = (lids.min(0) + lids.max(0))[:2] / 2
-    x, y = (np.linspace(-half, half, n) for half, n in zip(EYE, (EYE_COLUMNS, EYE_ROWS), strict=True))
+    x, y = np.linspace(-EYE[0], EYE[0], EYE_COLUMNS), np.linspace(-EYE[1], EYE[1], EYE_ROWS)
     flat = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
     def terms(at: Array) -> Array:
@@ -172,11 +177,9 @@ def _eye_picture(image: Array, pose: Pose, points: Array, lids: Array) -> Array:
     at = np.asarray(cv2.resize(here, (width, height), interpolation=cv2.INTER_CUBIC))
     seen = sample(image, at[..., 0], at[..., 1])
     unit = float(pose.scale)
-    opening = polygon_mask(pose.project(lids)[:, :2], *image.shape[:2], 0.6)
+    opening = polygon_mask(pose.project(lids)[:, :2], image.shape[0], image.shape[1], 0.6)
     opening = cv2.erode(opening, np.ones((2 * max(1, round(LID_EDGE * unit)) + 1,) * 2))
     known = np.clip(sample(opening, at[..., 0], at[..., 1]), 0, 1).astype(np.float32)
     if known.max() < 0.5:  # closed
         return seen
     return np.clip(pull_push(seen.astype(np.float32), known), 0, 255).astype(np.uint8)
-
-

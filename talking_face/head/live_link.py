@@ -20,7 +20,8 @@ from talking_face.head.names import ARKIT
 from talking_face.head.performance import Performance
 from talking_face.motion import FPS
 
-ANGLES = tuple(f"{part}{axis}" for part in ("Head", "LeftEye", "RightEye") for axis in ("Yaw", "Pitch", "Roll"))
+PARTS = ("Head", "LeftEye", "RightEye")
+ANGLES = tuple(f"{part}{axis}" for part in PARTS for axis in ("Yaw", "Pitch", "Roll"))
 COLUMNS = (*(name[0].upper() + name[1:] for name in ARKIT), *ANGLES)
 
 

@@ -45,7 +45,7 @@ def mirrored(name: str) -> str:
 
 def viseme_weights(name: str) -> dict[str, float]:
     """A viseme as weights of the names in `ARKIT`."""
-    weights = {}
+    weights: dict[str, float] = {}
     for shape, weight in VISEMES[name].items():
         sides = [shape] if shape in ARKIT else [f"{shape}Left", f"{shape}Right"]
         weights |= dict.fromkeys(sides, weight)

@@ -6,6 +6,7 @@ its place in the atlas. Twice as fine as wanted, then averaged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -118,10 +119,10 @@ def place_points(head: Head, displacement: Array | None, pose: Pose) -> Array:
     return np.asarray(still + head.follow[:, None] * (pose.project(points) - still))
 
 
-def _draw_background(picture: Array, head: Head, seen: object) -> None:
+def _draw_background(picture: Array, head: Head, seen: Callable[[Array], Array]) -> None:
     """The background as a plane behind, which reaches further than the crop by mirroring."""
     background = head.background
-    assert background is not None and callable(seen)
+    assert background is not None
     side = head.crop
     corners = np.array([[0, 0], [side, 0], [0, side]], dtype=np.float64)
     depth = float(head.pose.origin[2] + FAR * head.pose.scale)
@@ -133,4 +134,3 @@ def _draw_background(picture: Array, head: Head, seen: object) -> None:
     picture[:] = cv2.warpAffine(
         background, matrix, shape, flags=flags, borderMode=cv2.BORDER_REFLECT_101
     )
-

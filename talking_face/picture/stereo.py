@@ -98,5 +98,7 @@ def _shifted(picture: Array, right: float) -> Array:
     matrix = np.array([[1, 0, right], [0, 1, 0]], dtype=np.float32)
     size = picture.shape[1::-1]
     return np.asarray(
-        cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.warpAffine(
+            picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
     )

@@ -20,11 +20,8 @@ from talking_face.clips.video import write_comparison
 from talking_face.editing import change
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
-from talking_face.exports import check_export
-from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import Framing, number
-from talking_face.picture.stereo import DEPTH
 from talking_face.sound.voice import voices
 from talking_face.web import shots
 from talking_face.web.folders import new_folder
@@ -33,7 +30,6 @@ from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
-from talking_face.web.turning import exported, viewed
 from talking_face.web.uploads import Upload, received
 
 EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
@@ -98,9 +94,9 @@ def generate(
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
-        [_file(shot.path) for shot in made],
-        [_file(shot.motion_path) for shot in made],
-        _file(comparison) if comparison else None,
+        [file_of(shot.path) for shot in made],
+        [file_of(shot.motion_path) for shot in made],
+        file_of(comparison) if comparison else None,
         _picture(plot, "plot"),
         order.settings.seed,
     )
@@ -133,9 +129,9 @@ def edit(
         The clip (mp4) and the changed motion (npz).
     """
     with plain_sentences(), plain_end():
-        shot = _given(photo, audio, motion, edits, look, face, consent)
+        shot = given(photo, audio, motion, edits, look, face, consent)
         ((_, made),) = shots.render([(0, shot)], heeding_client())
-        return _file(_finished(made).path), _file(made.motion_path)
+        return file_of(_finished(made).path), file_of(made.motion_path)
 
 
 def preview(
@@ -163,7 +159,7 @@ def preview(
     """
     with plain_sentences():
         # No sound is needed for a still, so the photo stands in for the recording.
-        shot = _given(photo, photo, motion, edits, look, face, consent)
+        shot = given(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
         frame = shots.preview(shot, None if moment < 0 else moment)
     return _picture(frame, "preview")
@@ -184,7 +180,7 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
         motion = change.mix(*(_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def compare(clips: list[gr.FileData]) -> gr.FileData:
@@ -202,7 +198,7 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
-        return _file(write_comparison(paths, names, new_folder() / "comparison.mp4"))
+        return file_of(write_comparison(paths, names, new_folder() / "comparison.mp4"))
 
 
 def table(motion: gr.FileData) -> gr.FileData:
@@ -217,7 +213,7 @@ def table(motion: gr.FileData) -> gr.FileData:
     with plain_sentences():
         path = new_folder() / "motion.csv"
         _motion(motion).save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -232,7 +228,7 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(
+        return file_of(
             write_poster(path, new_folder() / "poster.png", _motion(motion), animator().models.face)
         )
 
@@ -249,76 +245,9 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(
+        return file_of(
             write_gif(path, new_folder() / "loop.gif", _motion(motion), animator().models.face)
         )
-
-
-def export(
-    photo: gr.FileData,
-    audio: gr.FileData,
-    motion: gr.FileData,
-    kinds: list[str] = ["glb"],  # noqa: B006
-    depth: float = DEPTH,
-    face: int = 0,
-    consent: bool = False,
-) -> list[gr.FileData]:
-    """Take a motion on a face into other tools: a head in 3-D, curves, videos for two eyes.
-
-    Args:
-        photo: an image with a face seen from the front.
-        audio: the recording that the videos are to have.
-        motion: of "generate" or "mix" (npz or csv).
-        kinds: any of glb (the head with its animation), obj (one frame), arkit (the 52 curves, as
-            Live Link Face's csv and as json), stereo, stereo-half (side by side), anaglyph.
-        depth: of the videos for two eyes, 0 (flat) to 1.
-        face: which face of several, counted from 0, the largest first.
-        consent: true says that you have the right to use this photo and voice; needed.
-
-    Returns:
-        The files, in the order of the kinds.
-    """
-    with plain_sentences(), plain_end():
-        wanted = kinds if isinstance(kinds, list) else []
-        for kind in wanted or [None]:
-            check_export(kind)
-        shot = _given(photo, audio, motion, [], {}, face, consent)
-        return [_file(path) for path in exported(shot, wanted, number("The depth", depth))]
-
-
-def view(
-    photo: gr.FileData,
-    audio: gr.FileData,
-    motion: gr.FileData,
-    yaw: float = 20.0,
-    pitch: float = 0.0,
-    zoom: float = 1.0,
-    orbit: float = 0.0,
-    face: int = 0,
-    consent: bool = False,
-) -> gr.FileData:
-    """Render a motion's head from elsewhere.
-
-    Args:
-        photo: an image with a face seen from the front.
-        audio: the recording that the clip is to have.
-        motion: of "generate" or "mix" (npz or csv).
-        yaw: degrees to the picture's right, -35 to 35.
-        pitch: degrees up, -20 to 20.
-        zoom: 0.5 to 2.
-        orbit: seconds that a slow circle through these angles takes; 0 stands still.
-        face: which face of several, counted from 0, the largest first.
-        consent: true says that you have the right to use this photo and voice; needed.
-
-    Returns:
-        The clip (mp4).
-    """
-    with plain_sentences(), plain_end():
-        camera = Camera(
-            number("The yaw", yaw), number("The pitch", pitch),
-            number("The zoom", zoom), number("The orbit", orbit),
-        )  # fmt: skip
-        return _file(viewed(_given(photo, audio, motion, [], {}, face, consent), camera))
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
@@ -364,7 +293,7 @@ def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, 
     """
     with plain_sentences():
         path, phonemes = shots.spoken(text, voice or None, speed)
-    return _file(path), phonemes
+    return file_of(path), phonemes
 
 
 def list_voices() -> list[str]:
@@ -403,7 +332,7 @@ def read_edits(given: Any) -> tuple[Edit, ...]:
 
 def publish() -> None:
     """Make the endpoints known; call it while the page is being built."""
-    for work in (generate, edit, export, view):
+    for work in (generate, edit):
         api(work, api_name=work.__name__, concurrency_id="clips")
     for look in (preview, mix, compare, table, poster, gif, faces, mesh, speak):
         api(look, api_name=look.__name__, concurrency_id="looks")
@@ -427,7 +356,7 @@ def _read_look(given: Any) -> dict[str, Any]:
     return values
 
 
-def _given(
+def given(
     photo: Upload,
     audio: Upload,
     motion: Upload,
@@ -459,7 +388,7 @@ def _finished(shot: Shot) -> Shot:
     return shot
 
 
-def _file(path: Path | None) -> gr.FileData:
+def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
 
 
@@ -467,4 +396,4 @@ def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
     path = new_folder() / f"{name}.png"
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     image.save(path)
-    return _file(path)
+    return file_of(path)

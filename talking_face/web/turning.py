@@ -42,8 +42,8 @@ VIEWER = """<div id="head-stage" data-three="{three}">
     <label><input type="checkbox" name="mesh"> mesh</label>
   </div>
 </div>"""
-HELP = """Drag the head, or use the arrow keys; plus and minus zoom, and so do two fingers. It speaks
-while the chosen sample plays."""
+HELP = """Drag the head, or use the arrow keys; plus and minus zoom, and so do two fingers. It
+speaks while the chosen sample plays."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,8 @@ class Turning:
         gr.Markdown(HELP)
         head = gr.File(visible="hidden", elem_id="head-file")
         with gr.Accordion("Files for other tools", open=False):
-            kinds = gr.CheckboxGroup(
-                [(NAMES[kind], kind) for kind in EXPORTS], value=["glb"], label="Make", elem_id="kinds"
-            )
+            names = [(NAMES[kind], kind) for kind in EXPORTS]
+            kinds = gr.CheckboxGroup(names, value=["glb"], label="Make", elem_id="kinds")
             depth = gr.Slider(
                 0, 1, DEPTH, step=0.05, label="Depth of the videos for two eyes", elem_id="depth"
             )
@@ -141,4 +140,3 @@ def performed(shot: Shot) -> tuple[Face, Motion, Speech]:
 def head_notes(shot: Shot) -> tuple[str, ...]:
     """What is missing of a shot's head, for people."""
     return animator().head(animator().fit(shot.order.photo, shot.order.face)).notes
-

@@ -8,10 +8,10 @@ SCORES holds tracked faces with the 52 scores that MediaPipe's blendshape networ
 person). Steps: (1) within each person, displacements are regressed on scores and head pose, with a
 mirrored copy of every frame, so that left and right are alike; (2) starting there, each shape is
 brought to where heads of portraits that are rendered with it get a high score of its own, and all
-other scores of the resting head: Levenberg and Marquardt's steps within what the model can move, whose slopes are the network's own along what the tracker sees of each
-direction; (3) what the network hardly ever scores (jaws aside and forward, cheeks, sneers) is made
-of smooth bumps by hand: `BY_HAND`; and mouthClose is what brings lips together that jawOpen has
-parted.
+other scores of the resting head: Levenberg and Marquardt's steps within what the model can move,
+whose slopes are the network's own along what the tracker sees of each direction; (3) what the
+network hardly ever scores (jaws aside and forward, cheeks, sneers) is made of smooth bumps by hand:
+`BY_HAND`; and mouthClose is what brings lips together that jawOpen has parted.
 
 The network is read out of the task file by `ai-edge-litert` (`pip install ai-edge-litert`).
 """
@@ -54,7 +54,7 @@ TURNED = 25.0  # degrees of yaw, beyond which half of a face isn't seen
 RIDGE = 0.002
 BASIS = 0.03  # share of the strongest direction, below which directions are left out
 WANTED, NEAR = 0.75, 0.15  # score that a shape is to get; what leaving the regression costs
-ROUNDS, STEP, SEEN_STEP = 12, 0.03, 0.12  # STEP: of slopes, SEEN_STEP: to see a direction
+ROUNDS, STEP, SEEN_STEP = 9, 0.03, 0.12  # STEP: of slopes, SEEN_STEP: to see a direction
 SIDE = 384  # pixels of a rendered head
 # What a person's left and right cheek, and the jaw, do where the scores don't say: centre (x for
 # the left side), width, displacement; canonical units, x mirrored for the right side.
@@ -76,9 +76,7 @@ def load_scorer(task: Path) -> Score:
     from ai_edge_litert.interpreter import Interpreter
 
     with zipfile.ZipFile(task) as archive:
-        network = Interpreter(
-            model_content=archive.read("face_blendshapes.tflite"), num_threads=1
-        )
+        network = Interpreter(model_content=archive.read("face_blendshapes.tflite"), num_threads=1)
     network.allocate_tensors()
     into, out = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
 
@@ -94,7 +92,7 @@ def load_scorer(task: Path) -> Score:
 
 
 def read_people(folder: Path) -> Iterator[tuple[Array, Array]]:
-    """Landmarks (n, 478, 3) and scores (n, 52) of each training clip, and of each still's person."""
+    """Landmarks (n, 478, 3) and scores (n, 52) of each training clip and each still's person."""
     for path in sorted(folder.glob("*__*.npz")):
         with np.load(path) as stored:
             ok = np.flatnonzero(stored["ok"])
