@@ -11,7 +11,7 @@ import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machine
 from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import checks, endpoints
+from talking_face.web import checks, endpoints, heads
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
 from talking_face.web.folders import keep_removing
@@ -19,6 +19,7 @@ from talking_face.web.material import Choices, Material
 from talking_face.web.models import expire, orders_at_once, start_loading
 from talking_face.web.page import Page
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
+from talking_face.web.turning import Turning
 from talking_face.web.visits import Visits
 from talking_face.web.wiring import connect
 
@@ -66,6 +67,7 @@ def create_demo() -> gr.Blocks:
     ) as demo:
         endpoints.publish()
         checks.publish()
+        heads.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",
@@ -109,6 +111,8 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
+                    with gr.Tab("3-D"):
+                        turning = Turning.create(ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
                 with gr.Accordion("Verify a file", open=False, elem_id="verify"):
@@ -134,6 +138,7 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
+        turning.connect(visits)
         demo.queue(max_size=QUEUED, default_concurrency_limit=orders_at_once())
     return demo
 
@@ -175,7 +180,8 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css": card_colours(),
         "css_paths": ROOT / "app.css",
-        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>",
+        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>"
+        f'<script type="module">{(ROOT / "viewer.js").read_text()}</script>',
         "run_history": False,  # photos of faces and voices are nobody's history
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],

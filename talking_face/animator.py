@@ -20,6 +20,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
@@ -37,6 +39,7 @@ from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.gate import admit
+from talking_face.head.head import Head, build_head
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
@@ -61,6 +64,7 @@ from talking_face.options import (
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
+from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech, listen
@@ -68,6 +72,7 @@ from talking_face.sound.speech import Speech, listen
 Edits = Edit | Sequence[Edit]
 
 PREVIEW = Look(size=256)
+HEAD_SIDES = (256, 1024)  # pixels of the crop that a head's texture is taken from
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +203,7 @@ class Animator:
         Nobody has to; it saves up to half a second before the first frame. `render` tells what is
         wrong.
         """
-        begin(lambda: self._renderer(face, look))
+        begin(lambda: self.renderer(face, look))
 
     @one_thread()
     def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
@@ -207,13 +212,14 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
-        check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
-        check_made("its constructor", Look, look)
-        return in_order(partial(self._renderer(face, look).frame, motion), len(motion))
+        return in_order(partial(self.renderer(face, look).frame, motion), len(motion))
 
     @one_thread()
-    def _renderer(self, face: Face, look: Look) -> Renderer:
+    def renderer(self, face: Face, look: Look = Look()) -> Renderer:
+        """What renders a face's frames, remembered; raises as `render`."""
+        check_made("`fit`", Face, face)
+        check_made("its constructor", Look, look)
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
 
@@ -224,6 +230,15 @@ class Animator:
 
         key = (face.digest, look.framing, look.size, behind)
         return self.memory.renderers.get(key, make)
+
+    @one_thread()
+    def head(self, face: Face) -> Head:
+        """The head in three dimensions of a face, remembered; its notes say what is missing."""
+        check_made("`fit`", Face, face)
+        side = min(CROP_SIDE * float(face.pose.scale), *face.photo.shape[:2])
+        size = int(np.clip(side, *HEAD_SIDES)) // 2 * 2
+        look = Look(size=size)
+        return self.memory.heads.get(face.digest, lambda: build_head(self.renderer(face, look)))
 
     def preview(
         self,

@@ -11,6 +11,8 @@ from pathlib import Path
 from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
 from talking_face.editing.edit import PRESETS, RANGES, Edit
 from talking_face.errors import OptionInvalid
+from talking_face.exports import EXPORTS
+from talking_face.head.view import MAX_PITCH, MAX_YAW
 from talking_face.options import (
     DIVERSITY,
     FRAMINGS,
@@ -27,6 +29,7 @@ from talking_face.options import (
     VOICE_SPEEDS,
     Look,
 )
+from talking_face.picture.stereo import DEPTH
 
 # The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
 SLIDERS = {
@@ -78,8 +81,8 @@ def parse(
     if options.motion_only:
         if options.photo is None and not spoken:
             parser.error("AUDIO is missing: the recording to draw animations for")
-        if options.gif or options.poster:
-            parser.error("--motion-only renders nothing that --gif or --poster could be made of")
+        if options.gif or options.poster or options.export or options.view:
+            parser.error("--motion-only renders nothing that pictures or exports could be made of")
     elif options.photo is None:
         parser.error("PHOTO is missing: an image with a face")
     if spoken and options.audio is not None:
@@ -111,6 +114,7 @@ def build_parser(
     _add_edits(parser)
     _add_mark(parser)
     _add_extras(parser)
+    _add_three_d(parser)
     _add_motions(parser)
     _add_machine(parser)
     return parser
@@ -292,6 +296,43 @@ def _add_extras(parser: argparse.ArgumentParser) -> None:
         "--plot",
         action="store_true",
         help="a picture of how lips and heads of the samples move over time (.png)",
+    )
+
+
+def _add_three_d(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("in three dimensions")
+    group.add_argument(
+        "--export",
+        metavar="KIND",
+        choices=tuple(EXPORTS),
+        action="append",
+        default=[],
+        help="write this beside each clip, too; may be given several times: " + ", ".join(EXPORTS),
+    )
+    group.add_argument(
+        "--depth",
+        metavar="D",
+        type=float,
+        default=DEPTH,
+        help="of the videos for two eyes, 0 (flat) to 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--view",
+        metavar=("YAW", "PITCH"),
+        type=float,
+        nargs=2,
+        help="a video from elsewhere, too: degrees to the picture's right (at most "
+        f"{MAX_YAW:g}) and up (at most {MAX_PITCH:g})",
+    )
+    group.add_argument(
+        "--zoom", metavar="X", type=float, default=1.0, help="of --view (default: %(default)s)"
+    )
+    group.add_argument(
+        "--orbit",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="let --view go round within its angles, once in so many seconds",
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 
+from talking_face.arrays import Float32
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.head.blendshapes import load_blendshapes
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.options import shown
@@ -31,6 +33,7 @@ class Models:
         eyes: blinks and glances.
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
+        arkit: (52, 478, 3) what the blendshapes of a head move.
         insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
     """
 
@@ -40,6 +43,7 @@ class Models:
     eyes: EyeModel
     teeth: TeethGenerator
     mouth_light: MouthLight
+    arkit: Float32
     insightface_pack: Path | None = None
 
 
@@ -56,6 +60,7 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),
+        arkit=load_blendshapes(),
         insightface_pack=insightface_pack,
     )
 

@@ -96,9 +96,9 @@ def generate(
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
-        [_file(shot.path) for shot in made],
-        [_file(shot.motion_path) for shot in made],
-        _file(comparison) if comparison else None,
+        [file_of(shot.path) for shot in made],
+        [file_of(shot.motion_path) for shot in made],
+        file_of(comparison) if comparison else None,
         _picture(plot, "plot"),
         order.settings.seed,
     )
@@ -131,10 +131,10 @@ def edit(
         The clip (mp4) and the changed motion (npz).
     """
     with plain_sentences(), heeding_client():
-        shot = _given(photo, audio, motion, edits, look, face, consent)
+        shot = given(photo, audio, motion, edits, look, face, consent)
         count_order()
         ((_, made),) = shots.render([(0, shot)], untold)
-        return _file(_finished(made).path), _file(made.motion_path)
+        return file_of(_finished(made).path), file_of(made.motion_path)
 
 
 def preview(
@@ -162,7 +162,7 @@ def preview(
     """
     with plain_sentences(), heeding_client():
         # No sound is needed for a still, so the photo stands in for the recording.
-        shot = _given(photo, photo, motion, edits, look, face, consent)
+        shot = given(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
         frame = shots.preview(shot, None if moment < 0 else moment)
     return _picture(frame, "preview")
@@ -183,7 +183,7 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
         motion = change.mix(*(_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def compare(clips: list[gr.FileData]) -> gr.FileData:
@@ -201,7 +201,7 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
-        return _file(write_comparison(paths, names, new_folder() / "comparison.mp4"))
+        return file_of(write_comparison(paths, names, new_folder() / "comparison.mp4"))
 
 
 def table(motion: gr.FileData) -> gr.FileData:
@@ -216,7 +216,7 @@ def table(motion: gr.FileData) -> gr.FileData:
     with plain_sentences(), heeding_client():
         path = new_folder() / "motion.csv"
         _motion(motion).save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -231,7 +231,7 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences(), heeding_client():
         path = _present(clip)
-        return _file(
+        return file_of(
             write_poster(path, new_folder() / "poster.png", _motion(motion), animator().models.face)
         )
 
@@ -248,7 +248,7 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences(), heeding_client():
         path = _present(clip)
-        return _file(
+        return file_of(
             write_gif(path, new_folder() / "loop.gif", _motion(motion), animator().models.face)
         )
 
@@ -296,7 +296,7 @@ def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, 
     """
     with plain_sentences(), heeding_client():
         path, phonemes = shots.spoken(text, voice or None, speed)
-    return _file(path), phonemes
+    return file_of(path), phonemes
 
 
 def list_voices() -> list[str]:
@@ -359,7 +359,7 @@ def _read_look(given: Any) -> dict[str, Any]:
     return values
 
 
-def _given(
+def given(
     photo: Upload,
     audio: Upload,
     motion: Upload,
@@ -391,10 +391,10 @@ def _finished(shot: Shot) -> Shot:
     return shot
 
 
-def _file(path: Path | None) -> gr.FileData:
+def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
 
 
 def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    return _file(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))
+    return file_of(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))
