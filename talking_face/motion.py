@@ -34,6 +34,7 @@ class Motion(Frozen):
     rotation: Float32
     translation: Float32
     rest: Float32
+    feeling: Float32
 
     def __post_init__(self) -> None:
         frames = len(self.lower)
@@ -65,12 +66,12 @@ class Motion(Frozen):
 
     @classmethod
     def from_array(cls, array: Array) -> Motion:
-        """The inverse of `as_array`; array: (frames, 33)."""
+        """The inverse of `as_array`; array: (frames, channels)."""
         edges = np.cumsum(list(CHANNELS.values()))[:-1]
         return cls(*np.split(np.asarray(array, dtype=np.float32), edges, axis=1))
 
     def as_array(self) -> Float32:
-        """All channels side by side, (frames, 33) float32, in the order of the table."""
+        """All channels side by side, (frames, channels) float32, in the order of the table."""
         return np.concatenate([getattr(self, name) for name in CHANNELS], axis=1)
 
     def replace(self, **channels: Array) -> Motion:
