@@ -17,6 +17,8 @@ translation 3     inter-ocular    head relative to the photo: (x right, y down, 
                                   natural logarithm of the scale, + nearer
 rest        1     1               how far the photo's own lower-face expression is brought to rest
                                   before `lower` is added: 0 keeps it, 1 removes it
+nuance      8     standard dev.   what lids, brows and the skin around them do besides `lids` and
+                                  `upper`: squints, wide eyes, knit brows (face model)
 =========== ====  ==============  ===============================================================
 
 Signs are the image's, not the person's, so that a motion can be checked by looking at a frame.
@@ -31,6 +33,7 @@ CHANNELS: dict[str, int] = {
     "rotation": 3,
     "translation": 3,
     "rest": 1,
+    "nuance": 8,
 }
 N_CHANNELS = sum(CHANNELS.values())
 SPACE = "talking-face-motion-1"  # changes when the meaning of a channel changes
