@@ -77,7 +77,7 @@ class _Sips(io.BufferedReader):
 
 
 def write_motion(path: Path, values: Array) -> None:
-    """Write values (frames, channels) float32 to an .npz or .csv, exactly.
+    """Write values (frames, N_CHANNELS) float32 to an .npz or .csv, exactly.
 
     Raises:
         OutputUnwritable: the folder can't be written, the disk is full, or the name ends otherwise.
@@ -104,7 +104,7 @@ def read_motion(path: Path) -> Array:
     they were, in the nearest frame.
 
     Returns:
-        (frames, channels) float32, at 25 fps.
+        (frames, N_CHANNELS) float32, at 25 fps.
 
     Raises:
         MotionUnreadable: no such file, not a motion, damaged, too long, or of another motion space.
@@ -157,7 +157,7 @@ def _check_length(frames: int, fps: float) -> None:
 
 
 def _resampled(values: Array, fps: float) -> Array:
-    """Values (n, channels) at some frame rate, as (frames, channels) at 25 fps."""
+    """Values (n, N_CHANNELS) at some frame rate, as (frames, N_CHANNELS) at 25 fps."""
     if fps == FPS:
         return values
     frames = max(1, round(len(values) * FPS / fps))
@@ -175,7 +175,7 @@ def _resampled(values: Array, fps: float) -> Array:
 
 
 def _read_arrays(file: BinaryIO) -> tuple[float, Array]:
-    """Frames per second, and values (frames, channels) float64."""
+    """Frames per second, and values (frames, N_CHANNELS) float64."""
     with _undamaged("it"), zipfile.ZipFile(file) as stored:
         space = str(_scalar(stored, "space", "U"))
         if space not in SPACES:

@@ -31,7 +31,7 @@ LISTED = 3  # columns that a message names, and the number of the others
 
 
 def write_table(path: Path, values: Array) -> None:
-    """Write values (frames, channels), at 25 fps, so that they can be read exactly."""
+    """Write values (frames, N_CHANNELS), at 25 fps, so that they can be read exactly."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -43,7 +43,7 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
     """Read a table, which may begin at any time, and close the file.
 
     Returns:
-        Frames per second, and values (frames, channels) float64 in the order of the channels, each
+        Frames per second, and values (frames, N_CHANNELS) float64 in the order of the channels, each
         finite and at most MAX_VALUE.
 
     Raises:

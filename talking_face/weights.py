@@ -39,9 +39,11 @@ class WeightSpec:
 WEIGHTS: dict[str, WeightSpec] = {
     "face_model": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.fit.face_model --cache CACHE",
+        build="python -m talking_face.training.fit.face_model --cache CACHE, then "
+        "python -m talking_face.training.fit.nuance --scores SCORES",
         files={
             "face_model.safetensors": "ede4baf8cb8aaccb69da9558efcee92bb46358cf3c82888e4e1d37dad23708b5",  # noqa: E501
+            "face_nuance.safetensors": "987188a84d7dda28fe920130a3e77443cded4545227730bfca9521717ee36f6b",  # noqa: E501
         },
     ),
     "teeth": WeightSpec(

@@ -215,6 +215,10 @@ class Renderer:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest, lower = self._speech(motion, index)
         moved = self.model.displacement(lower, motion.upper[index])
+        if motion.nuance[index].any():
+            moved = moved + self.eyes.part(
+                self.model.nuance @ motion.nuance[index], motion.lids[index]
+            )
         base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
         shape = base + self.eyes.hold(rest * self._to_rest + moved)
         if rest or lower.any():
