@@ -74,6 +74,13 @@ WEIGHTS: dict[str, WeightSpec] = {
             "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
         },
     ),
+    "feeling": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.feeling --scores SCORES",
+        files={
+            "feeling.safetensors": "4cbcf9bf3b8e95d225f62a6919327d07c8a8de317f76eb4a6592289847a6063e",
+        },
+    ),
     "speech_encoder": WeightSpec(
         licence="MIT, copyright OpenAI 2022 (Whisper base, encoder only): LICENSE-whisper",
         build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",

@@ -36,6 +36,7 @@ LOADERS = {
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",
     "training.fit.events.main",
+    "training.fit.feeling.main",
     "training.fit.listeners.main",
     "training.fit.shading.main",
     "training.measure.evaluate.main",
