@@ -12,6 +12,7 @@ import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machine
 from talking_face.clips.plots import COLOURS
 from talking_face.web import endpoints
 from talking_face.web.events import ORDERS
+from talking_face.web.feelings import feeling_parts
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
 from talking_face.web.models import expire, start_loading
@@ -80,8 +81,10 @@ def create_demo() -> gr.Blocks:
                 )
                 start = gr.Button("Generate", variant="primary", elem_id="generate")
                 gr.Markdown(NOTICE, elem_id="notice")
+                with gr.Accordion("Feeling", elem_id="feelings"):
+                    feeling = feeling_parts()
                 with gr.Accordion("Settings", elem_id="settings"):
-                    choices = Choices.create()
+                    choices = Choices.create(feeling)
                 with gr.Accordion(
                     "What was found in the photo", open=False, elem_id="found"
                 ) as mesh_box:

@@ -27,6 +27,7 @@ from talking_face.clips.video import write_clip, write_comparison
 from talking_face.cores import in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit, felt
+from talking_face.editing.expression import express
 from talking_face.editing.feelings import change_feeling, feel_voice
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
@@ -34,7 +35,6 @@ from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_fa
 from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder
 from talking_face.frozen import sealed
-from talking_face.mapping.feeling import express
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory
 from talking_face.models import Models, find_device, load_models
@@ -236,8 +236,12 @@ class Animator:
 
         key = (face.digest, look.framing, look.size, behind)
         renderer = self.memory.renderers.get(key, make)
-        shown = express(motion, self.models.face, self.models.feeling)
+        shown = self._expressed(motion)
         return in_order(partial(renderer.frame, shown), len(shown))
+
+    def _expressed(self, motion: Motion) -> Motion:
+        """The motion with its feeling on its face."""
+        return express(motion, self.models.face, self.models.expression)
 
     def preview(
         self,
@@ -256,8 +260,8 @@ class Animator:
         """
         check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
-        moved = self.edit(motion, edits, speech)
-        return next(self.render(face, moved[frame : frame + 1], look))
+        shown = self._expressed(self.edit(motion, edits, speech))
+        return next(self.render(face, shown[frame : frame + 1], look))
 
     def animate(
         self,

@@ -20,7 +20,7 @@ LYING = {
     **dict.fromkeys(
         (
             "arrays errors options files cache cores weights ffmpeg curves frozen "
-            "motion motion_space motion_files motion_table"
+            "moods motion motion_space motion_files motion_table"
         ).split(),
         "hall",
     ),
@@ -31,6 +31,7 @@ LYING = {
 LOADERS = {
     "animator._animator",
     "training.data.augment._encoder",
+    "training.data.utterances.hear",
     "training.data.prepare._encoder",
     "training.fit.critic.main",
     "training.fit.dirfa.main",
@@ -39,6 +40,7 @@ LOADERS = {
     "training.fit.feeling.main",
     "training.fit.listeners.main",
     "training.fit.shading.main",
+    "training.measure.emotion_figures.main",
     "training.measure.evaluate.main",
     "training.measure.mappers.baseline_mapper",
     "training.measure.mappers.dirfa_mapper",
