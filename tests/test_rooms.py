@@ -39,6 +39,7 @@ LOADERS = {
     "training.fit.feeling.main",
     "training.fit.listeners.main",
     "training.fit.shading.main",
+    "training.fit.skin.main",
     "training.measure.evaluate.main",
     "training.measure.mappers.baseline_mapper",
     "training.measure.mappers.dirfa_mapper",
