@@ -13,10 +13,12 @@ from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
+from talking_face.mapping.feeling import FeelingModel, load_feeling
 from talking_face.options import shown
 from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator
 from talking_face.picture.skin import SkinModel, load_skin
+from talking_face.sound.emotion import EmotionNetwork, load_emotion
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
 from talking_face.weights import load_weights
 
@@ -28,7 +30,9 @@ class Models:
     Attributes:
         face: the linear face model, the geometry of every motion.
         ear: hears the phones.
+        emotion: hears what is felt.
         mapping: the DIRFA network, speech to motion.
+        feeling: makes moods into expression.
         eyes: blinks and glances.
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
@@ -38,7 +42,9 @@ class Models:
 
     face: FaceModel
     ear: SpeechEncoder
+    emotion: EmotionNetwork
     mapping: Dirfa
+    feeling: FeelingModel
     eyes: EyeModel
     teeth: TeethGenerator
     mouth_light: MouthLight
@@ -55,7 +61,9 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
     return Models(
         face=load_face_model(),
         ear=load_encoder(device),
+        emotion=load_emotion(),
         mapping=load_dirfa(device),
+        feeling=load_feeling(),
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),

@@ -10,8 +10,8 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from talking_face.errors import OptionInvalid
-from talking_face.moods import MAX_STRENGTH, Feeling, check_feeling
-from talking_face.options import check_range, number
+from talking_face.moods import MAX_STRENGTH, VOICE, Feeling, check_feeling
+from talking_face.options import FEELING_STRENGTH, check_range, number
 
 # The range of each slider. Gaze has two numbers of the same range.
 RANGES: dict[str, tuple[float, float]] = {
@@ -65,7 +65,7 @@ class Edit:
     gaze: tuple[float, float] = (0.0, 0.0)
     blinks: float = 1.0
     feeling: Feeling | None = None
-    feeling_strength: float = 1.0
+    feeling_strength: float = FEELING_STRENGTH
     start: float = 0.0
     stop: float | None = None
     fade: float = 0.4
@@ -94,3 +94,13 @@ class Edit:
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "stop", stop)
         object.__setattr__(self, "fade", check_range("The fade of an edit", self.fade, 0, 10))
+
+
+def felt(feeling: Feeling, strength: float = FEELING_STRENGTH) -> tuple[Edit, ...]:
+    """The edit that gives a clip its feeling; none for the voice's own, which it has already.
+
+    Raises:
+        OptionInvalid.
+    """
+    edit = Edit(feeling=feeling, feeling_strength=strength)
+    return () if edit == Edit(feeling=VOICE) else (edit,)

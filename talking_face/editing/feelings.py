@@ -44,30 +44,34 @@ def change_feeling(
     Args:
         motion: drawn or loaded.
         edits: those without a feeling change nothing.
-        speech, heard: the motion's recording and what is felt in it; the feeling swells with the
+        speech, heard: the recording and what is felt in it, or neither; the feeling swells with the
             words. Without them a mood is steady, and "voice" is what the motion feels already.
 
     Returns:
         A new motion of the same length; the same one where there is nothing to change.
     """
-    wanted = [edit for edit in listed(edits) if edit.feeling is not None]
+    wanted = [(edit, edit.feeling) for edit in listed(edits) if edit.feeling is not None]
     if not wanted or not len(motion):
         return motion
     own, manner = motion.feeling[:, :-1], int(motion.feeling[0, -1])
     felt = own.astype(np.float64)
-    for edit in wanted:
-        feeling, frames = edit.feeling, len(motion)
-        if feeling == VOICE:
-            weights = own if heard is None else heard.moods(frames)
-        else:
-            assert feeling is not None  # for the type checker: these were left out above
-            weights = np.tile(weights_of(feeling), (frames, 1))
+    for edit, feeling in wanted:
+        weights = own
+        if feeling != VOICE:
+            weights = np.tile(weights_of(feeling), (len(speech or motion), 1))
+        elif heard is not None:
+            weights = heard.moods(len(speech or motion))
         weights = (weights * edit.feeling_strength).astype(np.float32)
         if speech is not None:
             weights = swell(weights, speech, manner)
-        when = weight(edit, frames)[:, None]
-        felt = (1 - when) * felt + when * weights
+        when = weight(edit, len(motion))[:, None]
+        felt = (1 - when) * felt + when * _fitted(weights, len(motion))
     return _with(motion, felt, manner)
+
+
+def _fitted(weights: Array, frames: int) -> Array:
+    """Weights (n, 8) of a recording for a motion that may be shorter or longer than it."""
+    return weights[np.minimum(np.arange(frames), len(weights) - 1)]
 
 
 def _with(motion: Motion, weights: Array, manner: int) -> Motion:
