@@ -232,7 +232,8 @@ class Animator:
         def make() -> Renderer:
             teeth = draw_teeth(self.models.teeth, int(face.digest[:8], 16))
             shading, size = self.models.mouth_light, look.size
-            return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
+            framed = look.framing, size, backdrop
+            return Renderer(face, self.models.face, teeth, shading, *framed, skin=self.models.skin)
 
         key = (face.digest, look.framing, look.size, behind)
         renderer = self.memory.renderers.get(key, make)

@@ -17,6 +17,7 @@ from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.options import shown
 from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator
+from talking_face.picture.skin import SkinModel, load_skin
 from talking_face.sound.emotion import EmotionNetwork, load_emotion
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
 from talking_face.weights import load_weights
@@ -35,6 +36,7 @@ class Models:
         eyes: blinks and glances.
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
+        skin: folds the skin as expressions do.
         insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
     """
 
@@ -46,6 +48,7 @@ class Models:
     eyes: EyeModel
     teeth: TeethGenerator
     mouth_light: MouthLight
+    skin: SkinModel
     insightface_pack: Path | None = None
 
 
@@ -64,6 +67,7 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),
+        skin=load_skin(),
         insightface_pack=insightface_pack,
     )
 

@@ -81,6 +81,13 @@ WEIGHTS: dict[str, WeightSpec] = {
             "feeling.safetensors": "4cbcf9bf3b8e95d225f62a6919327d07c8a8de317f76eb4a6592289847a6063e",
         },
     ),
+    "skin": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
+        files={
+            "skin.safetensors": "f339c5dcaa4352db13a4387cb3b1c12f747bcebe0bf4f834e4b9f7d4b4b38c3c",
+        },
+    ),
     "speech_encoder": WeightSpec(
         licence="MIT, copyright OpenAI 2022 (Whisper base, encoder only): LICENSE-whisper",
         build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",

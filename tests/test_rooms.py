@@ -41,6 +41,7 @@ LOADERS = {
     "training.fit.listeners.main",
     "training.fit.shading.main",
     "training.measure.emotion_figures.main",
+    "training.fit.skin.main",
     "training.measure.evaluate.main",
     "training.measure.mappers.baseline_mapper",
     "training.measure.mappers.dirfa_mapper",

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from talking_face.arrays import Array, Float32
-from talking_face.curves import smoothstep
+from talking_face.curves import smoothstep, soft_limit
 from talking_face.editing.directions import Directions, find_directions
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
@@ -45,6 +45,7 @@ ONSET, DECAY, EARLIER = 0.35, 0.8, 0.35
 STRESS = 0.22  # by how much stressed words are stronger, at most
 RESTING = 0.7  # of a feeling, that is left in a pause
 PAUSE_SECONDS = 0.4  # softness of the way into a pause
+NARROWED = (0.15, 0.3)  # closure of the eyes that a mood adds as it is, and at most: they look on
 # Canonical units of lip distance, over half a second, below which and above which a mouth rests and
 # speaks; where it speaks, a mood parts apart lips by this share of what it would at rest.
 AT_REST, REST_SECONDS, WHILE_SPEAKING, APART = (0.012, 0.035), 0.5, 0.4, 0.07
@@ -138,7 +139,8 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
         upper=motion.upper + change["upper"],
         nuance=motion.nuance + change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
-        lids=motion.lids + change["lids"] * (1 - np.clip(motion.lids, 0.0, 1.0)),
+        lids=motion.lids
+        + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
         gaze=motion.gaze + change["gaze"],
         rotation=motion.rotation if held else motion.rotation + change["rotation"],
         rest=motion.rest + (1 - motion.rest) * rest,

@@ -48,6 +48,8 @@ class Labelled:
         landmarks: (n, 478, 3) float32 pixels.
         scores: (n, 52) float32.
         still: frames follow no other.
+        path: of the clip, below its manifest's folder; "" of stills.
+        index: (n,) which frames of it these are.
     """
 
     source: str
@@ -57,6 +59,8 @@ class Labelled:
     landmarks: Array
     scores: Array
     still: bool
+    path: str
+    index: Array
 
 
 @contextmanager
@@ -153,6 +157,8 @@ def load_labelled(folder: Path) -> list[Labelled]:
                         stored["landmarks"][ok],
                         stored["scores"][ok],
                         False,
+                        str(stored["path"]),
+                        np.flatnonzero(ok),
                     )
                 )
     if (folder / "stills_faces.npz").is_file():
@@ -169,6 +175,8 @@ def load_labelled(folder: Path) -> list[Labelled]:
                         stored["landmarks"][own],
                         stored["scores"][own],
                         True,
+                        "",
+                        np.flatnonzero(own),
                     )
                 )
     return found
@@ -190,15 +198,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    root = options.clips if options.clips.is_dir() else options.clips.parent
     clips = [c for c in read_clips(options.clips) if c.source in (options.sources or [c.source])]
     for clip in tqdm(clips, desc="clips"):
         path = options.output / f"{clip.source}__{clip.path.stem}.npz"
         if path.is_file():
             continue
         landmarks, scores, ok = label_frames(read_frames(clip.path), options.task)
-        np.savez_compressed(
-            path, landmarks=landmarks, scores=scores, ok=ok, speaker=clip.speaker, split=clip.split
-        )
+        arrays = {"landmarks": landmarks, "scores": scores, "ok": ok}
+        where = clip.path.relative_to(root) if clip.path.is_relative_to(root) else clip.path
+        names = {"path": str(where), "speaker": clip.speaker, "split": clip.split}
+        np.savez_compressed(path, **arrays, **names)
     if options.faces and not (options.output / "stills_faces.npz").is_file():
         stills = label_stills(options.faces, options.task)
         np.savez_compressed(options.output / "stills_faces.npz", **stills)

@@ -79,7 +79,8 @@ def learn(faces: list[Exemplar]) -> dict[str, Array]:
         weight = np.array([SOURCES[face.source] / counts[face.source] for face in own])
         mean[index], ways[index] = spread(changes, weight / weight.sum())
         logger.info("%s: %d faces of %d people", mood, len(own), len({f.person for f in own}))
-    place = dict(zip(CHANGED, np.split(np.arange(N_CHANGED), np.cumsum([*CHANGED.values()])[:-1])))
+    edges = np.cumsum([*CHANGED.values()])[:-1]
+    place = dict(zip(CHANGED, np.split(np.arange(N_CHANGED), edges), strict=True))
     mean[:, place["gaze"]] *= POSED["gaze"]
     mean[:, place["rotation"]] *= POSED["rotation"]
     ways[..., place["gaze"]] *= POSED["gaze"]
