@@ -14,6 +14,7 @@ from talking_face.clips.plots import COLOURS
 from talking_face.web import checks, endpoints, heads
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
+from talking_face.web.feelings import feeling_parts
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
 from talking_face.web.models import expire, orders_at_once, start_loading
@@ -86,8 +87,10 @@ def create_demo() -> gr.Blocks:
                 )
                 start = gr.Button("Generate", variant="primary", elem_id="generate")
                 gr.Markdown(NOTICE, elem_id="notice")
+                with gr.Accordion("Feeling", elem_id="feelings"):
+                    feeling = feeling_parts()
                 with gr.Accordion("Settings", elem_id="settings"):
-                    choices = Choices.create()
+                    choices = Choices.create(feeling)
                 with gr.Accordion(
                     "What was found in the photo", open=False, elem_id="found"
                 ) as mesh_box:

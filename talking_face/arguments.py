@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
-from talking_face.editing.edit import PRESETS, RANGES, Edit
+from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
 from talking_face.exports import EXPORTS
 from talking_face.head.view import MAX_PITCH, MAX_YAW
+from talking_face.moods import FEELINGS, VOICE
 from talking_face.options import (
     DIVERSITY,
     FRAMINGS,
@@ -41,6 +41,7 @@ SLIDERS = {
     "eyes": "narrow or wide",
     "gaze": "degrees to the picture's right, and down",
     "blinks": "how many, as a factor",
+    "feeling_strength": "how much of --feeling is shown, 1 unless told",
 }
 
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
@@ -240,12 +241,15 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_edits(parser: argparse.ArgumentParser) -> None:
-    """The sliders of `Edit`; None where nothing is said, so that a preset's own value holds."""
+    """The sliders of `Edit`; None where nothing is said."""
     edits = parser.add_argument_group(
         "what is changed", "Edits don't draw anything again: the samples stay the same."
     )
     edits.add_argument(
-        "--preset", choices=PRESETS, help="a mood, which the options below can adjust"
+        "--feeling",
+        metavar="FEELING",
+        help=f"what the face feels: {', '.join(FEELINGS)}, or valence and arousal, each -1 to 1, "
+        "as --feeling=0.4,-0.2 (default: the voice's; of --motion, its own)",
     )
     for name, text in SLIDERS.items():
         low, high = RANGES[name]
@@ -380,14 +384,17 @@ def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
     Raises:
         OptionInvalid: a value is outside its range, or there is a time for no change.
     """
-    said = {name: value for name in SLIDERS if (value := getattr(options, name)) is not None}
-    if not said and options.preset is None:
+    names = (*SLIDERS, "feeling")
+    said = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if "feeling_strength" in said:
+        said.setdefault("feeling", VOICE)
+    if not said:
         if options.between is not None:
             raise OptionInvalid(
-                "--between says when a change holds, and there is none. Add --preset or --smile, "
+                "--between says when a change holds, and there is none. Add --feeling or --smile, "
                 "say, or leave --between out."
             )
         return ()
     if options.between is not None:
         said["start"], said["stop"] = options.between
-    return (replace(PRESETS.get(options.preset, Edit()), **said),)
+    return (Edit(**said),)

@@ -127,7 +127,7 @@ def write_motions(options: argparse.Namespace) -> None:
             speech, options.samples, options.seed, options.diversity, options.style
         )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
-        motions = [animator.edit(motion, edits) for motion in motions]
+        motions = [animator.edit(motion, edits, speech) for motion in motions]
         for name, motion in zip(names, motions, strict=True):
             motion.save(folder / name)
             _tell(results, folder / name)
@@ -152,7 +152,7 @@ def render_motion(options: argparse.Namespace) -> None:
         sound = _sound(options, results) or options.audio
         speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
-        motion = animator.edit(motion, edits)
+        motion = animator.edit(motion, edits, speech)
         _tell(results, animator.render_motion(face, motion, path, speech, look, mark, show))
         _write_pictures(animator, results, path, motion, options)
         _write_exports(animator, results, path, (face, motion, speech), options)

@@ -21,7 +21,7 @@ LYING = {
     **dict.fromkeys(
         (
             "arrays errors options files cache cores interruption weights ffmpeg curves frozen "
-            "motion motion_space motion_files motion_table"
+            "moods motion motion_space motion_files motion_table"
         ).split(),
         "hall",
     ),
@@ -32,14 +32,18 @@ LYING = {
 LOADERS = {
     "animator._animator",
     "training.data.augment._encoder",
+    "training.data.utterances.hear",
     "training.data.prepare._encoder",
     "training.fit.blendshapes.main",
     "training.fit.critic.main",
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",
     "training.fit.events.main",
+    "training.fit.feeling.main",
     "training.fit.listeners.main",
     "training.fit.shading.main",
+    "training.measure.emotion_figures.main",
+    "training.fit.skin.main",
     "training.measure.evaluate.main",
     "training.measure.mappers.baseline_mapper",
     "training.measure.mappers.dirfa_mapper",

@@ -8,7 +8,8 @@ from talking_face.exports import check_export
 from talking_face.head.view import Camera
 from talking_face.options import number
 from talking_face.picture.stereo import DEPTH
-from talking_face.web.endpoints import file_of, given
+from talking_face.web.endpoints import file_of
+from talking_face.web.given import given_shot
 from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.turning import exported, viewed
 
@@ -41,7 +42,7 @@ def export(
         wanted = kinds if isinstance(kinds, list) else []
         for kind in wanted:
             check_export(kind)
-        shot = given(photo, audio, motion, [], {}, face, consent)
+        shot = given_shot(photo, audio, motion, [], {}, face, consent)
         return [file_of(path) for path in exported(shot, wanted, number("The depth", depth))]
 
 
@@ -77,7 +78,7 @@ def view(
             number("The yaw", yaw), number("The pitch", pitch),
             number("The zoom", zoom), number("The orbit", orbit),
         )  # fmt: skip
-        return file_of(viewed(given(photo, audio, motion, [], {}, face, consent), camera))
+        return file_of(viewed(given_shot(photo, audio, motion, [], {}, face, consent), camera))
 
 
 def publish() -> None:
