@@ -20,6 +20,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
@@ -29,7 +31,9 @@ from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
-from talking_face.editing.edit import Edit
+from talking_face.editing.edit import Edit, felt
+from talking_face.editing.expression import express
+from talking_face.editing.feelings import change_feeling, feel_voice
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
@@ -37,15 +41,19 @@ from talking_face.face.photo import PhotoSource, load_photo
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.gate import admit
+from talking_face.head.head import Head, build_head
 from talking_face.live.chunks import Chunks
+from talking_face.live.manner import Manner
 from talking_face.live.performance import Performance
 from talking_face.live.stream import Stream
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
+from talking_face.moods import VOICE, Feeling
 from talking_face.motion import Motion
 from talking_face.options import (
     DIVERSITY,
+    FEELING_STRENGTH,
     MAX_POSE_STRENGTH,
     POSE_STRENGTH,
     SAMPLES,
@@ -64,13 +72,16 @@ from talking_face.options import (
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
+from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, AudioSource, Recording, recording_of
+from talking_face.sound.emotion import Emotion, hear_emotion
 from talking_face.sound.speech import Speech, listen
 
 Edits = Edit | Sequence[Edit]
 
 PREVIEW = Look(size=256)
+HEAD_SIDES = (256, 1024)  # pixels of the crop that a head's texture is taken from
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +162,13 @@ class Animator:
         key = speech_key(recording)
         return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
 
+    @one_thread()
+    def emotion(self, speech: Speech) -> Emotion:
+        """What is felt in a recording: moods, valence and arousal over time, and how surely."""
+        check_made("`listen`", Speech, speech)
+        network = self.models.emotion
+        return self.memory.emotions.get(speech.digest, lambda: hear_emotion(speech, network))
+
     # -- motion -------------------------------------------------------------------------------
 
     @one_thread()
@@ -162,7 +180,7 @@ class Animator:
         diversity: float = DIVERSITY,
         style: str = STYLE,
     ) -> list[Motion]:
-        """Draw animations for a recording.
+        """Draw animations for a recording, which feel what is heard in it.
 
         Args:
             samples: how many, or which: sample i depends on (speech, seed, i, diversity, style).
@@ -183,14 +201,29 @@ class Animator:
         def drawn(keys: list[Any]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
             models = self.models.mapping, self.models.eyes, self.models.face
-            return draw(*models, speech, wanted, seed, diversity, STYLES[style])
+            heard = self.emotion(speech)
+            motions = draw(*models, speech, wanted, seed, diversity, STYLES[style])
+            return [
+                feel_voice(motion, speech, heard, seed, index)
+                for index, motion in zip(wanted, motions, strict=True)
+            ]
 
         keys = [(speech.digest, seed, float(diversity), style, index) for index in indices]
         return self.memory.motions.get_all(keys, drawn)
 
-    def edit(self, motion: Motion, edits: Edits) -> Motion:
-        """The motion as the edits want it; see `talking_face.editing.edit`."""
+    def edit(self, motion: Motion, edits: Edits, speech: Speech | None = None) -> Motion:
+        """The motion as the edits want it; see `talking_face.editing.edit`.
+
+        Args:
+            speech: the motion's recording, with which another feeling swells and rests; needed for
+                the voice's own where the motion has lost it.
+        """
         check_made("`sample`", Motion, motion)
+        check_made("`listen`", Speech, *([] if speech is None else [speech]))
+        edits = listed(edits)
+        if any(edit.feeling is not None for edit in edits):
+            heard = None if speech is None else self.emotion(speech)
+            motion = change_feeling(motion, edits, speech, heard)
         return apply_edits(motion, edits, self.models.face)
 
     # -- frames and clips ---------------------------------------------------------------------
@@ -201,7 +234,7 @@ class Animator:
         Nobody has to; it saves up to half a second before the first frame. `render` tells what is
         wrong.
         """
-        begin(lambda: self._renderer(face, look))
+        begin(lambda: self.renderer(face, look))
 
     @one_thread()
     def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
@@ -210,23 +243,39 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
-        check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
-        check_made("its constructor", Look, look)
-        return in_order(partial(self._renderer(face, look).frame, motion), len(motion))
+        shown = self.expressed(motion)
+        return in_order(partial(self.renderer(face, look).frame, shown), len(shown))
 
     @one_thread()
-    def _renderer(self, face: Face, look: Look) -> Renderer:
+    def renderer(self, face: Face, look: Look = Look()) -> Renderer:
+        """What renders a face's frames, remembered; raises as `render`."""
+        check_made("`fit`", Face, face)
+        check_made("its constructor", Look, look)
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
 
         def make() -> Renderer:
             teeth = draw_teeth(self.models.teeth, int(face.digest[:8], 16))
             shading, size = self.models.mouth_light, look.size
-            return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
+            framed = look.framing, size, backdrop
+            return Renderer(face, self.models.face, teeth, shading, *framed, skin=self.models.skin)
 
         key = (face.digest, look.framing, look.size, behind)
         return self.memory.renderers.get(key, make)
+
+    def expressed(self, motion: Motion) -> Motion:
+        """The motion with its feeling on its face, as `render` shows it."""
+        return express(motion, self.models.face, self.models.expression)
+
+    @one_thread()
+    def head(self, face: Face) -> Head:
+        """The head in three dimensions of a face, remembered; its notes say what is missing."""
+        check_made("`fit`", Face, face)
+        side = min(CROP_SIDE * float(face.pose.scale), *face.photo.shape[:2])
+        size = int(np.clip(side, *HEAD_SIDES)) // 2 * 2
+        look = Look(size=size)
+        return self.memory.heads.get(face.digest, lambda: build_head(self.renderer(face, look)))
 
     def preview(
         self,
@@ -235,15 +284,18 @@ class Animator:
         edits: Edits = (),
         seconds: float | None = None,
         look: Look = PREVIEW,
+        speech: Speech | None = None,
     ) -> UInt8:
         """One marked frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
 
         Args:
+            speech: the motion's recording; see `edit`.
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
         check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
-        shown = next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        moved = self.expressed(self.edit(motion, edits, speech))
+        shown = next(self.render(face, moved[frame : frame + 1], look))
         return Marks().painter(*shown.shape[:2])(shown)
 
     def animate(
@@ -260,6 +312,8 @@ class Animator:
         output: str | Path | None = None,
         mark: Mark | None = None,
         progress: Progress | None = None,
+        feeling: Feeling = VOICE,
+        feeling_strength: float = FEELING_STRENGTH,
     ) -> Iterator[Clip]:
         """Draw animations, render them, and yield each clip as it is finished.
 
@@ -275,6 +329,7 @@ class Animator:
             mark: how the visible mark looks that says the clip is made by a machine; None takes
                 the one of this installation.
             progress: called with a fraction 0..1 and a sentence, several times a second.
+            feeling, feeling_strength: what the faces feel, see `Edit`; edits may want another.
 
         Yields:
             Clips in the order asked for. A sample that fails has its error set, and the others
@@ -286,6 +341,7 @@ class Animator:
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
         seed = check_sampling(seed, diversity, style)
         indices, edits = sample_indices(samples), listed(edits)
+        edits = [*felt(feeling, feeling_strength), *edits]
         check_made("`fit`", Face, face)
         check_made("`listen`", Speech, speech)
         check_made("its constructor", Look, look)
@@ -313,7 +369,7 @@ class Animator:
                     path = folder / f"{names[done]}.mp4"
                     report = _part(progress, done, len(indices))
                     try:
-                        moved = self.edit(motion.with_pose_strength(pose_strength), edits)
+                        moved = self.edit(motion.with_pose_strength(pose_strength), edits, speech)
                         made = making | {"sample": index}
                         self.render_motion(face, moved, path, speech, look, mark, report, made)
                         moved.save(path.with_suffix(".npz"))
@@ -356,11 +412,12 @@ class Animator:
         check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
         seed = check_sampling(seed, diversity, style)
-        models, renderer = self.models, partial(self._renderer, look=look)
+        models, renderer = self.models, partial(self.renderer, look=look)
         networks = models.ear, models.mapping, models.eyes, models.face
         performance = Performance(*networks, seed, 0, diversity, STYLES[style])
+        manner = Manner(models.face, models.expression)
         chunks = Chunks(sound, rate, channels)
-        return Stream(chunks, performance, models.face, renderer, face, mark, paced)
+        return Stream(chunks, performance, manner, renderer, face, mark, paced)
 
     def render_motion(
         self,

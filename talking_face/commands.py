@@ -21,8 +21,10 @@ from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
+from talking_face.exports import EXPORTS, export, render_view
 from talking_face.face.face import Face
 from talking_face.files import output_folder
+from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import (
     Look,
@@ -92,6 +94,7 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
                 _tell(results, clip.path)
                 motion = Motion.load(clip.motion_path)
                 _write_pictures(animator, results, clip.path, motion, options)
+                _write_exports(animator, results, clip.path, (face, motion, speech), options)
             else:
                 tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
         finished = [clip for clip in clips if clip.error is None]
@@ -124,7 +127,7 @@ def write_motions(options: argparse.Namespace) -> None:
             speech, options.samples, options.seed, options.diversity, options.style
         )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
-        motions = [animator.edit(motion, edits) for motion in motions]
+        motions = [animator.edit(motion, edits, speech) for motion in motions]
         for name, motion in zip(names, motions, strict=True):
             motion.save(folder / name)
             _tell(results, folder / name)
@@ -149,9 +152,10 @@ def render_motion(options: argparse.Namespace) -> None:
         sound = _sound(options, results) or options.audio
         speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
-        motion = animator.edit(motion, edits)
+        motion = animator.edit(motion, edits, speech)
         _tell(results, animator.render_motion(face, motion, path, speech, look, mark, show))
         _write_pictures(animator, results, path, motion, options)
+        _write_exports(animator, results, path, (face, motion, speech), options)
         if options.plot and speech:
             _write_plot(animator, results, path.with_name(plot), [motion], [path.stem], speech)
 
@@ -181,7 +185,9 @@ def _stems(options: argparse.Namespace) -> list[str]:
 def _clip_files(stem: str, options: argparse.Namespace, *more: str) -> list[str]:
     """A clip, and what is asked for beside it."""
     pictures = [".png"] * options.poster + [".gif"] * options.gif
-    return [f"{stem}{suffix}" for suffix in (".mp4", *more, *pictures)]
+    exports = [suffix for kind in options.export for suffix in EXPORTS[kind]]
+    exports += ["_view.mp4"] * (options.view is not None)
+    return [f"{stem}{suffix}" for suffix in (".mp4", *more, *pictures, *exports)]
 
 
 def _check_time(edits: Sequence[Edit], seconds: float) -> None:
@@ -240,6 +246,28 @@ def _write_pictures(
         _tell(results, write_poster(clip, clip.with_suffix(".png"), motion, model))
     if options.gif:
         _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, mark_of(options)))
+
+
+def _write_exports(
+    animator: Animator,
+    results: Results,
+    clip: Path,
+    shown: tuple[Face, Motion, Speech | None],
+    options: argparse.Namespace,
+) -> None:
+    """What `--export` and `--view` ask for, beside the clip."""
+    if not options.export and options.view is None:
+        return
+    mark, look, stem = mark_of(options), look_of(options), clip.with_suffix("")
+    face, motion, speech = shown
+    _say(animator.head(face).notes)
+    for kind in options.export:
+        for path in export(animator, face, motion, kind, stem, speech, look, mark, options.depth):
+            _tell(results, path)
+    if options.view is not None:
+        camera = Camera(options.view[0], options.view[1], options.zoom, options.orbit)
+        path = stem.with_name(f"{stem.name}_view.mp4")
+        _tell(results, render_view(animator, face, motion, camera, path, speech, look, mark))
 
 
 def _write_plot(

@@ -1,6 +1,6 @@
 """What an animator remembers of photos, recordings and what it made of them; bounded, and not long.
 
-The bounds are 1.25 GB together: not too much for a laptop of 8 GB, and enough for one of the
+The bounds are 1.3 GB together: not too much for a laptop of 8 GB, and enough for one of the
 largest of each kind.
 """
 
@@ -16,7 +16,9 @@ from talking_face.sound.audio import Recording
 LANDMARKS = 1_000_000  # bytes; 6 kB a face of a photo
 FACES = 150_000_000  # most of it the photo: 36 MB at 12 megapixels, 146 MB at 48
 SPEECHES = 290_000_000  # 265 MB for ten minutes in stereo
+EMOTIONS = 1_000_000  # 60 kB for ten minutes
 MOTIONS = 32_000_000  # 2 MB for ten minutes
+HEADS = 60_000_000  # 15 MB each, most of it the texture
 RENDERERS = 770_000_000  # 25 MB at 512 pixels, 670 to 770 MB at 4096
 
 Key = tuple[Hashable, ...]
@@ -52,10 +54,13 @@ class Memory:
         self.landmarks = Cached(LANDMARKS, timer=self._timer)
         self.faces = Cached(FACES, timer=self._timer)
         self.speeches = Cached(SPEECHES, timer=self._timer)
+        self.emotions = Cached(EMOTIONS, timer=self._timer)
         self.motions = Cached(MOTIONS, timer=self._timer)
+        self.heads = Cached(HEADS, timer=self._timer)
         self.renderers = Cached(RENDERERS, timer=self._timer)
 
     def expire(self) -> None:
         """Drop what was made more than `cache.KEPT_SECONDS` ago; using a cache does so too."""
-        for kept in (self.landmarks, self.faces, self.speeches, self.motions, self.renderers):
-            kept.expire()
+        for kept in vars(self).values():
+            if isinstance(kept, Cached):
+                kept.expire()

@@ -27,6 +27,7 @@ from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label, installed_mark
 from talking_face.clips.marks import COMMENT as COMMENT
 from talking_face.clips.marks import Marks
+from talking_face.clips.stereo import say_side_by_side
 from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
@@ -57,6 +58,7 @@ def write_clip(
     recording: Recording | None = None,
     mark: Mark | None = None,
     origin: Origin = Origin(),
+    side_by_side: bool = False,
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
@@ -70,6 +72,7 @@ def write_clip(
         recording: the sound; None makes a silent clip.
         mark: the visible one; None takes that of this installation.
         origin: what the signed statement tells of its making.
+        side_by_side: each frame holds the left eye's picture and the right one's; the file says so.
 
     Returns:
         The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
@@ -92,6 +95,8 @@ def write_clip(
             with scratch(path) as silent:
                 count = _encode(frames, silent, marks, path)
                 _add_sound(silent, clip, recording, count, path)
+        if side_by_side:
+            say_side_by_side(clip)
         marks.sign(clip, path)
     return path
 
@@ -156,7 +161,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
             size = f"{canvas.width}x{canvas.height}"
             command += f"-f rawvideo -pixel_format yuv420p -video_size {size} -i".split()
             command += [f"file:{unseen}"]
-            chains.append(f"[{len(clips) + 1}:v]{_TAGS}[unseen]")
+            chains.append(f"[{len(clips) + 1}:v]{colour.TAGS}[unseen]")
             chains.append(f"[all][unseen]blend=all_mode=grainmerge,{colour.TAGS}[out]")
             command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
             command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]

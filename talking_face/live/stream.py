@@ -21,7 +21,6 @@ from talking_face.clips.mark import Mark, installed_mark
 from talking_face.cores import begin, one_thread
 from talking_face.editing.edit import Edit
 from talking_face.face.face import Face
-from talking_face.face.model import FaceModel
 from talking_face.live.chunks import Chunks
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.manner import Manner
@@ -76,7 +75,7 @@ class Stream:
     Args:
         chunks: of the sound.
         performance: hears and moves.
-        model: the face model.
+        manner: how the face is to look.
         renderer: gives the renderer of a face.
         face: who is seen.
         mark: painted on every frame; None takes the one of this installation.
@@ -88,7 +87,7 @@ class Stream:
         self,
         chunks: Chunks,
         performance: Performance,
-        model: FaceModel,
+        manner: Manner,
         renderer: Callable[[Face], Renderer],
         face: Face,
         mark: Mark | None = None,
@@ -97,7 +96,7 @@ class Stream:
     ) -> None:
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
         self._chunks = chunks
-        self._performance, self._manner = performance, Manner(model)
+        self._performance, self._manner = performance, manner
         self._renderer, self._clock = renderer, clock
         self._mark = mark or installed_mark()
         self._interruptions = 0

@@ -26,13 +26,13 @@ import numpy as np
 from talking_face import ffmpeg
 from talking_face.animator import Animator, load_animator
 from talking_face.arrays import Array
-from talking_face.clips.detection import CERTAIN, Found, detect, mean_contrast
 from talking_face.clips.credentials import read_statement
+from talking_face.clips.detection import CERTAIN, Found, detect, mean_contrast
 from talking_face.clips.mark import Mark
 from talking_face.clips.marks import new_payload
 from talking_face.clips.payload import encode
 from talking_face.clips.verification import luma
-from talking_face.clips.video import read_frames, write_clip
+from talking_face.clips.video import write_clip
 from talking_face.clips.watermark import PUBLIC_KEY, Watermark
 from talking_face.errors import TalkingFaceError
 from talking_face.files import shipped
