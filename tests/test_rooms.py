@@ -26,7 +26,7 @@ LYING = {
         "hall",
     ),
     **dict.fromkeys("__init__ models memory warm_up cluster remote exports".split(), "animator"),
-    **dict.fromkeys("__main__ arguments commands results bench batch".split(), "cli"),
+    **dict.fromkeys("__main__ arguments commands results bench bench_live batch".split(), "cli"),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {

@@ -116,5 +116,6 @@ class Chunks:
                 "(n,) or (n, channels) samples, int16 or floating point in [-1, 1], or bytes."
             )
         scale = 32768.0 if samples.dtype == np.int16 else 1.0
-        mixed = samples.astype(np.float32).reshape(len(samples), -1).mean(axis=1) / scale
+        spread = samples[:, None] if samples.ndim == 1 else samples
+        mixed = spread.astype(np.float32).mean(axis=1) / scale
         return np.clip(np.nan_to_num(mixed), -1.0, 1.0).astype(np.float32)

@@ -27,7 +27,7 @@ from talking_face.sound.encoder import (
 )
 from talking_face.sound.prosody import FRAME
 
-TAIL = 24  # frames that are heard again
+TAIL = 22  # frames that are heard again, beside the new ones
 AGAIN = 50  # frames that a new window begins with
 _PER_FRAME = ENCODER_RATE // FPS
 _COLUMNS = MEL_RATE // FPS
@@ -75,7 +75,7 @@ class Phones:
             outputs.append(x)
             pairs.append(pair)
         outputs[-1] = self._encoder.ln_post(x)
-        done = max(0, self._frames - TAIL + fresh) * _PER_FRAME
+        done = max(0, self._frames - TAIL) * _PER_FRAME
         self._kept = [(key[:, :, :done], value[:, :, :done]) for key, value in pairs]
         places = slice(before * _PER_FRAME, self._frames * _PER_FRAME)
         heard = torch.cat(outputs) - self._encoder.typical[:, places]
