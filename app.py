@@ -11,7 +11,7 @@ import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machine
 from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import checks, endpoints, heads
+from talking_face.web import checks, endpoints, heads, live
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
 from talking_face.web.feelings import feeling_parts
@@ -189,7 +189,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
-        "app_kwargs": {"middleware": [Middleware(Calls)]},
+        "app_kwargs": {"middleware": [Middleware(Calls)], "routes": [live.route()]},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

@@ -61,11 +61,11 @@ def shared(some: Array, others: Array) -> float:
 
 
 @one_thread()
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="talking_face.bench_live", description=__doc__)
     parser.add_argument("recordings", nargs="*", type=Path, help="sounds instead of the examples")
     parser.add_argument("--hours", type=float, default=0.0, help="also a stream of so many hours")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     assets = shipped("assets")
     animator = load_animator("cpu")
     models = animator.models

@@ -239,3 +239,14 @@ def test_a_cutter_answers_at_once_and_loses_nothing() -> None:
     assert len(cut) == int(1.0 * FPS / HOP)
     assert AHEAD >= HOP
     assert cutter.missing <= HOP / FPS
+
+
+def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Float32) -> None:
+    stream = ANIMATOR.stream(face, [words, words], look=LOOK, paced=False)
+    first = [next(stream) for _ in range(30)]
+    stream.interrupt()
+    rest = list(stream)
+    assert max(m.gate for m in first) == 1.0
+    assert rest[3].gate == 0.0
+    assert not rest[0].sound.any()
+    assert first[-1].time + len(words) / SAMPLE_RATE < rest[-1].time < 2 * len(words) / SAMPLE_RATE

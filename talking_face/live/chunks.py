@@ -81,14 +81,21 @@ class Chunks:
             )
         self._sound = sound
         self._odd = b""
+        self.drops = 0  # how often the rest of a chunk was dropped
 
     def __iter__(self) -> Iterator[Float32]:
         """Pieces of at most 0.1 s, (n,) float32 in [-1, 1]; raises as `mono`."""
         size = max(1, round(PIECE * self.rate))
         for chunk in self._sound:
-            samples = self.mono(chunk)
+            drops, samples = self.drops, self.mono(chunk)
             for start in range(0, len(samples), size):
+                if drops != self.drops:
+                    break
                 yield samples[start : start + size]
+
+    def drop(self) -> None:
+        """Leave out the rest of the chunk that is being handed out."""
+        self.drops += 1
 
     def mono(self, chunk: Any) -> Float32:
         """(n,) float32 in [-1, 1].

@@ -141,6 +141,8 @@ class Stream:
         self._interruptions += 1
         if self._paced:
             self._paced.drop()
+        else:
+            self._chunks.drop()
 
     def close(self) -> None:
         """End the stream and let go of everything."""

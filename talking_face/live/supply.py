@@ -68,8 +68,10 @@ class Cutter:
 
 def eager(chunks: Chunks) -> Iterator[Hop]:
     """Hops as fast as the sound is given, and a second of silence at its end."""
-    cutter = Cutter(chunks.rate)
+    cutter, drops = Cutter(chunks.rate), chunks.drops
     for piece in chunks:
+        if drops != chunks.drops:
+            cutter, drops = Cutter(chunks.rate), chunks.drops
         yield from cutter.cut(piece)
     yield from cutter.cut(np.zeros(chunks.rate, dtype=np.float32))
 
@@ -100,6 +102,8 @@ class Paced:
     def drop(self) -> None:
         """Forget what is waiting."""
         with self._change:
+            self._chunks.drop()
+            self._cutter = Cutter(self._chunks.rate)
             self._waiting = _SILENT
             self._change.notify_all()
 
@@ -115,7 +119,8 @@ class Paced:
             number += 1
             due = begun + number * HOP / FPS
             self._await(due - HOP / FPS)
-            need = round(self._cutter.missing * self._chunks.rate) + 1
+            cutter = self._cutter
+            need = round(cutter.missing * self._chunks.rate) + 1
             samples = self._take(need, due + _LATE)
             if self._error is not None:
                 raise self._error
@@ -123,7 +128,7 @@ class Paced:
                 left -= HOP / FPS
             gap = np.zeros(max(0, need - len(samples)), dtype=np.float32)
             late = self._clock() - due
-            for hop in self._cutter.cut(np.concatenate([gap, samples])):
+            for hop in cutter.cut(np.concatenate([gap, samples])):
                 yield replace(hop, late=late)
 
     def _take(self, need: int, until: float) -> Float32:
@@ -146,9 +151,11 @@ class Paced:
         most = round(_MOST * self._chunks.rate)
         try:
             for piece in self._chunks:
+                drops = self._chunks.drops
                 with self._change:
                     self._change.wait_for(lambda: self._closed or len(self._waiting) < most)
-                    self._waiting = np.concatenate([self._waiting, piece])
+                    if drops == self._chunks.drops:
+                        self._waiting = np.concatenate([self._waiting, piece])
                     self._change.notify_all()
                 if self._closed:
                     break
