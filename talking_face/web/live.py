@@ -60,7 +60,7 @@ async def serve(socket: WebSocket) -> None:
         SEATS.take(most)
         seated = True
         count_order(socket.client.host if socket.client else "")
-        face = await asyncio.to_thread(animator().fit, opening.photo)
+        face = await asyncio.to_thread(animator().fit, opening.photo, opening.face)
         await _Session(socket, opening, face).run()
     except TalkingFaceError as error:
         await _tell(socket, {"error": sentence(error)})

@@ -13,9 +13,10 @@ from talking_face.editing.edit import Edit
 from talking_face.errors import ConsentMissing, OptionInvalid, PhotoUnreadable
 from talking_face.face.photo import PhotoSource
 from talking_face.moods import FEELINGS
-from talking_face.options import Look, check_sampling, shown
+from talking_face.options import Look, check_sampling, shown, whole_number
 from talking_face.sound.audio import SAMPLE_RATE
 from talking_face.web.given import read_edits
+from talking_face.web.orders import is_example
 from talking_face.web.seats import SIZE
 from talking_face.web.uploads import ASSETS, received
 
@@ -28,6 +29,7 @@ class Opening:
     """What a client wants to begin with; see docs/live.md."""
 
     photo: PhotoSource
+    face: int = 0
     rate: Any = SAMPLE_RATE
     channels: Any = 1
     microphone: bool = False
@@ -52,6 +54,7 @@ class Opening:
         values = {name: value for name, value in message.items() if name != "consent"}
         values["photo"] = read_photo(message["photo"], message.get("consent"))
         values["edit"] = read_edit(message.get("edit", {}))
+        values["face"] = whole_number("The number of the face", message.get("face", 0))
         values["microphone"] = message.get("microphone") is True
         opening = cls(**values)
         check_sampling(opening.seed, 1.0, opening.style)
@@ -70,6 +73,8 @@ def read_photo(given: Any, consent: Any) -> PhotoSource:
     ours = {path.name: path for path in PORTRAITS.glob("*.jpg")}
     if isinstance(given, str) and given in ours:
         return ours[given]
+    if isinstance(given, Mapping) and is_example(path := received(given)):
+        return path
     if consent is not True:
         raise ConsentMissing(
             'Say first that you may use this photo and voice: send "consent": true beside it.'
