@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,57 @@ def test_other_sites_pages_are_refused(address: str) -> None:
     socket = websocket.create_connection(address, origin="http://example.org", timeout=60)
     with closing(socket):
         assert "own page" in json.loads(socket.recv())["error"]
+
+
+def test_the_assistant_answers_with_a_chat_endpoint_and_without(
+    address: str, portrait: Path
+) -> None:
+    page = address.removesuffix(live.PLACE).replace("ws", "http", 1)
+    command = [sys.executable, ROOT / "examples/assistant.py", page, portrait, "--hidden"]
+    with chat_endpoint("I am well. And you?") as (url, asked):
+        for settings, words in (({"CHAT_URL": url}, "I am well."), ({}, "You said: How are you?")):
+            environment = {k: v for k, v in os.environ.items() if k != "CHAT_URL"} | settings
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                bufsize=1,
+            ) as running:
+                assert running.stdin
+                assert running.stdout
+                running.stdin.write("How are you?\n")
+                running.stdin.flush()
+                said = next(line for line in running.stdout if "Ready" not in line)
+                running.kill()
+            assert said.strip() == words
+            wait_for(lambda: SEATS.taken == 0)
+    assert asked[0]["messages"][-1] == {"role": "user", "content": "How are you?"}
+
+
+@contextmanager
+def chat_endpoint(words: str) -> Iterator[tuple[str, list[Any]]]:
+    """A server that streams these words as OpenAI's does; and what it was asked."""
+    asked: list[Any] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            for word in words.split(" "):
+                told = {"choices": [{"delta": {"content": word + " "}}]}
+                self.wfile.write(f"data: {json.dumps(told)}\n\n".encode())
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -10,7 +10,9 @@ import asyncio
 import json
 import logging
 import struct
-from concurrent.futures import CancelledError
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as Late
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -85,6 +87,8 @@ class _Session:
         self._face = face
         self._stream: Stream | None = None
         self._failure: TalkingFaceError | None = None
+        self._leaving = False
+        self._sending: Future[Any] | None = None
 
     async def run(self) -> None:
         """Until it ends; raises what went wrong."""
@@ -99,9 +103,12 @@ class _Session:
         finally:
             for task in (listening, ended):
                 task.cancel()
+            self._leaving = True
             self._inbox.close()
             if self._stream:
                 self._stream.close()
+            if self._sending:  # to somebody who has gone it may take for ever
+                self._sending.cancel()
             await asyncio.to_thread(thread.join, _PATIENCE)
         if self._failure:
             raise self._failure
@@ -166,14 +173,17 @@ class _Session:
                         break
         except TalkingFaceError as error:
             self._failure = error
-        except (WebSocketDisconnect, RuntimeError, TimeoutError, CancelledError) as error:
+        except (WebSocketDisconnect, RuntimeError, Late, CancelledError) as error:
             logger.debug("a live session ended: %s", error)
         finally:
             with suppress(RuntimeError):  # the server has stopped
                 self._loop.call_soon_threadsafe(self._ended.set)
 
-    def _wait_for(self, sending: Any) -> None:
-        asyncio.run_coroutine_threadsafe(sending, self._loop).result(_PATIENCE)
+    def _wait_for(self, sending: Coroutine[Any, Any, None]) -> None:
+        self._sending = asyncio.run_coroutine_threadsafe(sending, self._loop)
+        if self._leaving:
+            self._sending.cancel()
+        self._sending.result(_PATIENCE)
 
 
 def packed(moment: Moment) -> bytes:
