@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from talking_face.arrays import Float32
 from talking_face.editing.expression import ExpressionModel, load_expression
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.head.blendshapes import load_blendshapes
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.options import shown
@@ -37,6 +39,7 @@ class Models:
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
         skin: folds the skin as expressions do.
+        arkit: (52, 478, 3) what the blendshapes of a head move.
         insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
     """
 
@@ -49,6 +52,7 @@ class Models:
     teeth: TeethGenerator
     mouth_light: MouthLight
     skin: SkinModel
+    arkit: Float32
     insightface_pack: Path | None = None
 
 
@@ -68,6 +72,7 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),
         skin=load_skin(),
+        arkit=load_blendshapes(),
         insightface_pack=insightface_pack,
     )
 

@@ -114,6 +114,14 @@ WEIGHTS: dict[str, WeightSpec] = {
             "speech_positions.safetensors": "b7a7db1cf0c11580989226267d279d0907b54ec5849420e03939f4cba326c79b",  # noqa: E501
         },
     ),
+    "arkit": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
+        "--output OUT",
+        files={
+            "arkit.safetensors": "0399fd3291eeb463c282180907fe8b9d81760271f3e2a4791edf0251505936ad",
+        },
+    ),
     "baseline": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.listeners --cache CACHE",

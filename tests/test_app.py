@@ -33,12 +33,13 @@ from talking_face.errors import (
     OptionInvalid,
     PhotoUnreadable,
 )
+from talking_face.interruption import Stopped
 from talking_face.motion import FPS, Motion
 from talking_face.options import MAX_POSE_STRENGTH, file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.web import endpoints, models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
-from talking_face.web.messages import Stopped, reporter
+from talking_face.web.messages import reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
@@ -354,7 +355,8 @@ def test_a_recipe_tells_which_takes_are_shown() -> None:
 
 def test_a_link_restores_what_it_can() -> None:
     told = {"seed": "7", "smile": "0.5", "diversity": "much", "samples": "99", "photo": "x.jpg"}
-    told |= {"feeling": "0.5,-2"} | {"feeling_strength": "7"} | {"framing": "photo", "style": "grand", "brows": "7", "stop": "-1"}
+    told |= {"framing": "photo", "style": "grand", "brows": "7", "stop": "-1"}
+    told |= {"feeling": "0.5,-2", "feeling_strength": "7"}
     values = settings.from_recipe(json.dumps(told))
     assert values["seed"] == 7
     assert values["smile"] == 0.5

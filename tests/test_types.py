@@ -35,7 +35,7 @@ speech = animator.listen(sound)
 told = []
 for framing, background, edits in (
     ("crop", None, ()),
-    ("photo", "#3b6ea5", (Edit(feeling="happy"), Edit(blinks=0, gaze=(5, -3), start=0.2, stop=0.6))),
+    ("photo", "#3b6ea5", (Edit(feeling="sad"), Edit(blinks=0, gaze=(5, -3), start=0.2, stop=0.6))),
 ):
     look = Look(framing=framing, size=96, background=background)
     clips = list(animator.animate(

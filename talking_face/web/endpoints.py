@@ -14,6 +14,8 @@ from gradio.events import api
 from PIL import Image
 
 from talking_face.arrays import Array
+from talking_face.clips.credentials import Origin
+from talking_face.clips.marks import write_picture
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
@@ -25,7 +27,8 @@ from talking_face.web import shots
 from talking_face.web.feelings import heard_words
 from talking_face.web.folders import new_folder
 from talking_face.web.given import Look, given_motion, given_shot, present, read_edits, read_look
-from talking_face.web.messages import heeding_client, plain_end, plain_sentences
+from talking_face.web.limits import count_order
+from talking_face.web.messages import heeding_client, plain_sentences, untold
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
@@ -77,21 +80,20 @@ def generate(
     values: dict[str, Any] = {"samples": samples, "seed": seed, "diversity": diversity}
     values |= {"style": style, "pose_strength": pose_strength, "expression": expression}
     values |= {"feeling": feeling, "feeling_strength": feeling_strength}
-    wanted = heeding_client()
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         values |= read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
+        count_order()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
-        made = [_finished(shot) for _, shot in shots.draw(order, places, wanted, changes)]
-        wanted(1.0, "Comparing")
+        made = [_finished(shot) for _, shot in shots.draw(order, places, untold, changes)]
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
-        [_file(shot.path) for shot in made],
-        [_file(shot.motion_path) for shot in made],
-        _file(comparison) if comparison else None,
+        [file_of(shot.path) for shot in made],
+        [file_of(shot.motion_path) for shot in made],
+        file_of(comparison) if comparison else None,
         _picture(plot, "plot"),
         order.settings.seed,
     )
@@ -124,10 +126,11 @@ def edit(
     Returns:
         The clip (mp4) and the changed motion (npz).
     """
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         shot = given_shot(photo, audio, motion, edits, look, face, consent)
-        ((_, made),) = shots.render([(0, shot)], heeding_client())
-        return _file(_finished(made).path), _file(made.motion_path)
+        count_order()
+        ((_, made),) = shots.render([(0, shot)], untold)
+        return file_of(_finished(made).path), file_of(made.motion_path)
 
 
 def preview(
@@ -153,7 +156,7 @@ def preview(
     Returns:
         The frame (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         # No sound is needed for a still, so the photo stands in for the recording.
         shot = given_shot(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
@@ -172,11 +175,11 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
     Returns:
         The motion (npz); "edit" renders it.
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         motion = change.mix(*(given_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def compare(clips: list[gr.FileData]) -> gr.FileData:
@@ -188,13 +191,13 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
     Returns:
         One clip (mp4).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         given = clips if isinstance(clips, list) else []
         paths = [present(clip) for clip in given[:7]]
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
-        return _file(write_comparison(paths, names, new_folder() / "comparison.mp4"))
+        return file_of(write_comparison(paths, names, new_folder() / "comparison.mp4"))
 
 
 def table(motion: gr.FileData) -> gr.FileData:
@@ -206,10 +209,10 @@ def table(motion: gr.FileData) -> gr.FileData:
     Returns:
         The table (csv).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = new_folder() / "motion.csv"
         given_motion(motion).save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -222,10 +225,10 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The picture (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = present(clip)
         made, model = new_folder() / "poster.png", animator().models.face
-        return _file(write_poster(path, made, given_motion(motion), model))
+        return file_of(write_poster(path, made, given_motion(motion), model))
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -238,9 +241,9 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The loop (gif).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = present(clip)
-        return _file(
+        return file_of(
             write_gif(path, new_folder() / "loop.gif", given_motion(motion), animator().models.face)
         )
 
@@ -255,7 +258,7 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
         Boxes [x0, y0, x1, y1] in pixels of the photo turned upright, the largest face first, and
         that photo with the faces numbered from 1 (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
         return boxes, _picture(outlined_faces(path), "faces")
@@ -271,7 +274,7 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
     Returns:
         The photo with the mesh over the face (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         return _picture(mesh_over(present(photo), face), "mesh")
 
 
@@ -286,7 +289,7 @@ def emotion(audio: gr.FileData) -> dict[str, Any]:
         moment "valence" and "arousal" (-1 to 1), "confidence" (of the likeliest mood) and
         "probabilities" (a list for each mood).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         heard = animator().emotion(animator().listen(present(audio)))
     curves = {name: getattr(heard, name) for name in "seconds valence arousal confidence".split()}
     return {
@@ -310,9 +313,9 @@ def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, 
     Returns:
         The sound (wav), and the phonemes that the voice chose.
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path, phonemes = shots.spoken(text, voice or None, speed)
-    return _file(path), phonemes
+    return file_of(path), phonemes
 
 
 def list_voices() -> list[str]:
@@ -339,12 +342,10 @@ def _finished(shot: Shot) -> Shot:
     return shot
 
 
-def _file(path: Path | None) -> gr.FileData:
+def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
 
 
 def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
-    path = new_folder() / f"{name}.png"
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    image.save(path)
-    return _file(path)
+    return file_of(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))

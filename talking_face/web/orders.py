@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from talking_face.arrays import UInt8
+from talking_face.clips.mark import marked
 from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.errors import (
     AudioUnreadable,
@@ -19,6 +20,7 @@ from talking_face.errors import (
     PhotoUnreadable,
     TalkingFaceError,
 )
+from talking_face.gate import admit
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.sound.audio import load_audio
@@ -109,7 +111,7 @@ class Order:
             AudioTooShort, AudioTooLong.
         """
         animator().fit(self.photo, self.face)
-        load_audio(self.audio)
+        admit("sound", load_audio(self.audio))
         if self.look.background is not None:
             load_backdrop(self.look.background)
 
@@ -160,8 +162,8 @@ def outlined_faces(photo: Path) -> UInt8:
 
 
 def mesh_over(photo: Path, face: int) -> UInt8:
-    """The photo with the mesh that is fitted to a face, (H, W, 3) uint8 RGB."""
-    return draw_mesh(animator().fit(photo, face), animator().models.face.triangles)
+    """The photo with the mesh that is fitted to a face, marked, (H, W, 3) uint8 RGB."""
+    return marked(draw_mesh(animator().fit(photo, face), animator().models.face.triangles))
 
 
 def look_at(photo: Upload) -> Found:

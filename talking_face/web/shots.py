@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,16 @@ class Shot:
     motion_path: Path | None = None
     error: TalkingFaceError | None = None
 
+    @property
+    def making(self) -> dict[str, Any]:
+        """How the motion was made, for the signed statement of the clip."""
+        settings = self.order.settings
+        made: dict[str, Any] = {"name": self.name, "edits": [asdict(edit) for edit in self.edits]}
+        if self.take is not None:
+            made |= {"seed": self.take[0], "sample": self.take[1]}
+            made |= {"diversity": settings.diversity, "style": settings.style}
+        return made
+
 
 def draw(
     order: Order,
@@ -72,6 +82,7 @@ def draw(
     """
     report(0.0, "Looking at the photo")  # also while the models are being loaded
     face = animator().fit(order.photo, order.face)
+    animator().prepare(face, order.look)
     report(0.0, "Listening to the recording")
     takes = [take for _, take in places]
     diversity, style = order.settings.diversity, order.settings.style
@@ -97,7 +108,9 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     path = new_folder() / f"{file_name(shot.name)}.mp4"
     try:
         moved = animator().edit(shot.motion, shot.edits, speech)
-        animator().render_motion(face, moved, path, speech, shot.order.look, progress=report)
+        animator().render_motion(
+            face, moved, path, speech, shot.order.look, progress=report, making=shot.making
+        )
         moved.save(path.with_suffix(".npz"))
     except TalkingFaceError as error:
         return replace(shot, path=None, motion_path=None, error=error)
@@ -135,11 +148,14 @@ def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
         raise OptionInvalid("There is nothing to plot yet. Generate some samples first.")
     audio = shots[0][1].order.audio
     alike = [(slot, shot) for slot, shot in shots if shot.order.audio == audio]
-    moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
+    speech = animator().listen(audio)
+    moved = [
+        animator().expressed(animator().edit(shot.motion, shot.edits, speech)) for _, shot in alike
+    ]
     labels = [shot.name for _, shot in alike]
     places = [slot for slot, _ in alike]
     model = animator().models.face
-    return plot_samples(moved, labels, load_audio(audio), model, theme, places)
+    return plot_samples(moved, labels, speech.recording, model, theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:

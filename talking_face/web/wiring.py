@@ -11,7 +11,7 @@ import gradio as gr
 from talking_face.options import MAX_SEED
 from talking_face.web.events import HIDDEN, LOOKS, QUIET, RAW, SHORT, TURN
 from talking_face.web.feelings import heard_picture
-from talking_face.web.messages import plain_sentences
+from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.orders import check_audio, emotion_of, face_at, is_example, look_at, mesh_over
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.runs import Runs
@@ -65,7 +65,7 @@ def _material(page: Page) -> None:
         return gr.update(value=told, visible=bool(told))
 
     def say(text: str, voice: str, speed: float) -> tuple[Any, Any]:
-        with plain_sentences():
+        with plain_sentences(), heeding_client():
             path, phonemes = spoken(text, voice, speed)
         return path, gr.update(value=phonemes, visible=True)
 
