@@ -243,10 +243,6 @@ class Animator:
         shown = self.expressed(motion)
         return in_order(partial(self.renderer(face, look).frame, shown), len(shown))
 
-    def expressed(self, motion: Motion) -> Motion:
-        """The motion with what it feels on its face, as `render` shows it."""
-        return express(motion, self.models.face, self.models.expression)
-
     @one_thread()
     def renderer(self, face: Face, look: Look = Look()) -> Renderer:
         """What renders a face's frames, remembered; raises as `render`."""
@@ -263,6 +259,10 @@ class Animator:
 
         key = (face.digest, look.framing, look.size, behind)
         return self.memory.renderers.get(key, make)
+
+    def expressed(self, motion: Motion) -> Motion:
+        """The motion with its feeling on its face, as `render` shows it."""
+        return express(motion, self.models.face, self.models.expression)
 
     @one_thread()
     def head(self, face: Face) -> Head:

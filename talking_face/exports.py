@@ -55,7 +55,7 @@ def export(
     stem: Path,
     speech: Speech | None = None,
     look: Look = Look(),
-    mark: Mark | None = Mark(),
+    mark: Mark | None = None,
     depth: float = DEPTH,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -103,8 +103,8 @@ def export(
 
 def performed(animator: Animator, face: Face, motion: Motion) -> Performance:
     """What a face's head does in a motion; its curves tell how much they leave out."""
-    shown = animator.expressed(motion)
-    return perform(animator.head(face), animator.renderer(face), shown, animator.models.arkit)
+    shown, arkit = animator.expressed(motion), animator.models.arkit
+    return perform(animator.head(face), animator.renderer(face), shown, arkit)
 
 
 def render_view(
@@ -115,7 +115,7 @@ def render_view(
     path: Path,
     speech: Speech | None = None,
     look: Look = Look(),
-    mark: Mark | None = Mark(),
+    mark: Mark | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Render a motion's head as a camera beside it sees it, to an mp4.
@@ -126,8 +126,8 @@ def render_view(
     Raises:
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
-    motion = animator.expressed(motion)
     size = (look.size or CROP_SIZE) // 2 * 2
+    motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
     frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
     watched_frames = watched(frames, len(motion), "Rendering", progress)

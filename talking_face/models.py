@@ -38,8 +38,8 @@ class Models:
         eyes: blinks and glances.
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
-        skin: folds the skin as expressions do.
         arkit: (52, 478, 3) what the blendshapes of a head move.
+        skin: folds the skin as expressions do.
         insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
     """
 
@@ -51,8 +51,8 @@ class Models:
     eyes: EyeModel
     teeth: TeethGenerator
     mouth_light: MouthLight
-    skin: SkinModel
     arkit: Float32
+    skin: SkinModel
     insightface_pack: Path | None = None
 
 
@@ -71,8 +71,8 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),
-        skin=load_skin(),
         arkit=load_blendshapes(),
+        skin=load_skin(),
         insightface_pack=insightface_pack,
     )
 

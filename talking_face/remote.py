@@ -1,7 +1,8 @@
 """An animator whose heavy work is done by the workers of a cluster.
 
 Looking at photos, hearing and rendering go there, and what they give comes back; drawing motions
-and editing stay here, for they take less time than the way. The clips are the same, bit for bit.
+and editing stay here, for they take less time than the way. The clips are the same, apart from
+the marks that name each copy.
 """
 
 from __future__ import annotations

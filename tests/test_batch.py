@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from talking_face.arguments import FAILED, OK, PARTLY
@@ -19,7 +20,9 @@ from talking_face.batch.engine import AHEAD, Crew
 from talking_face.batch.job import Job, Outcome, job_of
 from talking_face.batch.ledger import Ledger
 from talking_face.batch.table import read_rows
+from talking_face.clips.video import read_frames
 from talking_face.errors import JobsUnreadable, OutputUnwritable
+from talking_face.motion import Motion
 
 Run = Callable[..., tuple[int, list[str], str]]
 
@@ -35,6 +38,12 @@ def table(tmp_path: Path, portrait: Path, short_speech: Path) -> Callable[..., P
         return tmp_path / name
 
     return write
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    """Whether two clips show the same; the invisible mark tells them apart."""
+    pictures = [np.stack(list(read_frames(path))).astype(int) for path in (one, other)]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 4
 
 
 def lines(folder: Path) -> dict[str, dict[str, Any]]:
@@ -135,8 +144,10 @@ def test_a_batch_makes_what_single_runs_make_and_goes_on_where_it_was(
     for entry in made["a"]["made"]:
         path = out / entry["file"]
         assert path.stat().st_size == entry["bytes"]
-        if path.suffix == ".mp4":
-            assert path.read_bytes() == (single / path.name).read_bytes()
+        if path.suffix == ".npz":
+            assert Motion.load(path) == Motion.load(single / path.name)
+        else:
+            assert_alike(path, single / path.name)
     assert {entry["file"] for entry in made["a"]["made"]} == {
         "a/sample-1_seed-3.mp4", "a/sample-1_seed-3.npz"
     }  # fmt: skip
