@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from talking_face import load_animator
 from talking_face.arguments import build_parser, edits_of
+from talking_face.clips.marks import Marks
 from talking_face.editing.blinks import change_blinks, find_blinks
 from talking_face.editing.change import apply_edits, mix, telling_moment, weight
 from talking_face.editing.directions import find_directions
@@ -370,7 +371,7 @@ def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     motion = talking(2.0)
     edit = Edit(smile=1, pose_strength=0.5)
     edited = animator.edit(motion, edit)
-    frames = list(animator.render(face, edited[10:11], look=Look(size=128)))
-    assert np.array_equal(
-        animator.preview(face, motion, edit, seconds=0.4, look=Look(size=128)), frames[0]
-    )
+    (frame,) = animator.render(face, edited[10:11], look=Look(size=128))
+    shown = animator.preview(face, motion, edit, seconds=0.4, look=Look(size=128))
+    assert np.array_equal(shown, Marks().painter(128, 128)(frame))
+
