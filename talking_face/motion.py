@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from talking_face.arrays import Array, Float32
+from talking_face.errors import MotionUnreadable
+from talking_face.files import result_path
 from talking_face.frozen import Frozen, read_only
 from talking_face.motion_files import read_motion, write_motion
 from talking_face.motion_space import CHANNELS as CHANNELS
 from talking_face.motion_space import FPS as FPS
 from talking_face.motion_space import N_CHANNELS as N_CHANNELS
+from talking_face.options import shown
 
 
 def _left_out() -> Float32:
@@ -105,7 +109,7 @@ class Motion(Frozen):
             OutputUnwritable: the folder can't be written, the disk is full, or the name ends
                 otherwise.
         """
-        write_motion(Path(path), self.as_array())
+        write_motion(result_path(path), self.as_array())
 
     @classmethod
     def load(cls, path: str | Path) -> Motion:
@@ -117,4 +121,8 @@ class Motion(Frozen):
             MotionUnreadable: no such file, not a motion, damaged, too long, or of another motion
                 space. The message names the file without its folder.
         """
+        if not isinstance(path, str | PathLike):
+            raise MotionUnreadable(
+                f"A motion can't be read from {shown(path)}. Give the path of its file."
+            )
         return cls.from_array(read_motion(Path(path)))

@@ -6,8 +6,8 @@ that reading any file takes a few dozen megabytes at most. Values that no face h
 since the renderer would draw at them for ever.
 
 An .npz holds one array a channel, (frames, size) of any real type, the name of the motion space as
-`space`, and its frame rate as `fps` (25 where there is none); other arrays are passed over. Channels
-that a motion space before this one didn't have may be missing.
+`space`, and its frame rate as `fps` (25 where there is none); other arrays are passed over. What
+the first motion space didn't have may be missing.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ rest        1     1               how far the photo's own lower-face expression 
                                   before `lower` is added: 0 keeps it, 1 removes it
 nuance      8     standard dev.   what lids, brows and the skin around them do besides `lids` and
                                   `upper`: squints, wide eyes, knit brows (face model)
-feeling     9     1               how much of each of the eight moods (`talking_face.moods`) the face
-                                  is to show, 0 to 1.5; then its manner, 0 to 999: which of the many
-                                  ways of showing it, the same in all frames of a motion
+feeling     9     1               how much of each mood of `talking_face.moods`, eight of them, the
+                                  face is to show, 0 to 1.5; then its manner, 0 to 999: which of
+                                  the many ways of showing it, the same in all frames of a motion
 =========== ====  ==============  ===============================================================
 
 Signs are the image's, not the person's, so that a motion can be checked by looking at a frame.

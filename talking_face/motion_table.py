@@ -43,8 +43,8 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
     """Read a table, which may begin at any time, and close the file.
 
     Returns:
-        Frames per second, and values (frames, N_CHANNELS) float64 in the order of the channels, each
-        finite and at most MAX_VALUE.
+        Frames per second, and values (frames, N_CHANNELS) float64 in the order of the channels,
+        each finite and at most MAX_VALUE.
 
     Raises:
         MotionUnreadable: not such a table; the message is the reason, without the file's name.

@@ -88,6 +88,14 @@ WEIGHTS: dict[str, WeightSpec] = {
             "skin.safetensors": "f339c5dcaa4352db13a4387cb3b1c12f747bcebe0bf4f834e4b9f7d4b4b38c3c",
         },
     ),
+    "emotion": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
+        "--cache CACHE",
+        files={
+            "emotion.safetensors": "4921b04cfa465fa375635d10cb816f0ded767977f48c77a85ef4f044a799e899",  # noqa: E501
+        },
+    ),
     "speech_encoder": WeightSpec(
         licence="MIT, copyright OpenAI 2022 (Whisper base, encoder only): LICENSE-whisper",
         build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",
@@ -104,6 +112,14 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.encoder_positions CLIPS",
         files={
             "speech_positions.safetensors": "b7a7db1cf0c11580989226267d279d0907b54ec5849420e03939f4cba326c79b",  # noqa: E501
+        },
+    ),
+    "arkit": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
+        "--output OUT",
+        files={
+            "arkit.safetensors": "0399fd3291eeb463c282180907fe8b9d81760271f3e2a4791edf0251505936ad",
         },
     ),
     "baseline": WeightSpec(

@@ -1,6 +1,6 @@
 """What a motion feels: the voice's emotion, a mood or a place that somebody chose, or nothing.
 
-Writes the motion's channel `feeling`, which `talking_face.mapping.feeling` turns into expression
+Writes the motion's channel `feeling`, which `talking_face.editing.expression` turns into expression
 when frames are made. So a feeling can be changed as often as one likes, and nothing is drawn again.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from talking_face.arrays import Array, Float32
 from talking_face.editing.change import listed, weight
 from talking_face.editing.edit import Edit
-from talking_face.mapping.feeling import swell
+from talking_face.editing.expression import swell
 from talking_face.moods import VOICE, weights_of
 from talking_face.motion import Motion
 from talking_face.motion_space import MANNERS

@@ -66,6 +66,7 @@ class Flow:
         points: (478, 3) landmarks in the window, pixels.
         dense: (n, 3) refined points in the window, pixels.
         rigid: (n, 3) the same with the photo's own expression.
+        drawn: (m, 3) float32, these and those around the face, pixels; see `Renderer.triangles`.
         map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
         depth: (h, w) float32, and how far away it is, pixels.
     """
@@ -75,6 +76,7 @@ class Flow:
     points: Array
     dense: Array
     rigid: Array
+    drawn: Array
     map_x: Array
     map_y: Array
     depth: Array
@@ -211,6 +213,11 @@ class Renderer:
             return region[:0], region[:0], nearer[:0]
         return region, region.copy(), cv2.blur(nearer.astype(np.float32), (3, 3))
 
+    @property
+    def triangles(self) -> Array:
+        """(n, 3) int32 over `Flow.drawn`: all that a frame is drawn from."""
+        return self._around.triangles
+
     # -- geometry -----------------------------------------------------------------------------
 
     def _refine(self, points: Array) -> Array:
@@ -281,8 +288,8 @@ class Renderer:
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
-    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array]:
-        """Source coordinates and depth of every pixel of the window."""
+    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array, Array]:
+        """What is drawn; source coordinates and depth of every pixel of the window."""
         contour = self._around.contour
         around = self._around.move(pose, dense[contour] - rigid[contour])
         points = np.concatenate([dense, around]).astype(np.float32)
@@ -300,7 +307,7 @@ class Renderer:
             map_y,
             buffer,
         )
-        return map_x, map_y, buffer
+        return points, map_x, map_y, buffer
 
 
 def most_rotation(angles: Array, photo: Array) -> Array:

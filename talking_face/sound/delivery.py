@@ -6,11 +6,12 @@ arrays, nothing of emotions.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from talking_face.arrays import Array, Float32
 from talking_face.sound.encoder import BLOCKS, WIDTH
-from talking_face.sound.speech import Speech
 
 _VOICED = 0.6  # voicing from which a pitch is one
 _REFERENCE = 150.0  # Hz, of which pitch is told in octaves
@@ -21,15 +22,30 @@ N_PROSODY = 2 * len(_POINTS) + 9
 N_DELIVERY = 2 * BLOCKS * WIDTH + N_PROSODY
 
 
-def delivery(speech: Speech, passage: slice) -> Float32:
+class Heard(Protocol):
+    """What is needed of a `talking_face.sound.speech.Speech`."""
+
+    @property
+    def features(self) -> Array: ...
+    @property
+    def energy(self) -> Float32: ...
+    @property
+    def activity(self) -> Float32: ...
+    @property
+    def pitch(self) -> Float32: ...
+    @property
+    def voicing(self) -> Float32: ...
+
+
+def delivery(speech: Heard, passage: slice) -> Float32:
     """Statistics of a passage.
 
     Args:
         passage: of frames, at least one.
 
     Returns:
-        (6165 + 2,) float32: mean and deviation of each activation, weighted by how surely somebody
-        speaks, then prosody.
+        (N_DELIVERY,) float32: mean and deviation of each activation, weighted by how surely
+        somebody speaks, then prosody.
     """
     features = speech.features[passage].reshape(-1, BLOCKS * WIDTH).astype(np.float32)
     weights = np.clip(speech.activity[passage], _LEAST, 1.0)[:, None]
@@ -39,7 +55,7 @@ def delivery(speech: Speech, passage: slice) -> Float32:
     return np.concatenate([mean, deviation, _prosody(speech, passage)], dtype=np.float32)
 
 
-def _prosody(speech: Speech, passage: slice) -> Array:
+def _prosody(speech: Heard, passage: slice) -> Array:
     """Pitch in octaves, loudness against the passage's own in tens of decibels, voicing."""
     pitch, voicing, energy = (
         getattr(speech, name)[passage] for name in ("pitch", "voicing", "energy")
