@@ -55,7 +55,7 @@ def export(
     stem: Path,
     speech: Speech | None = None,
     look: Look = Look(),
-    mark: Mark | None = Mark(),
+    mark: Mark | None = None,
     depth: float = DEPTH,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -76,6 +76,7 @@ def export(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     check_export(kind)
+    motion = animator.expressed(motion)
     paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
     if kind in PACKING:
         pair = StereoRenderer(animator.renderer(face, look), depth)
@@ -86,7 +87,7 @@ def export(
 
         frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
         recording = speech.recording if speech else None
-        return [write_clip(frames, paths[0], recording, mark, kind != "anaglyph")]
+        return [write_clip(frames, paths[0], recording, mark, side_by_side=kind != "anaglyph")]
     if kind == "obj":
         head, renderer = animator.head(face), animator.renderer(face)
         gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
@@ -102,7 +103,8 @@ def export(
 
 def performed(animator: Animator, face: Face, motion: Motion) -> Performance:
     """What a face's head does in a motion; its curves tell how much they leave out."""
-    return perform(animator.head(face), animator.renderer(face), motion, animator.models.arkit)
+    shown, arkit = animator.expressed(motion), animator.models.arkit
+    return perform(animator.head(face), animator.renderer(face), shown, arkit)
 
 
 def render_view(
@@ -113,7 +115,7 @@ def render_view(
     path: Path,
     speech: Speech | None = None,
     look: Look = Look(),
-    mark: Mark | None = Mark(),
+    mark: Mark | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Render a motion's head as a camera beside it sees it, to an mp4.
@@ -125,6 +127,7 @@ def render_view(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     size = (look.size or CROP_SIZE) // 2 * 2
+    motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
     frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
     watched_frames = watched(frames, len(motion), "Rendering", progress)

@@ -33,12 +33,13 @@ from talking_face.errors import (
     OptionInvalid,
     PhotoUnreadable,
 )
+from talking_face.interruption import Stopped
 from talking_face.motion import FPS, Motion
 from talking_face.options import MAX_POSE_STRENGTH, file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.web import endpoints, models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
-from talking_face.web.messages import Stopped, reporter
+from talking_face.web.messages import reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot

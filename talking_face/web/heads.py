@@ -8,8 +8,9 @@ from talking_face.exports import check_export
 from talking_face.head.view import Camera
 from talking_face.options import number
 from talking_face.picture.stereo import DEPTH
-from talking_face.web.endpoints import file_of, given
-from talking_face.web.messages import plain_end, plain_sentences
+from talking_face.web.endpoints import file_of
+from talking_face.web.given import given_shot
+from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.turning import exported, viewed
 
 
@@ -37,11 +38,11 @@ def export(
     Returns:
         The files, in the order of the kinds.
     """
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         wanted = kinds if isinstance(kinds, list) else []
         for kind in wanted:
             check_export(kind)
-        shot = given(photo, audio, motion, [], {}, face, consent)
+        shot = given_shot(photo, audio, motion, [], {}, face, consent)
         return [file_of(path) for path in exported(shot, wanted, number("The depth", depth))]
 
 
@@ -72,12 +73,12 @@ def view(
     Returns:
         The clip (mp4).
     """
-    with plain_sentences(), plain_end():
+    with plain_sentences(), heeding_client():
         camera = Camera(
             number("The yaw", yaw), number("The pitch", pitch),
             number("The zoom", zoom), number("The orbit", orbit),
         )  # fmt: skip
-        return file_of(viewed(given(photo, audio, motion, [], {}, face, consent), camera))
+        return file_of(viewed(given_shot(photo, audio, motion, [], {}, face, consent), camera))
 
 
 def publish() -> None:

@@ -134,7 +134,8 @@ def viewed(shot: Shot, camera: Camera) -> Path:
 def performed(shot: Shot) -> tuple[Face, Motion, Speech]:
     """The face, the changed motion and the sound of a shot."""
     face = animator().fit(shot.order.photo, shot.order.face)
-    return face, animator().edit(shot.motion, shot.edits), animator().listen(shot.order.audio)
+    speech = animator().listen(shot.order.audio)
+    return face, animator().edit(shot.motion, shot.edits, speech), speech
 
 
 def head_notes(shot: Shot) -> tuple[str, ...]:
