@@ -119,7 +119,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
-            "arkit.safetensors": "0399fd3291eeb463c282180907fe8b9d81760271f3e2a4791edf0251505936ad",
+            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
         },
     ),
     "baseline": WeightSpec(
