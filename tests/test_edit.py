@@ -374,4 +374,3 @@ def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     (frame,) = animator.render(face, edited[10:11], look=Look(size=128))
     shown = animator.preview(face, motion, edit, seconds=0.4, look=Look(size=128))
     assert np.array_equal(shown, Marks().painter(128, 128)(frame))
-
