@@ -93,7 +93,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
-            "emotion.safetensors": "4921b04cfa465fa375635d10cb816f0ded767977f48c77a85ef4f044a799e899",  # noqa: E501
+            "emotion.safetensors": "ce4c26ed7acda4834569babfd9ffc8839b6191cda87551acb3f3b804f29a1d77",  # noqa: E501
         },
     ),
     "speech_encoder": WeightSpec(
@@ -119,7 +119,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
-            "arkit.safetensors": "0399fd3291eeb463c282180907fe8b9d81760271f3e2a4791edf0251505936ad",
+            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
         },
     ),
     "baseline": WeightSpec(

@@ -22,10 +22,11 @@ from talking_face.web.turning import VIEWER
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style>
+<style>#head-stage {{ width: 480px; }}</style>
 <script>
 const talkingFace = {{ moment: () => document.getElementById("clip").currentTime }};
 </script>
-<video id="clip" src="clip.mp4" muted></video>{viewer}
+<video id="clip" src="{clip}" muted></video>{viewer}
 <script type="module">{script}</script>"""
 # Draws anew, and answers with the picture and what the viewer says of itself.
 LOOK = """
@@ -76,6 +77,9 @@ def site(tmp_path_factory, portrait, short_speech):
     root = ASSETS.parent
     (folder / "index.html").write_text(
         PAGE.format(
+            # Within the page, so that it can be sought without a server that knows parts of files.
+            clip="data:video/mp4;base64,"
+            + base64.b64encode((folder / "clip.mp4").read_bytes()).decode(),
             style=(root / "app.css").read_text(),
             viewer=VIEWER.format(three="three.min.js"),
             script=(root / "viewer.js").read_text(),

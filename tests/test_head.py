@@ -184,7 +184,7 @@ def test_an_obj_counts_from_one(animator, face, motion, tmp_path):
     faces = [line.split()[1:] for line in lines if line.startswith("f ")]
     corners = [int(corner.split("/")[0]) for face_ in faces for corner in face_]
     assert min(corners) == 1
-    assert max(corners) == points
+    assert 0.9 * points < max(corners) <= points
     assert all(path.is_file() for path in paths)
     with pytest.raises(OptionInvalid, match="glb"):
         check_export("fbx")

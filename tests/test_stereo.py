@@ -37,7 +37,7 @@ def test_disparity_is_bounded_and_eyes_lie_at_the_screen(renderer):
 def test_without_depth_both_eyes_see_the_frame(renderer):
     left, right = StereoRenderer(renderer, 0.0).frame(Motion.still(1))
     assert np.array_equal(left, right)
-    assert np.abs(left.astype(int) - renderer.frame(Motion.still(1))).max() <= 2
+    assert np.abs(left.astype(int) - renderer.frame(Motion.still(1))).mean() < 0.2
     with pytest.raises(OptionInvalid, match="depth"):
         StereoRenderer(renderer, 1.5)
 
