@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from talking_face.arrays import Array, Float32
@@ -46,6 +46,8 @@ STRESS = 0.22  # by how much stressed words are stronger, at most
 RESTING = 0.8  # of a feeling, that is left in a pause
 PAUSE_SECONDS = 0.4  # softness of the way into a pause
 NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at most: they look on
+# Canonical units that a mood moves a brow by as it is, and at most; and where that is measured.
+RAISED, BROWS = (0.06, 0.1), (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
 # Canonical units of lip distance, over half a second, below which and above which a mouth rests and
 # speaks; where it speaks, a mood parts apart lips by this share of what it would at rest.
 AT_REST, REST_SECONDS, WHILE_SPEAKING, APART = (0.012, 0.035), 0.5, 0.5, 0.06
@@ -137,12 +139,13 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     directions = find_directions(model)
     open_by = _opening(motion.lower @ directions.gap)
     change = changes(moods, int(manner.max(initial=0.0)), feeling, directions.gap, open_by)
+    free = _free_brows(change["upper"], change["nuance"], model)
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
     return motion.replace(
         lower=motion.lower + directions.lips_kept(change["lower"]) + change["parted"],
-        upper=motion.upper + change["upper"],
-        nuance=motion.nuance + change["nuance"],
+        upper=motion.upper + free * change["upper"],
+        nuance=motion.nuance + free * change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
         lids=motion.lids
         + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
@@ -188,8 +191,17 @@ def _ways(frames: int, rng: np.random.Generator) -> Array:
     begin = WAYS * rng.standard_normal(N_WAYS)
     knots = np.arange(0.0, frames / FPS + 3 * DRIFT_SECONDS, DRIFT_SECONDS)
     drift = DRIFT * rng.standard_normal((len(knots), N_WAYS))
-    drawn = CubicSpline(knots, begin + drift)(np.arange(frames) / FPS)
+    drawn = PchipInterpolator(knots, begin + drift)(np.arange(frames) / FPS)
     return FARTHEST * np.tanh(drawn / FARTHEST)
+
+
+def _free_brows(upper: Array, nuance: Array, model: FaceModel) -> Array:
+    """What is left of a mood's (frames, 6) and (frames, 8) so that brows push no fold into
+    the forehead, (frames, 1)."""
+    points = list(BROWS)
+    moved = upper @ model.upper[points, 1].T + nuance @ model.nuance[points, 1].T
+    most = np.maximum(np.abs(moved).max(1, keepdims=True), 1e-6)
+    return np.asarray(soft_limit(most, *RAISED) / most)
 
 
 def _opening(gap: Array) -> Array:
