@@ -293,6 +293,7 @@ def _write_plot(
     labels: Sequence[str],
     speech: Speech,
 ) -> None:
+    motions = [animator.expressed(motion) for motion in motions]
     write_plot(path, plot_samples(motions, labels, speech.recording, animator.models.face))
     _tell(results, path)
 

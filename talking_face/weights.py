@@ -93,7 +93,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
-            "emotion.safetensors": "4921b04cfa465fa375635d10cb816f0ded767977f48c77a85ef4f044a799e899",  # noqa: E501
+            "emotion.safetensors": "ce4c26ed7acda4834569babfd9ffc8839b6191cda87551acb3f3b804f29a1d77",  # noqa: E501
         },
     ),
     "speech_encoder": WeightSpec(
