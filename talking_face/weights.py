@@ -119,7 +119,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
-            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
+            "arkit.safetensors": "5d4fdcce40232c694300d2b0053c764385aedbfd3ef827c6e9c4d0c261d711a1",
         },
     ),
     "baseline": WeightSpec(
