@@ -205,7 +205,8 @@ def held_out_table(network: Listener, examples: Sequence[Example], model: FaceMo
 def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> Listener:
     """The whole recipe: train, estimate offsets, train again."""
     targets = shifted_targets(examples, dict.fromkeys((e.key for e in examples), 0.0))
-    offsets = estimate_offsets(examples, targets, model, replace(recipe, steps=recipe.first_steps))
+    first = replace(recipe, steps=min(recipe.first_steps, recipe.steps))
+    offsets = estimate_offsets(examples, targets, model, first)
     for source in SOURCES:
         of_source = [offsets[e.key] for e in examples if e.source == source]
         if of_source:

@@ -219,7 +219,7 @@ def log_likelihood(network: Dirfa, example: Example) -> float:
         decoder.hear(audio),
         torch.ones(audio.shape[:2], dtype=torch.bool),
         STEP * torch.arange(1, steps + 1),
-        decoder.no_style[None],
+        (decoder.no_style + decoder.no_affect)[None, None],
     )
     value = mixture.log_likelihood(states[:, 1:])[0].sum(-1)
     return float(value[torch.from_numpy(example.ok[STEP::STEP])].mean() / STEP)
