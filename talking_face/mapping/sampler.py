@@ -15,7 +15,6 @@ from typing import cast
 import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
-from scipy.special import expit
 
 from talking_face.arrays import Array
 from talking_face.face.lips import mean_opening
@@ -77,9 +76,10 @@ def draw(
     Returns:
         One Motion an index, of len(speech) frames.
     """
-    heard, meeting = expected_face(network, speech)
+    answer = expected_face(network, speech)
+    heard = answer[:, :N_OUTPUTS]
     gate = rest_gate(speech.activity)[:, None]
-    said = articulate(heard, meeting, model)
+    said = articulate(answer, model)
     shapes = model.mean + model.displacement(said[:, :N_LOWER], said[:, N_LOWER:])
     loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
     styles = styles_over_time(network, style, affect, len(speech))
@@ -105,17 +105,11 @@ def draw(
     return motions
 
 
-def expected_face(network: Dirfa, speech: Speech) -> tuple[Array, Array]:
-    """The mean of the listeners' answers.
-
-    Returns:
-        The face (frames, 22) float32, and the probability (frames,) that its lips meet.
-    """
+def expected_face(network: Dirfa, speech: Speech) -> Array:
+    """The mean of the listeners' answers, (frames, 71) float32: the face first, 22 channels."""
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
     listeners = cast(list[Listener], list(network.listeners))
-    answers = [run(listener, speech.features, prosody) for listener in listeners]
-    mean = np.mean(answers, axis=0)
-    return mean[:, :N_OUTPUTS], expit(mean[:, N_OUTPUTS])
+    return np.mean([run(listener, speech.features, prosody) for listener in listeners], axis=0)
 
 
 def styles_over_time(
