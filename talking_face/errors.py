@@ -49,6 +49,10 @@ class VideoUnreadable(TalkingFaceError):
     """The video is missing, damaged, or has no pictures in it."""
 
 
+class FileUnverifiable(TalkingFaceError):
+    """A file that is to be checked isn't there, or is neither a picture nor a video."""
+
+
 class FfmpegMissing(TalkingFaceError):
     """No ffmpeg program was found, neither on the path nor in imageio-ffmpeg."""
 
@@ -59,6 +63,14 @@ class EncodingFailed(TalkingFaceError):
 
 class OutputUnwritable(TalkingFaceError):
     """The output folder can't be written, or the disk is full."""
+
+
+class CredentialsUnusable(TalkingFaceError):
+    """The certificate of this installation, or its key, can't sign."""
+
+
+class Refused(TalkingFaceError):
+    """The installation's own rules refuse a photo, a recording, a text or a visitor."""
 
 
 class WeightsMissing(TalkingFaceError):
@@ -83,3 +95,11 @@ class UploadUnknown(TalkingFaceError):
 
 class ConsentMissing(TalkingFaceError):
     """Nobody has said that an uploaded photo may be used."""
+
+
+class JobsUnreadable(TalkingFaceError):
+    """A table of jobs is missing, damaged, or has columns that mean nothing."""
+
+
+class WorkersMissing(TalkingFaceError):
+    """The cluster can't be reached, or its workers are of another version."""

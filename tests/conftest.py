@@ -110,6 +110,20 @@ def uploaded(tmp_path: Path) -> Callable[[Path], dict[str, str]]:
 
 
 @pytest.fixture
+def without_visible_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an owner has it who has taken the visible mark away."""
+    monkeypatch.setenv("TALKING_FACE_MARK", "off")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the signing key of the tests is, instead of the user's own folder."""
+    folder = tmp_path_factory.mktemp("data")
+    os.environ["XDG_DATA_HOME"] = str(folder)
+    return folder
+
+
+@pytest.fixture
 def tone() -> Recording:
     """One second of a 440 Hz tone, half of full scale."""
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE

@@ -26,7 +26,7 @@ def short_speech(speech, tmp_path_factory) -> Path:
     """The first 0.8 s of a sentence: 20 frames."""
     start = Recording(load_audio(speech).waveform[: SAMPLE_RATE * 4 // 5])
     path = tmp_path_factory.mktemp("speech") / "short.mp4"
-    return write_clip([np.zeros((64, 64, 3), np.uint8)] * 20, path, start, mark=None)
+    return write_clip([np.zeros((64, 64, 3), np.uint8)] * 20, path, start)
 
 
 def opacity_of_corner(path: Path, reference: Path) -> float:

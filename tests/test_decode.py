@@ -72,7 +72,7 @@ def in_thirds(heard: np.ndarray, said: np.ndarray) -> list[tuple[float, float]]:
 def heard_in_clip(recording: Recording, folder: Path) -> np.ndarray:
     """The sound track of a clip, as any player decodes it; mono, 16 kHz."""
     frames = [np.zeros((32, 32, 3), np.uint8)] * recording.frames
-    clip = write_clip(frames, folder / "clip.mp4", recording, mark=None)
+    clip = write_clip(frames, folder / "clip.mp4", recording)
     sound = ffmpeg("-i", clip, "-ac", "1", "-ar", SAMPLE_RATE, "-f", "f32le", "-")
     return np.frombuffer(sound, dtype="<f4")
 
@@ -387,6 +387,15 @@ def test_what_is_damaged_is_told_in_a_sentence(tmp_path):
     recording = load_audio(tmp_path / "damaged.mp3")
     assert recording.notes == ("Some of the recording is damaged and left out.",)
     assert recording.duration > 2
+
+
+def test_joined_recordings_are_not_called_damaged(tmp_path):
+    formats = ((22_050, 1), (48_000, 2), (22_050, 1))
+    parts = [encoded(SECOND, tmp_path, "mp3", rate, channels) for rate, channels in formats]
+    (tmp_path / "joined.mp3").write_bytes(b"".join(parts))
+    recording = load_audio(tmp_path / "joined.mp3")
+    assert recording.duration == pytest.approx(3 * load_audio(SECOND).duration, rel=0.05)
+    assert recording.notes == ()
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):

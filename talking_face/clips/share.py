@@ -12,27 +12,18 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from talking_face import ffmpeg
 from talking_face.arrays import Array
-from talking_face.clips.mark import Mark, text_size
-from talking_face.clips.video import COMMENT, read_frames
+from talking_face.clips.credentials import Origin, sign
+from talking_face.clips.mark import Mark, installed_mark, text_size
+from talking_face.clips.marks import COMMENT, write_picture
+from talking_face.clips.video import read_frames
 from talking_face.errors import VideoUnreadable
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
-from talking_face.files import keep_apart, writing
+from talking_face.files import keep_apart, result_path, writing
 from talking_face.motion import FPS, Motion
-
-# IPTC's vocabulary for the origin of a picture, in XMP: a photo with parts that a trained model
-# made. What image hosts look for when they label pictures.
-XMP = (
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
-    'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-    'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-    'Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/'
-    'compositeWithTrainedAlgorithmicMedia"/></rdf:RDF></x:xmpmeta>'
-)
 
 SEARCHED = 60 * FPS  # frames from the beginning in which a picture or a loop is looked for
 
@@ -60,20 +51,17 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: Face
         VideoUnreadable, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = Path(path)
+    path = result_path(path)
     keep_apart(path, clip)
     index = best_frame(motion, model)
     picture = _read(clip, range(index, index + 1))[0]
-    notes = PngInfo()
-    notes.add_text("Comment", COMMENT)
-    notes.add_itxt("XML:com.adobe.xmp", XMP)
-    with writing(path) as hidden:
-        Image.fromarray(picture).save(hidden, "PNG", pnginfo=notes)
-    return path
+    return write_picture(
+        Image.fromarray(picture), path, Origin({"frame": index}, parts=[Path(clip)])
+    )
 
 
 def write_gif(
-    clip: str | Path, path: str | Path, motion: Motion, model: FaceModel, mark: Mark = Mark()
+    clip: str | Path, path: str | Path, motion: Motion, model: FaceModel, mark: Mark | None = None
 ) -> Path:
     """A loop of 2 to 3 s out of a finished clip, without sound, 320 pixels at the longest side.
 
@@ -82,20 +70,22 @@ def write_gif(
         path: the .gif to write; replaced if it is there.
         motion: what the clip was rendered from.
         model: tells how far its lips are apart.
-        mark: set again where the clip's own would be too small to read.
+        mark: set again where the clip's own would be too small to read; None takes that of this
+            installation.
 
     Raises:
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = Path(path)
+    path = result_path(path)
     keep_apart(path, clip)
     chosen = best_loop(motion, model)
     with closing(read_frames(clip)) as frames:
         size = next(frames).shape[:2]
     pictures = _read(clip, chosen[::LOOP_EVERY], LOOP_SIDE)
     height, width = pictures[0].shape[:2]
-    if text_size(*size) * height / size[0] < LEGIBLE:
+    mark = mark or installed_mark()
+    if mark and text_size(*size) * height / size[0] < LEGIBLE:
         paint = mark.painter(height, width)
         pictures = [paint(picture) for picture in pictures]
     command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width, height, FPS / LOOP_EVERY)
@@ -103,6 +93,8 @@ def write_gif(
     with writing(path) as hidden:
         ffmpeg.run(command, b"".join(map(Array.tobytes, pictures)), hidden, path)
         hidden.write_bytes(with_comment(hidden.read_bytes(), COMMENT))
+        origin = Origin({"frames": [chosen.start, chosen.stop]}, parts=[Path(clip)])
+        sign(hidden, origin, path.name)
     return path
 
 

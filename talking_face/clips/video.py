@@ -1,7 +1,7 @@
 """Clips: frames in, a file that every browser plays out; and frames out of any video.
 
-Owns the encoder step (H.264 and AAC in MP4, by ffmpeg), which burns the visible mark into every
-clip, and the comparison of several clips side by side. Knows nothing of faces. A clip appears under
+Owns the encoder step (H.264 and AAC in MP4, by ffmpeg), which sets the marks of every clip, and the
+comparison of several clips side by side. Knows nothing of faces. A clip appears under
 its name only when it is complete.
 """
 
@@ -10,24 +10,30 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import IO
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from talking_face import ffmpeg
 from talking_face.arrays import Array, UInt8
+from talking_face.clips import colour
+from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark as Mark
-from talking_face.clips.mark import draw_label
+from talking_face.clips.mark import draw_label, installed_mark
+from talking_face.clips.marks import COMMENT as COMMENT
+from talking_face.clips.marks import Marks
+from talking_face.clips.stereo import say_side_by_side
+from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import OptionInvalid, VideoUnreadable
-from talking_face.files import appearing, keep_apart, scratch
+from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
-
-COMMENT = "AI-generated (talking_face)"  # the comment tag of every file
 
 MAX_COMPARED = 6
 COMPARISON_SIDE = 1920  # pixels, at most, in width and height
@@ -35,12 +41,8 @@ BACKGROUND = (16, 16, 16)
 BAND = 0.09  # height of a comparison's label band, of the cell's height
 
 # x264's "veryfast" at CRF 18, but with less of a search for motion, which portraits have little of:
-# a quarter less work, 0.3 dB less, files a sixth larger. The conversion to YUV uses the matrix that
-# the tags name, so that no player shifts the colours.
-_TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
-_TO_YUV = (
-    f"scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p,{_TAGS}"
-)
+# a quarter less work, 0.3 dB less, files a sixth larger. Frames come in the colours that the tags
+# name, so that no player shifts them.
 _H264 = (
     "-c:v libx264 -preset veryfast -crf 18 -x264-params subme=1:weightp=0:partitions=i4x4,i8x8 "
     "-pix_fmt yuv420p -color_primaries bt709 "
@@ -54,7 +56,9 @@ def write_clip(
     frames: Iterable[UInt8],
     path: str | Path,
     recording: Recording | None = None,
-    mark: Mark | None = Mark(),
+    mark: Mark | None = None,
+    origin: Origin = Origin(),
+    side_by_side: bool = False,
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
@@ -66,7 +70,9 @@ def write_clip(
         frames: (H, W, 3) uint8 RGB, all of one size, at least one.
         path: the .mp4 to write, in a folder that exists; replaced if it is there.
         recording: the sound; None makes a silent clip.
-        mark: burned into every frame; None leaves them as they are.
+        mark: the visible one; None takes that of this installation.
+        origin: what the signed statement tells of its making.
+        side_by_side: each frame holds the left eye's picture and the right one's; the file says so.
 
     Returns:
         The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
@@ -75,18 +81,23 @@ def write_clip(
     Raises:
         OutputUnwritable: the folder can't be written, or the disk is full.
         EncodingFailed: ffmpeg failed; the message says why.
+        CredentialsUnusable: it can't be signed.
         FfmpegMissing: there is no ffmpeg.
         ValueError: no frames, or frames of different sizes or types.
     """
-    path = Path(path)
+    path = result_path(path)
+    marks = Marks(origin, mark)
     with appearing(path) as clip:
         if recording is None:
-            _encode(frames, clip, mark, path)
+            _encode(frames, clip, marks, path)
         else:
             # The sound goes in when the number of frames is known.
             with scratch(path) as silent:
-                count = _encode(frames, silent, mark, path)
+                count = _encode(frames, silent, marks, path)
                 _add_sound(silent, clip, recording, count, path)
+        if side_by_side:
+            say_side_by_side(clip)
+        marks.sign(clip, path)
     return path
 
 
@@ -105,7 +116,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, or the path is one of the clips.
     """
-    path = Path(path)
+    path = result_path(path)
     if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
         raise OptionInvalid(
             f"{len(clips)} clips with {len(labels)} labels can't be compared. "
@@ -122,6 +133,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
     for label, (left, top) in zip(labels, places, strict=True):
         canvas.paste((0, 0, 0, 0), (left, top + band, left + cell[0], top + band + cell[1]))
         canvas.alpha_composite(draw_label(label, cell[0], band), (left, top))
+    _add_mark(canvas)
 
     # Every clip in its cell under a band, the cells in their places, the labels over them all.
     fit = (
@@ -134,25 +146,63 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         layout = "|".join(f"{left}_{top}" for left, top in places)
         inputs, grid = "".join(f"[c{i}]" for i in range(len(clips))), "[grid]"
         chains.append(f"{inputs}xstack=inputs={len(clips)}:layout={layout}{grid}")
-    chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{_TAGS}[out]")
-
+    chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{colour.TAGS}[all]")
     command = ffmpeg.command()
     for clip in clips:
         command += ffmpeg.source(clip)
     command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
-    command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
-    command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
-    with appearing(path) as comparison:
-        ffmpeg.run([*command, "-f", "mp4"], canvas.tobytes(), comparison, path)
+    marks = Marks(Origin({"comparison": len(clips)}, parts=[Path(clip) for clip in clips]))
+    with appearing(path) as comparison, scratch(path) as first:
+        graph = [*command, "-filter_complex", ";".join(chains), "-map", "[all]", "-frames:v", "1"]
+        ffmpeg.run([*graph, "-f", "nut", "-c:v", "ffv1"], canvas.tobytes(), first, path)
+        pattern = _pattern(_first_frame(first), marks)
+        with scratch(path) as unseen:
+            unseen.write_bytes(pattern)
+            size = f"{canvas.width}x{canvas.height}"
+            command += f"-f rawvideo -pixel_format yuv420p -video_size {size} -i".split()
+            command += [f"file:{unseen}"]
+            chains.append(f"[{len(clips) + 1}:v]{colour.TAGS}[unseen]")
+            chains.append(f"[all][unseen]blend=all_mode=grainmerge,{colour.TAGS}[out]")
+            command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
+            command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
+            ffmpeg.run([*command, "-f", "mp4"], canvas.tobytes(), comparison, path)
+        marks.sign(comparison, path)
     return path
 
 
-def read_frames(path: str | Path, max_side: int | None = None) -> Generator[UInt8, None, None]:
-    """Decode a video of any container at 25 fps, turned the way that it is meant to be seen.
+def _add_mark(canvas: Image.Image) -> None:
+    """Put the visible mark over a comparison, where that of the last clip isn't."""
+    mark = installed_mark()
+    if mark is None:
+        return
+    side = "right" if mark.corner.endswith("left") else "left"
+    apart = replace(mark, corner=f"{mark.corner.partition('-')[0]}-{side}")
+    pill = apart.pill(canvas.height, canvas.width)
+    top, left = apart.place(pill, canvas.height, canvas.width)
+    canvas.alpha_composite(Image.fromarray(pill), (left, top))
+
+
+def _pattern(frame: UInt8, marks: Marks) -> bytes:
+    """The invisible mark for all frames that look like this one, as a frame of yuv420p.
+
+    128 is nothing, which is how ffmpeg's "grainmerge" adds it.
+    """
+    height, width = frame.shape[:2]
+    small = Watermark(marks.payload, height, width, installed_key()).pattern(frame)
+    pattern = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    luma = np.rint(128 + pattern * (219 / 255)).astype(np.uint8)
+    return luma.tobytes() + bytes([128]) * (height * width // 2)
+
+
+def read_frames(
+    path: str | Path, max_side: int | None = None, rate: float = FPS
+) -> Generator[UInt8, None, None]:
+    """Decode a video of any container, turned the way that it is meant to be seen.
 
     Args:
         path: the video.
         max_side: pixels; larger pictures are scaled down to it, keeping their proportions.
+        rate: frames a second that are wanted.
 
     Yields:
         (H, W, 3) uint8 RGB, not writable.
@@ -162,9 +212,9 @@ def read_frames(path: str | Path, max_side: int | None = None) -> Generator[UInt
         FfmpegMissing: there is no ffmpeg.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")
-    filters = [f"fps={FPS}:start_time=0"]
+    filters = [f"fps={rate:g}:start_time=0"]
     if max_side is not None:
         filters.append(
             f"scale='min(iw,{max_side})':'min(ih,{max_side})'"
@@ -202,17 +252,19 @@ def _read_picture(pipe: IO[bytes]) -> Array | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
-def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) -> int:
+def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> int:
     """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise ValueError("there are no frames to write")
     height, width = first.shape[:2]
-    paint = mark.painter(height, width) if mark else np.asarray
+    paint = marks.painter(height, width)
     padding = ((0, height % 2), (0, width % 2), (0, 0))
-    command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
-    command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    command = ffmpeg.command() + ffmpeg.raw_input(
+        colour.PIXELS, width + width % 2, height + height % 2
+    )
+    command += ["-vf", colour.TAGS, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
     with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):
@@ -223,7 +275,7 @@ def _encode(frames: Iterable[UInt8], clip: Path, mark: Mark | None, path: Path) 
             picture = np.ascontiguousarray(paint(frame))
             if height % 2 or width % 2:
                 picture = np.pad(picture, padding, mode="edge")
-            if not process.write(picture.data):
+            if not process.write(colour.to_yuv(picture).data):
                 break  # ffmpeg says why, below
             count += 1
         ended = process.end()

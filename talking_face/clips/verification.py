@@ -1,0 +1,195 @@
+"""What any picture or video says of itself: its signed statement, and the invisible mark.
+
+Decodes what anybody may send, within limits, and reports; it judges nobody. See
+docs/provenance.md for what the answers mean and what they can't tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from talking_face.arrays import UInt8
+from talking_face.clips.credentials import Statement, read_statement
+from talking_face.clips.detection import Found, detect, mean_contrast
+from talking_face.clips.payload import TOOL
+from talking_face.clips.video import read_frames
+from talking_face.clips.watermark import PUBLIC_KEY, installed_key
+from talking_face.cores import one_thread
+from talking_face.errors import FileUnverifiable, PhotoUnreadable, VideoUnreadable
+from talking_face.face.photo import DAMAGE, FORMATS, MAX_SIDE, load_photo
+
+RATE = 5  # frames a second that are looked at
+MOST_FRAMES = 600  # two minutes of them
+LARGEST = 1024  # pixels, the longer side, of a video's frames; the mark is in what is coarser
+MOST_LOOPED = 100  # frames of an animated picture
+MOST_BYTES = 2**31  # of a file
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found in one file.
+
+    Attributes:
+        statement: of its signed statement.
+        mark: of the invisible mark.
+        own_key: whether that was read with this installation's own key, not with the public one.
+    """
+
+    statement: Statement
+    mark: Found
+    own_key: bool = False
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the file shows in some way that a program of this kind made it."""
+        return self.mark.present or (self.statement.valid and self.statement.generated)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        statement, mark = self.statement, self.mark
+        manifest = {
+            name: getattr(statement, name)
+            for name in "found valid trusted signer tool generated making problem".split()
+        }
+        payload = mark.payload
+        read = (
+            {}
+            if payload is None
+            else {
+                "tool": "talking_face" if payload.tool == TOOL else f"tool {payload.tool}",
+                "version": ".".join(map(str, payload.version)),
+                "clip": payload.clip,
+                "day": payload.day.isoformat(),
+            }
+        )
+        return {
+            "manifest": manifest | {"parts": list(statement.parts)},
+            "invisible": {
+                "found": mark.present,
+                "probability": 1.0 - mark.chance,
+                "false_alarm": mark.chance,
+                "own_key": self.own_key,
+                "mirrored": mark.present and mark.mirrored,
+                "size": round(mark.size, 3) if mark.present else None,
+                **read,
+            },
+        }
+
+    def sentences(self) -> list[str]:
+        """The same for people, and what it can't tell."""
+        return [_about(self.statement), _about_mark(self.mark, self.own_key), _UNKNOWN]
+
+
+_UNKNOWN = (
+    "What isn't marked may be made by another program, or have lost its marks; what is marked may "
+    "have been edited since. No mark says who is seen or heard, or whether they agreed."
+)
+
+
+@one_thread()
+def verify(path: str | Path) -> Verdict:
+    """Look for the marks in a picture or a video.
+
+    Raises:
+        FileUnverifiable: no such file, or neither a picture nor a video that can be read.
+        FfmpegMissing.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise FileUnverifiable(f"There is no file {path}. Check the path.")
+        if path.stat().st_size > MOST_BYTES:
+            raise FileUnverifiable(f"{path.name} is larger than 2 GiB. Cut a piece out of it.")
+    except (OSError, ValueError) as error:
+        raise FileUnverifiable(f"{path!s:.80} can't be opened. Check the path.") from error
+    with closing(luma(path)) as frames:
+        field = mean_contrast(frames)
+    assert field is not None, "whatever can be read has a frame"
+    keys = dict.fromkeys((installed_key(), PUBLIC_KEY))
+    found = [(detect(field, key), key != PUBLIC_KEY) for key in keys]
+    mark, own = next((one for one in found if one[0].present), found[0])
+    return Verdict(read_statement(path), mark, own)
+
+
+def luma(path: Path) -> Iterator[UInt8]:
+    """Frames of a picture or a video, (H, W) uint8 luma, all of one size, at least one.
+
+    Raises:
+        FileUnverifiable.
+    """
+    try:
+        looped = _loop(path)
+        if looped:
+            yield from looped
+            return
+        yield cv2.cvtColor(load_photo(path), cv2.COLOR_RGB2GRAY)
+        return
+    except PhotoUnreadable:
+        pass  # a video, or nothing that can be read
+    shape = None
+    try:
+        with closing(read_frames(path, LARGEST, RATE)) as frames:
+            for frame in islice(frames, MOST_FRAMES):
+                shape = shape or frame.shape
+                if frame.shape == shape:  # some streams change their size on the way
+                    yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    except VideoUnreadable as error:
+        raise FileUnverifiable(
+            f"{path.name} can't be read as a picture or a video. Give one that programs can show."
+        ) from error
+
+
+def _loop(path: Path) -> list[UInt8]:
+    """The frames of an animated picture, (H, W) uint8; none where it is no such thing."""
+    frames: list[UInt8] = []
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            count = getattr(picture, "n_frames", 1)
+            if count < 2 or max(picture.size) > min(MAX_SIDE, 2 * LARGEST):
+                return []
+            for number in range(min(count, MOST_LOOPED)):
+                picture.seek(number)
+                frames.append(np.asarray(picture.convert("RGB").convert("L")))
+    except (*DAMAGE, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        pass  # as far as it goes
+    return frames
+
+
+def _about(statement: Statement) -> str:
+    if not statement.found:
+        return statement.problem or "Signed statement: none."
+    signer = statement.signer or "an unknown signer"
+    if not statement.valid:
+        return f"Signed statement: not valid. {statement.problem}"
+    made = "a trained algorithm made it" if statement.generated else "how it was made"
+    trust = (
+        "whom this machine trusts"
+        if statement.trusted
+        else "whom no list of trusted signers names: the file is unchanged since it was signed, "
+        "but anybody can sign in this name"
+    )
+    return f"Signed statement: {statement.tool} says {made}. Signed by {signer}, {trust}."
+
+
+def _about_mark(mark: Found, own_key: bool) -> str:
+    if not mark.present:
+        return "Invisible mark: not found."
+    key = "this installation's key" if own_key else "the public key"
+    sure = f"by chance once in {1 / max(mark.chance, 1e-30):.0e} files"
+    if mark.payload is None:
+        return f"Invisible mark: found ({sure}, with {key}), but what it says can't be read."
+    version = ".".join(map(str, mark.payload.version))
+    tool = "talking_face" if mark.payload.tool == TOOL else f"tool {mark.payload.tool}"
+    return (
+        f"Invisible mark: {tool} {version} made clip {mark.payload.clip} on "
+        f"{mark.payload.day.isoformat()} (read with {key})."
+    )

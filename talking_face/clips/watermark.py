@@ -1,0 +1,247 @@
+"""The invisible mark: a pattern in the brightness of every frame that carries a `Payload`.
+
+Spread-spectrum watermarking (Cox et al., "Secure spread spectrum watermarking for multimedia", IEEE
+Transactions on Image Processing 6, 1997) in the Fourier domain of a tile that fills the picture
+again and again (Kutter, "Watermarking resisting to translation, rotation, and scaling", SPIE 3528,
+1998). A part of the tile's waves are pilots, whose phases only the key tells: they say where the
+tile lies, how large it is, and whether it is there at all. The others carry the bits. Waves are 10
+to 28 pixels long in a picture of 512: what compression and scaling leave alone.
+
+The picture itself disturbs its mark far more than any compression does, but whoever sets the mark
+knows the picture: bits that the picture says already are set faintly, bits that it contradicts
+strongly ("improved spread spectrum", Malvar and Florêncio, IEEE Transactions on Signal Processing
+51, 2003). Where the picture is busy the pattern is stronger, where it is plain or dark fainter.
+
+Knows nothing of files. `talking_face.clips.detection` reads the mark again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from talking_face.arrays import Array, Float32, UInt8
+from talking_face.clips.payload import LENGTH, Payload, encode
+
+KEY_VARIABLE = "TALKING_FACE_WATERMARK_KEY"  # environment variable with a key of one's own
+PUBLIC_KEY = "talking-face"  # anybody can read, and forge, marks that are set with this one
+
+SIDE = 128  # of the small picture in which everything is worked out: its shorter side, pixels
+TILE = 64  # pixels of the small picture
+WAVES = (9.0, 25.0)  # per tile: the longest and the shortest waves
+PILOTS = 0.27  # of the waves
+
+FLAT = 2.0  # grey levels: what a plain wall is taken to vary by, so that noise counts for little
+PLAIN = 1.5  # grey levels: how strong the pattern is there
+BUSY = 8.0  # grey levels: places that vary by more are marked no more strongly
+STRENGTH = 1.0  # of each wave, where the picture's own have a power of 1
+RMS = 1.95  # grey levels, of the whole pattern at most: PSNR 42.3 dB
+MARGIN = 1.1  # by which a bit is to be read, in units of the strength
+FAINTEST, STRONGEST = 0.2, 2.0  # of that
+STEADIEST = 1.5  # times the usual of its length that a wave counts for, at most
+CLIPPED = 1.5  # local deviations; a few sharp edges mustn't count for more than a wall
+ROUNDS = 4  # in which the strength is found
+GRAIN = 1 / 8  # grey levels, of the pattern before it is scaled up
+SLOWNESS = 0.12  # part by which the waves follow the picture in each frame
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which waves say what, for one key.
+
+    Attributes:
+        rows, columns: (waves,) places in the tile's `rfft2`.
+        radius: (waves,) waves per tile, rounded down.
+        pilots, bearers: indices of the waves that are pilots, and of those that carry bits.
+        pilot: (pilots,) complex, the pilots: ±1 ± 1j.
+        bit: (2 bearers,) which bit the real, then the imaginary part of each bearer carries.
+        sign: (2 bearers,) ±1, with which it does.
+    """
+
+    rows: Array
+    columns: Array
+    radius: Array
+    pilots: Array
+    bearers: Array
+    pilot: Array
+    bit: Array
+    sign: Array
+
+    def evened(self, waves: Array) -> tuple[Array, Array]:
+        """Waves of which none counts for much more than others of its length, and what is usual.
+
+        Args:
+            waves: (waves,) complex.
+
+        Returns:
+            The waves, and the mean magnitude of those of the same length, (waves,) each.
+        """
+        magnitude = np.abs(waves)
+        counts = np.maximum(np.bincount(self.radius), 1)
+        usual = (np.bincount(self.radius, magnitude) / counts)[self.radius] + 1e-9
+        return waves / np.maximum(1.0, magnitude / (STEADIEST * usual)), usual
+
+    def bits(self, waves: Array) -> Array:
+        """How strongly waves, (waves,) complex, say each bit: sums, (LENGTH,)."""
+        parts = waves[self.bearers]
+        said = np.concatenate([parts.real, parts.imag]) * self.sign
+        return np.bincount(self.bit, said, LENGTH)
+
+
+@lru_cache(maxsize=8)
+def layout(key: str) -> Layout:
+    """The layout that a key stands for."""
+    rows = np.fft.fftfreq(TILE, 1 / TILE)[:, None]
+    columns = np.arange(TILE // 2 + 1)[None]
+    radius = np.hypot(rows, columns)
+    inside = (radius >= WAVES[0]) & (radius <= WAVES[1]) & ((columns > 0) | (rows > 0))
+    places = np.nonzero(inside)
+    seed = hashlib.sha256(key.encode()).digest()
+    chance = np.random.default_rng(int.from_bytes(seed[:16], "big"))
+    order = chance.permutation(len(places[0]))
+    pilots, bearers = np.split(order, [round(PILOTS * len(order))])
+    signs = chance.integers(0, 2, (2, len(pilots))) * 2 - 1
+    bit = np.arange(2 * len(bearers)) % LENGTH
+    chance.shuffle(bit)
+    sign = chance.integers(0, 2, len(bit)) * 2 - 1
+    pilot = signs[0] + 1j * signs[1]
+    return Layout(
+        *places, radius[places].astype(int), pilots, bearers, pilot, bit, sign.astype(float)
+    )
+
+
+def installed_key() -> str:
+    """The key of this installation: of $TALKING_FACE_WATERMARK_KEY, or the public one."""
+    return os.environ.get(KEY_VARIABLE) or PUBLIC_KEY
+
+
+def small_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """(width, height) of a picture whose shorter side is made `side` pixels long."""
+    scale = side / min(height, width)
+    return max(side, round(width * scale)), max(side, round(height * scale))
+
+
+def local_contrast(small: Float32, grain: float = 1.0) -> tuple[Float32, Float32]:
+    """A small picture with its light and its busy places evened out, and what it was divided by.
+
+    Args:
+        small: (h, w) luma, grey levels. grain: its shorter side in units of SIDE.
+
+    Returns:
+        (h, w) deviations from the surroundings, -CLIPPED to CLIPPED; and (h, w) their scale.
+    """
+    reflect = cv2.BORDER_REFLECT
+    deviation = small - cv2.GaussianBlur(small, (0, 0), 4 * grain, borderType=reflect)
+    power = cv2.GaussianBlur(deviation * deviation, (0, 0), 3 * grain, borderType=reflect)
+    scale = np.sqrt(power) + np.float32(FLAT)
+    return np.clip(deviation / scale, -CLIPPED, CLIPPED), scale
+
+
+def strength_there(small: Float32, scale: Float32) -> Float32:
+    """How strong the pattern may be: as the surroundings vary, but faint on plain places in them.
+
+    Next to an edge a wall is as plain as elsewhere, and shows as much.
+    """
+    fine = small - cv2.GaussianBlur(small, (0, 0), 1.5, borderType=cv2.BORDER_REFLECT)
+    near = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT))
+    near = cv2.erode(near, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REFLECT)
+    return np.minimum(
+        np.minimum(scale, np.float32(PLAIN) + near * np.float32(2.0)), np.float32(BUSY)
+    )
+
+
+def folded(field: Float32) -> Float32:
+    """The sum of all tiles of a field, (TILE, TILE); what is missing to whole tiles is 0."""
+    height, width = field.shape
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    whole = np.zeros((rows * TILE, columns * TILE), np.float32)
+    whole[:height, :width] = field
+    return whole.reshape(rows, TILE, columns, TILE).sum((0, 2))
+
+
+class Watermark:
+    """Sets the mark of one clip, frame by frame, in their order.
+
+    Args:
+        payload: what it says.
+        height, width: of the frames, pixels.
+        key: tells where in the picture it is.
+    """
+
+    def __init__(self, payload: Payload, height: int, width: int, key: str) -> None:
+        self._layout, self._word = layout(key), encode(payload)
+        self._shape = (height, width)
+        self._small = small_size(height, width, SIDE)
+        self._waves: Array | None = None
+        said = np.bincount(self._layout.bit, minlength=LENGTH)
+        self._each = 1 / said  # of what a bit's waves say together
+
+    def pattern(self, frame: UInt8) -> Float32:
+        """What is to be added to a frame's brightness, small, (h, w) grey levels.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+        """
+        way = cv2.INTER_AREA if min(self._shape) >= SIDE else cv2.INTER_LINEAR
+        small = cv2.resize(frame, self._small, interpolation=way)
+        small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        field, scale = local_contrast(small)
+        room = strength_there(small, scale) * np.clip((small + 8) / 40, 0.5, 1.0)
+        wanted = self._wanted(field, room, float(np.mean(room / scale)))
+        self._waves = (
+            wanted if self._waves is None else self._waves + SLOWNESS * (wanted - self._waves)
+        )
+        spectrum = np.zeros((TILE, TILE // 2 + 1), complex)
+        spectrum[self._layout.rows, self._layout.columns] = self._waves
+        tile = np.fft.irfft2(spectrum, (TILE, TILE)) * (TILE**2 / np.sqrt(field.size))
+        rows, columns = (-(-side // TILE) for side in field.shape)
+        tiles = np.tile(tile.astype(np.float32), (rows, columns))
+        pattern = tiles[: field.shape[0], : field.shape[1]] * room
+        return pattern * np.float32(min(1.0, RMS / max(_rms(pattern), 1e-6)))
+
+    def __call__(self, frame: UInt8) -> UInt8:
+        """A marked copy of the next frame, (H, W, 3) uint8 RGB."""
+        height, width = self._shape
+        small = np.clip(128 + self.pattern(frame) / GRAIN, 0, 255).astype(np.uint8)  # 128 is none
+        added = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        added = cv2.cvtColor(added, cv2.COLOR_GRAY2RGB)
+        return np.asarray(cv2.addWeighted(frame, 1.0, added, GRAIN, -128 * GRAIN))
+
+    def _wanted(self, field: Float32, room: Float32, gain: float) -> Array:
+        """The waves that this frame needs, (waves,) complex.
+
+        Args:
+            field: what it shows by itself.
+            room: how strong the pattern may be in it, grey levels.
+            gain: how much of the pattern is there again in the field.
+        """
+        layout = self._layout
+        spectrum = np.fft.rfft2(folded(field)) / np.sqrt(field.size)  # of white noise: power 1
+        shown = layout.evened(spectrum[layout.rows, layout.columns])[0] / gain
+        said = self._word * layout.bits(shown) * self._each
+        # All pilots together are as one bit more.
+        piloted = float((shown[layout.pilots] * layout.pilot.conj()).real.mean()) / 2
+        strength = STRENGTH
+        for _ in range(
+            ROUNDS
+        ):  # as strong as is allowed, once it is known which bits need how much
+            missing = np.clip(
+                MARGIN * strength - said, FAINTEST * strength, MARGIN * STRONGEST * strength
+            )
+            pilots = np.clip(strength - piloted, 0.8 * strength, MARGIN * STRONGEST * strength)
+            power = 4 * len(layout.pilots) * pilots**2 + 2 * np.sum(missing[layout.bit] ** 2)
+            strength *= min(RMS / (np.sqrt(power / field.size) * _rms(room)), STRENGTH / strength)
+        real, imaginary = np.split((self._word * missing)[layout.bit] * layout.sign, 2)
+        waves = np.empty(len(layout.rows), complex)
+        waves[layout.bearers] = real + 1j * imaginary
+        waves[layout.pilots] = layout.pilot * pilots
+        return waves
+
+
+def _rms(pattern: Float32) -> float:
+    return float(np.sqrt(np.mean(pattern * pattern)))
