@@ -57,7 +57,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
-            "dirfa.safetensors": "89f962343956d93ba1488072afb000086c83c5861b7cef52b44d802fd112dd75",
+            "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
     "mouth_light": WeightSpec(
