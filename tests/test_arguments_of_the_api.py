@@ -18,7 +18,7 @@ from talking_face import cli
 from talking_face.animator import Animator, load_animator
 from talking_face.clips.mark import Mark
 from talking_face.clips.video import read_frames, write_clip
-from talking_face.editing.edit import PRESETS, Edit
+from talking_face.editing.edit import Edit
 from talking_face.errors import (
     AudioUnreadable,
     FaceIndexError,
@@ -36,7 +36,7 @@ from talking_face.motion import Motion
 from talking_face.options import MAX_SEED, Look, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.voice import read_text, speak
-from talking_face.web.endpoints import read_edits
+from talking_face.web.given import read_edits
 from talking_face.web.settings import Settings
 
 HUGE = 10**5000  # Python itself refuses to print it
@@ -176,7 +176,7 @@ def test_edits(wrong: Any, animator: Animator, speech: Any) -> None:
     ):
         assert "Edit(smile=0.5)" in refused(OptionInvalid, work)
     assert animator.edit(motion, []) == motion
-    assert animator.edit(motion, (edit for edit in [PRESETS["happy"]])) != motion
+    assert animator.edit(motion, (edit for edit in [Edit(feeling="happy")])) != motion
 
 
 @pytest.mark.parametrize("wrong", ["banana", "cuda:99", "mps", "xpu:0", "", "cuda:", "cpu:x", 3,
@@ -403,7 +403,7 @@ def test_options(
     "wrong",
     ["happy", 3, True, {"smile": 1, "x": 2}, [None], [[]], [["smile", 1]], [{"smile": None}],
      [{"smile": [1]}], [{"smile": {"a": 1}}], [{"smile": "1"}], [{"gaze": None}], [{"gaze": "ab"}],
-     [{"gaze": [None, 1]}], [{"gaze": [[1], 2]}], [{"preset": ["sad"]}], [{"preset": {}}],
+     [{"gaze": [None, 1]}], [{"gaze": [[1], 2]}], [{"feeling": ["sad"]}], [{"feeling": {}}],
      [{"start": "1"}], [{"stop": [1]}], [{"smile": float("nan")}], [{1: 2}], [{"smile": HUGE}]],
     ids=kind,
 )  # fmt: skip

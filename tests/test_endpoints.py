@@ -24,15 +24,15 @@ from PIL import Image
 from visitor import Visitor
 
 from talking_face.clips.video import read_frames
-from talking_face.editing.edit import PRESETS, Edit
+from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
 from talking_face.motion import FPS, Motion
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, load_audio
 from talking_face.sound.encoder import SpeechEncoder
 from talking_face.web import calls
-from talking_face.web.endpoints import read_edits
 from talking_face.web.folders import new_folder
+from talking_face.web.given import read_edits
 from talking_face.web.messages import plain_sentences
 
 SIDE = 256
@@ -86,7 +86,7 @@ def test_an_edit_renders_the_same_motion_otherwise(
     np.testing.assert_array_equal(Motion.load(moved).lower, Motion.load(made[1][0]).lower)
     frames = [
         np.asarray(Image.open(client.predict(photo, motion, edits, 0.4, api_name="/preview")))
-        for edits in ([], [{"preset": "happy"}])
+        for edits in ([], [{"feeling": "happy"}])
     ]
     assert np.abs(np.subtract(*frames, dtype=float)).max() > 50
 
@@ -122,6 +122,14 @@ def test_a_photo_is_looked_at(client: Client, portrait: Path) -> None:
     assert (mesh != np.asarray(Image.open(portrait).convert("RGB"))).mean() > 0.02
 
 
+def test_a_voice_is_felt(client: Client, short_speech: Path) -> None:
+    heard = client.predict(handle_file(str(short_speech)), api_name="/emotion")
+    assert heard["words"].startswith("The voice sounds neutral")
+    chances = np.array(list(heard["probabilities"].values()))
+    assert chances.shape == (8, len(heard["seconds"]))
+    np.testing.assert_allclose(chances.max(axis=0), heard["confidence"], atol=1e-3)
+
+
 def test_a_text_is_spoken(client: Client) -> None:
     names = client.predict(api_name="/voices")
     sound, phonemes = client.predict("Good morning.", names[0], 1.2, api_name="/speak")
@@ -130,14 +138,14 @@ def test_a_text_is_spoken(client: Client) -> None:
 
 
 def test_edits_are_read_as_they_come() -> None:
-    assert read_edits([{"preset": "sad", "start": 1}]) == (
-        Edit(**(vars(PRESETS["sad"]) | {"start": 1})),
-    )
+    assert read_edits([{"feeling": "sad", "start": 1}]) == (Edit(feeling="sad", start=1),)
+    assert read_edits([{"feeling": [0.5, -1]}]) == (Edit(feeling=(0.5, -1.0)),)
     assert read_edits([{"gaze": [3, -2]}, {}]) == (Edit(gaze=(3, -2)), Edit())
     for wrong, sentence in (
         ([{"smle": 1}], "mapping of these names"),
         (["happy"], "mapping of these names"),
-        ([{"preset": "bored"}], "presets are neutral, happy"),
+        ([{"feeling": "bored"}], "feeling must be voice, none, neutral"),
+        ([{"feeling": [0, 2]}], "Arousal must be between -1 and 1"),
         ([{"smile": "much"}], "Smile must be a number"),
         ([{"gaze": 3}], "must be numbers"),
         ([{"smile": 3}], "Smile must be between"),

@@ -12,6 +12,7 @@ import json
 import resource
 import tempfile
 import time
+import wave
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from talking_face.files import shipped
 
 JOBS_A_WORKER = 4
 SAMPLES = 1
+TINY = 64  # pixels; jobs of this size are of one second, too
 # Clips of a job's recording, the longest of the examples of about five seconds.
 SOUND = "pie.wav"
 CORES = {"a laptop, 4 cores": 4, "a server, 16 cores": 16, "a cluster, 256 cores": 256}
@@ -50,7 +52,7 @@ def main() -> None:
 
 def compare(folder: Path, crews: list[int], price: float) -> None:
     """Throughput against workers; each crew has its models loaded before its time begins."""
-    warm = jobs_of(folder, 1, size=64)
+    warm = jobs_of(folder, 1, size=TINY)
     most = jobs_of(folder, JOBS_A_WORKER * max(crews))
     few = most[:JOBS_A_WORKER]
     seconds = len(load_animator().listen(shipped("assets") / "recordings" / SOUND)) / 25
@@ -79,7 +81,7 @@ def compare(folder: Path, crews: list[int], price: float) -> None:
 
 def soak(folder: Path, count: int) -> None:
     """Many tiny jobs, and the memory of this process after each tenth of them."""
-    jobs = jobs_of(folder, count, size=64)
+    jobs = jobs_of(folder, count, size=TINY)
     began, done = time.perf_counter(), 0
     with closing(Cluster()) as cluster, closing(Ledger(folder / "out")) as ledger:
         for job, outcome in Crew(cluster).spread(make, ledger.begin(jobs)):
@@ -99,7 +101,9 @@ def soak(folder: Path, count: int) -> None:
 def jobs_of(folder: Path, count: int, size: int = 512) -> list[Job]:
     """So many jobs on the example portraits, each with another seed."""
     photos = sorted((shipped("assets") / "portraits").glob("*.jpg"))
-    sound = shipped("assets") / "recordings" / (SOUND if size == 512 else "boat.wav")
+    sound = shipped("assets") / "recordings" / SOUND
+    if size == TINY:
+        sound = _beginning(sound, folder / "beginning.wav")
     rows: list[dict[str, Any]] = [
         {
             "photo": str(photos[index % len(photos)]),
@@ -114,6 +118,14 @@ def jobs_of(folder: Path, count: int, size: int = 512) -> list[Job]:
     table.write_text("\n".join(map(json.dumps, rows)))
     digests: dict[tuple[Path, int, int], str] = {}
     return [job_of(row, digests) for row in read_rows(table)]
+
+
+def _beginning(sound: Path, path: Path) -> Path:
+    """The first second of a WAV file, in another."""
+    with wave.open(str(sound), "rb") as file, wave.open(str(path), "wb") as cut:
+        cut.setparams(file.getparams())
+        cut.writeframes(file.readframes(file.getframerate()))
+    return path
 
 
 def _timed(work: Any) -> float:

@@ -6,8 +6,8 @@ which people differ in it. A manner, which each sample has of its own, chooses a
 they drift a little in the course of a clip, as no smile is held.
 
 Two steps: `swell` knows the sound and says how strong a feeling is from frame to frame; `express`
-knows motions alone and moves the face. Lips that touch, touch still: what a mood does to their
-distance is added where they are apart, or where the mouth rests for long.
+knows motions alone and moves the face. Lips that touch, touch still, also in a pause: what a mood
+does to their distance is added where they are apart.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 
 from talking_face.arrays import Array, Float32
-from talking_face.curves import smoothstep, soft_limit
-from talking_face.editing.directions import Directions, find_directions
+from talking_face.curves import soft_limit
+from talking_face.editing.directions import find_directions
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
 from talking_face.frozen import Frozen
@@ -38,17 +38,19 @@ STRONGEST = 1.5  # of all moods together
 
 # Of a sample: spread of the logarithm of its strength; of its ways, how they begin and how they
 # drift, in standard deviations, none beyond so many.
-BROADER, WAYS, DRIFT, FARTHEST = 0.12, 0.7, 0.35, 1.4
+BROADER, WAYS, DRIFT, FARTHEST = 0.12, 0.55, 0.25, 1.2
 DRIFT_SECONDS = 1.6  # between two knots of the drift
 # A feeling comes in so many seconds and goes in so many; samples differ by these factors' spread.
 ONSET, DECAY, EARLIER = 0.35, 0.8, 0.35
 STRESS = 0.22  # by how much stressed words are stronger, at most
-RESTING = 0.7  # of a feeling, that is left in a pause
+RESTING = 0.8  # of a feeling, that is left in a pause
 PAUSE_SECONDS = 0.4  # softness of the way into a pause
-NARROWED = (0.15, 0.3)  # closure of the eyes that a mood adds as it is, and at most: they look on
-# Canonical units of lip distance, over half a second, below which and above which a mouth rests and
-# speaks; where it speaks, a mood parts apart lips by this share of what it would at rest.
-AT_REST, REST_SECONDS, WHILE_SPEAKING, APART = (0.012, 0.035), 0.5, 0.4, 0.07
+NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at most: they look on
+# Canonical units that a mood moves a brow by as it is, and at most; and where that is measured.
+RAISED, BROWS = (0.06, 0.1), (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
+# Lips that are APART, canonical units, part by this share of what the mood does to a mouth that
+# doesn't speak; those nearer by as much less.
+WHILE_SPEAKING, APART = 0.4, 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +60,13 @@ class ExpressionModel(Frozen):
     Attributes:
         mean: (8, 37) what each does to the channels `CHANGED`, at strength 1.
         ways: (8, 4, 37) how people differ in it, one standard deviation each.
+        parting: (8, 16) what the lower face does in it beside, for a canonical unit that the lips
+            are farther apart.
     """
 
     mean: Float32
     ways: Float32
+    parting: Float32
 
 
 @cache
@@ -131,13 +136,16 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     moods, manner = motion.feeling[:, : len(MOODS)], motion.feeling[:, len(MOODS)]
     if not moods.any():
         return motion
-    change = changes(moods, int(manner.max(initial=0.0)), feeling)
+    directions = find_directions(model)
+    open_by = _opening(motion.lower @ directions.gap)
+    change = changes(moods, int(manner.max(initial=0.0)), feeling, directions.gap, open_by)
+    free = _free_brows(change["upper"], change["nuance"], model)
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
     return motion.replace(
-        lower=_lower_face(motion.lower, change["lower"], find_directions(model)),
-        upper=motion.upper + change["upper"],
-        nuance=motion.nuance + change["nuance"],
+        lower=motion.lower + directions.lips_kept(change["lower"]) + change["parted"],
+        upper=motion.upper + free * change["upper"],
+        nuance=motion.nuance + free * change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
         lids=motion.lids
         + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
@@ -148,32 +156,54 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     )
 
 
-def changes(moods: Array, manner: int, feeling: ExpressionModel) -> dict[str, Array]:
+def changes(
+    moods: Array, manner: int, feeling: ExpressionModel, gap: Array, open_by: Array
+) -> dict[str, Array]:
     """What moods (frames, 8) do to each channel of `CHANGED`, (frames, size) each.
 
     A longer clip begins as a shorter one does.
+
+    Args:
+        gap: (16,) `gap @ lower` is how far lips are opened, canonical units.
+        open_by: (frames,) how much of what a mood does to the lips' distance there is room for.
+
+    Returns:
+        They, and `parted` (frames, 16), what the lower face does as the mood parts the lips; it is
+        taken out of `lower`.
     """
     felt = np.clip(np.asarray(moods, dtype=np.float64), 0.0, STRONGEST)
     felt[:, 0] = 0.0
     felt *= STRONGEST / np.maximum(felt.sum(1, keepdims=True), STRONGEST)
-    total = np.zeros((len(felt), N_CHANGED))
+    total, parted = np.zeros((len(felt), N_CHANGED)), np.zeros((len(felt), len(gap)))
     for mood in np.flatnonzero(felt.any(0)):
-        rng = np.random.default_rng([manner, int(mood), 5])
-        begin = WAYS * rng.standard_normal(N_WAYS)
-        knots = np.arange(0.0, len(felt) / FPS + 3 * DRIFT_SECONDS, DRIFT_SECONDS)
-        drift = DRIFT * rng.standard_normal((len(knots), N_WAYS))
-        drawn = CubicSpline(knots, begin + drift)(np.arange(len(felt)) / FPS)
-        how = FARTHEST * np.tanh(drawn / FARTHEST)
-        total += felt[:, [mood]] * (feeling.mean[mood] + how @ feeling.ways[mood])
-    edges = np.cumsum([*CHANGED.values()])[:-1]
-    return dict(zip(CHANGED, np.split(total, edges, axis=1), strict=True))
+        how = _ways(len(felt), np.random.default_rng([manner, int(mood), 5]))
+        change = felt[:, [mood]] * (feeling.mean[mood] + how @ feeling.ways[mood])
+        wider = np.maximum(change[:, : len(gap)] @ gap, 0.0)[:, None] * feeling.parting[mood]
+        change[:, : len(gap)] -= wider
+        parted += open_by[:, None] * wider
+        total += change
+    parts = np.split(total, np.cumsum([*CHANGED.values()])[:-1], axis=1)
+    return {**dict(zip(CHANGED, parts, strict=True)), "parted": parted}
 
 
-def _lower_face(lower: Array, change: Array, directions: Directions) -> Array:
-    """Lower-face coefficients (frames, 16) changed by a mood; lips that touch, touch still."""
-    apart = np.maximum(lower @ directions.gap - TOUCHING, 0.0)
-    widest = maximum_filter1d(apart, round(REST_SECONDS * FPS), mode="nearest")
-    resting = gaussian_filter1d(1 - smoothstep(widest, *AT_REST), REST_SECONDS * FPS / 5)
-    speaking = WHILE_SPEAKING * smoothstep(apart, 0.0, APART)
-    opening = np.maximum(change @ directions.gap, 0.0) * (resting + (1 - resting) * speaking)
-    return lower + directions.lips_kept(change) + opening[:, None] * directions.opening
+def _ways(frames: int, rng: np.random.Generator) -> Array:
+    """How a sample shows a mood, (frames, 4) in standard deviations: drawn once, then drifting."""
+    begin = WAYS * rng.standard_normal(N_WAYS)
+    knots = np.arange(0.0, frames / FPS + 3 * DRIFT_SECONDS, DRIFT_SECONDS)
+    drift = DRIFT * rng.standard_normal((len(knots), N_WAYS))
+    drawn = PchipInterpolator(knots, begin + drift)(np.arange(frames) / FPS)
+    return FARTHEST * np.tanh(drawn / FARTHEST)
+
+
+def _free_brows(upper: Array, nuance: Array, model: FaceModel) -> Array:
+    """What is left of a mood's (frames, 6) and (frames, 8) so that brows push no fold into
+    the forehead, (frames, 1)."""
+    points = list(BROWS)
+    moved = upper @ model.upper[points, 1].T + nuance @ model.nuance[points, 1].T
+    most = np.maximum(np.abs(moved).max(1, keepdims=True), 1e-6)
+    return np.asarray(soft_limit(most, *RAISED) / most)
+
+
+def _opening(gap: Array) -> Array:
+    """How much of what a mood does to lips (frames,) so far apart there is room for, 0..1."""
+    return WHILE_SPEAKING * np.clip((gap - TOUCHING) / APART, 0.0, 1.0)

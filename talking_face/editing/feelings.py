@@ -53,7 +53,8 @@ def change_feeling(
     wanted = [(edit, edit.feeling) for edit in listed(edits) if edit.feeling is not None]
     if not wanted or not len(motion):
         return motion
-    own, manner = motion.feeling[:, :-1], int(motion.feeling[0, -1])
+    own = motion.feeling[:, :-1]
+    manner = int(np.clip(motion.feeling[0, -1], 0, MANNERS - 1))  # a file may hold any number
     felt = own.astype(np.float64)
     for edit, feeling in wanted:
         weights = own

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import FACE_OVAL, INNER_LIP_LOWER, N_LANDMARKS
-from talking_face.face.model import Pose
+from talking_face.face.model import Pose, rotation_angles
 from talking_face.head.atlas import assemble, back_picture, face_picture, unrolled
 from talking_face.head.inside import eye_patch, mouth_patches
 from talking_face.head.patch import Patch, facing_front
@@ -33,6 +33,7 @@ HAIR, NECK = (0.9, 1.7), (1.25, 2.2)  # canonical: away from the face, and down,
 DRAGGED, NEIGHBOURS = 0.35, 8  # canonical units over which the face drags at what is around it
 RIM = 0.14  # canonical units in from the silhouette that are the same behind
 PURE = 0.85  # share of a pixel that is the person, from which its colour is believed
+TURNED = 8.0  # degrees of yaw, from which a face is taken to hide a side of it
 MIXED = 0.06  # canonical units in from the silhouette, from which all is the person's own colour
 BLEND = 0.12  # canonical units over which colours behind run into each other
 ALONE = (
@@ -125,7 +126,13 @@ def build_head(renderer: Renderer) -> Head:
         outline = silhouette_of(alpha, OUTLINE * unit, here[:, :2].mean(0))
         number = shown_part(here, mesh).contour
         contour, of_contour = here[number], patches["face"].spread[number]
-        around = relief_of(contour, outline, size, unit)
+        yaw = float(rotation_angles(pose.rotation)[0])
+        far = (here[:, 0] - float(here[:, 0].mean())) * np.sign(yaw) > 0
+        far &= abs(yaw) > TURNED
+        limb = ~np.isin(number, mesh.outline) & far[number]
+        hidden = np.setdiff1d(mesh.outline, number)
+        behind = here[hidden[far[hidden]]]
+        around = relief_of(contour, limb, behind, outline, size, unit)
         looks = _pictures(image, own - plate.image, alpha, here, mesh.outline, outline, unit)
         for name, points, corners, look in (
             ("front", around.front, around.front_triangles, looks[0]),

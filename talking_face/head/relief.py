@@ -28,6 +28,7 @@ ROWS = (0.02, 0.07, 0.16)  # distances from the silhouette at which there are ro
 EDGE = 0.62  # depth of the silhouette behind the eyes: about the ears'
 SETTLED = 0.22  # distance from the face over which the relief leaves the face's own depth
 FIRM, FIRM_WITHIN = 4.0, 0.2  # near the silhouette the surface stays round, so that it is even
+LIMB = 0.12  # distance from where a turned face hides itself, within which it is its own edge
 LEAST = 0.03  # height of the face's contour above the silhouette's plane, at least
 
 
@@ -68,11 +69,15 @@ def silhouette_of(mask: Array, spacing: float, centre: Array) -> Array:
     return np.stack([np.interp(steps, length, closed[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def relief_of(contour: Array, outline: Array, size: Array, unit: float) -> Relief:
+def relief_of(
+    contour: Array, limb: Array, behind: Array, outline: Array, size: Array, unit: float
+) -> Relief:
     """The relief between a face and the silhouette around it.
 
     Args:
         contour: (c, 3) the face's contour in the photo, pixels, in order.
+        limb: (c,) bool, where the face goes on behind its own contour.
+        behind: (n, 3) where it ends there, pixels; what lies behind closes onto that.
         outline: (k, 2) of `silhouette_of`.
         size: (2,) width and height of the picture, pixels; where it cuts the person off, the
             surface isn't round but goes straight on.
@@ -86,6 +91,8 @@ def relief_of(contour: Array, outline: Array, size: Array, unit: float) -> Relie
     inwards = _depth_inside(flat, outline[~cut], unit)
     known = np.concatenate([contour[:, :2], flat])
     triangles = _triangles(known, outline, contour[:, :2])
+    beside = _near(known, contour[limb, :2], LIMB * unit)  # no wall stands before the far cheek
+    triangles = triangles[~beside[triangles].all(1)]
     border = slice(n_contour, n_contour + len(outline))
     fixed = np.zeros(len(known), dtype=bool)
     fixed[:n_contour], fixed[border] = True, ~cut
@@ -96,16 +103,26 @@ def relief_of(contour: Array, outline: Array, size: Array, unit: float) -> Relie
     front = np.column_stack([known, plane - np.sqrt(np.maximum(squared, 0))])
     front[:n_contour] = contour
 
-    flat = np.concatenate([outline, inner])
-    inwards = _depth_inside(flat, outline[~cut], unit)
+    moved = beside[border] & (len(behind) > 0)
+    ends = np.zeros((0, 3))
+    if moved.any():
+        ends = behind[np.abs(outline[moved, 1:] - behind[None, :, 1]).argmin(1)]
+    edge = outline.copy()
+    if len(ends):
+        edge[moved] = ends[:, :2]
+        inner = inner[-_away(edge, inner) > ROWS[0] * unit]
+    flat = np.concatenate([edge, inner])
+    inwards = _depth_inside(flat, edge[~cut], unit)
     back = np.column_stack([flat, plane + BACK * unit * _rounded(inwards / BACK_ROUND)])
-    behind = _triangles(flat, outline, None)
-    walls = _walls(behind, len(outline), len(back), cut)
+    if len(ends):
+        back[: len(edge)][moved] = ends
+    shell = _triangles(flat, edge, None)
+    walls = _walls(shell, len(outline), len(back), cut)
     return Relief(
         front,
         np.concatenate([back, front[border]]),
         triangles.astype(np.int32),
-        np.concatenate([behind[:, ::-1], walls]).astype(np.int32),
+        np.concatenate([shell[:, ::-1], walls]).astype(np.int32),
     )
 
 
@@ -123,6 +140,13 @@ def _inner_points(outline: Array, spacing: float, unit: float) -> Array:
     grid = _grid(outline, spacing)
     points.append(grid[-_away(outline, grid) > ROWS[-1] * unit + 0.6 * spacing])
     return np.concatenate(points)
+
+
+def _near(points: Array, places: Array, reach: float) -> Array:
+    """(n,) bool: points within a reach of some places."""
+    if not len(places):
+        return np.zeros(len(points), dtype=bool)
+    return np.asarray(cKDTree(places).query(points)[0] < reach)
 
 
 def _grid(outline: Array, spacing: float) -> Array:

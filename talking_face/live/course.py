@@ -13,7 +13,7 @@ import torch
 
 from talking_face.arrays import Array
 from talking_face.live.ear import Heard
-from talking_face.mapping.decoder import GROUPS, N_STATE, N_STYLE, REACH, STEP, Pair
+from talking_face.mapping.decoder import GROUPS, N_AFFECT, N_STATE, N_STYLE, REACH, STEP, Pair
 from talking_face.mapping.dirfa import Dirfa
 from talking_face.mapping.sampler import FARTHEST, IDLE, streams
 
@@ -42,9 +42,12 @@ class Course:
         own = torch.from_numpy(personal.standard_normal(N_STYLE)).to(self._device)
         chosen = torch.tensor(style, dtype=torch.float64, device=self._device)
         wish = chosen + min(diversity, 1.0) * network.style_scale.double() @ own
-        known = torch.ones(1, dtype=torch.bool, device=self._device)
+        known = torch.ones(1, 1, dtype=torch.bool, device=self._device)
+        # How the voice feels isn't heard in so short a sound.
+        unfelt = torch.zeros(1, 1, N_AFFECT, dtype=torch.float64, device=self._device)
         with torch.inference_mode():
-            self._style = network.decoder.embed_style(wish[None], known)
+            manner = network.decoder.embed_style(wish[None, None], known)
+            self._manner = manner + network.decoder.embed_affect(unfelt, ~known)
         self._next_chance()  # the first state is given
         self._now = torch.zeros(1, N_STATE, dtype=torch.float64, device=self._device)
         self._before = self._now
@@ -83,7 +86,7 @@ class Course:
             decoder.hear(sound),
             inside,
             at,
-            self._style,
+            self._manner,
             self._kept,
         )
         uniform, normal = self._next_chance()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from scipy.special import expit
 
 from talking_face.arrays import Array, Float32
 from talking_face.face.model import FaceModel
@@ -99,13 +98,12 @@ class Ear:
         elif not hurried or self._missed > HOP:
             self._listen(voice)
         near = slice(-len(self._face), None)
-        expected, meeting = self._face[:, :N_OUTPUTS], expit(self._face[:, N_OUTPUTS])
         return Heard(
             start=self.stop - len(self._face),
             stop=self.stop,
-            said=articulate(expected, meeting, self._model),
+            said=articulate(self._face, self._model),
             gate=rest_gate(activity)[near],
-            audio=audio_inputs(expected, voice[near], drive[near]),
+            audio=audio_inputs(self._face[:, :N_OUTPUTS], voice[near], drive[near]),
         )
 
     def _measure(self) -> None:
@@ -131,11 +129,11 @@ class Ear:
         self._face[-len(known) :] = known[-len(self._face) :]
 
     def _answer(self, features: Array, voice: Array) -> Array:
-        """The listeners' mean answer, (n, 23)."""
+        """The listeners' mean answer, (n, outputs)."""
         return np.mean([run(one, features, voice) for one in self._listeners], axis=0)
 
     def _silence(self, encoder: SpeechEncoder) -> Array:
-        """The answer where nobody speaks, (23,)."""
+        """The answer where nobody speaks, (outputs,)."""
         features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
         voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
         return self._answer(features, voice)[AGAIN // 2]

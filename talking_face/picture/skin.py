@@ -38,8 +38,7 @@ BROWS = (
 LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 NOSTRILS = (98, 97, 2, 326, 327, 250, 458, 238, 20)
 COARSE = 2  # pixels of a frame between those whose shade is worked out
-SHARPER = 1.3  # times the maps: a mean of people, whose folds lie apart, is fainter than each
-HELD_FROM, MOST = 0.12, 0.22  # of a logarithm: softly, no skin gets darker or lighter
+HELD_FROM, MOST = 0.08, 0.16  # of a logarithm: softly, no skin gets darker or lighter
 
 
 def grid_weights(model: FaceModel) -> Array:
@@ -78,13 +77,14 @@ def skin_mask(model: FaceModel) -> Float32:
     cell = WIDE / COLUMNS
     away = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5) * cell
     mask = np.asarray(smoothstep(away, 0.02, EDGE), dtype=np.float32)
-    parts = np.zeros((ROWS, COLUMNS), dtype=np.uint8)
-    for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True):
-        cv2.fillPoly(parts, [place(mean[[*upper, *lower[::-1]]])], (1,), shift=4)
-    for part in (*BROWS, LIPS, NOSTRILS):
-        cv2.fillPoly(parts, [cv2.convexHull(place(mean[list(part)]))], (1,), shift=4)
-    clear = cv2.distanceTransform(1 - parts, cv2.DIST_L2, 5) * cell
-    return mask * np.asarray(smoothstep(clear, 0.025, 0.07), dtype=np.float32)
+    eyes = [[*upper, *lower[::-1]] for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True)]
+    for features, clear in (((*eyes, LIPS, NOSTRILS), (0.025, 0.07)), (BROWS, (0.05, 0.12))):
+        parts = np.ones((ROWS, COLUMNS), dtype=np.uint8)
+        for part in features:
+            cv2.fillPoly(parts, [cv2.convexHull(place(mean[list(part)]))], (0,), shift=4)
+        away = cv2.distanceTransform(parts, cv2.DIST_L2, 5) * cell
+        mask *= np.asarray(smoothstep(away, *clear), dtype=np.float32)
+    return mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ class Skin:
             map_x, map_y: (h, w) float32, the place in the plate that each pixel shows.
             held: (30,) coefficients, relative to the photo's.
         """
-        shades = SHARPER * (held.astype(np.float32) @ self._maps).reshape(ROWS, COLUMNS)
+        shades = (held.astype(np.float32) @ self._maps).reshape(ROWS, COLUMNS)
         shades = soft_limit(shades, HELD_FROM, MOST).astype(np.float32)
         on_plate = cv2.remap(shades, *self._cells, cv2.INTER_LINEAR)
         left, top = np.maximum(points[:, :2].min(0).astype(int), 0)

@@ -18,7 +18,7 @@ from talking_face.web.settings import Settings
 
 NAMES = {VOICE: "From the voice", NONE: "None"}
 UNSURE = 0.45  # probability of the likeliest mood below which it is only guessed
-PLAIN = 0.12  # of valence and arousal: less is called neither
+CLEAR = 0.3  # of valence and arousal: less isn't spoken of
 HEIGHT = 40.0  # of the curves, in a hundred units of width
 # Both names of an event are needed here, in quotes, or Gradio doesn't know that there is one.
 ON_LOAD = "talkingFace.feelings(element, props, () => (trigger('input'), trigger('change')), watch)"
@@ -55,15 +55,16 @@ def _choice() -> str:
         for name, (x, y) in PLACES.items()
     )
     return (
-        f'<div class="moods" role="radiogroup" aria-label="Feeling">{buttons}</div>'
+        '<div class="choice"><div class="moods" role="radiogroup" aria-label="Feeling">'
+        f"{buttons}</div>"
         '<div class="pad" role="slider" tabindex="0" aria-label="Feeling by valence (left and '
         'right) and arousal (up and down)" aria-valuemin="-1" aria-valuemax="1" '
-        f'aria-valuenow="0"><i></i>{words}<b></b></div>'
+        f'aria-valuenow="0"><i></i>{words}<b></b></div></div>'
     )
 
 
 def heard_words(heard: Emotion) -> str:
-    """What was heard, in a sentence or two."""
+    """What was heard, in a sentence or two; of the tone only what is clear."""
     chances = heard.probabilities.mean(axis=0)
     first, second = np.argsort(-chances)[:2]
     sure = f"{100 * chances[first]:.0f} % sure"
@@ -73,12 +74,12 @@ def heard_words(heard: Emotion) -> str:
         told = f"The voice sounds {MOODS[first]} ({sure})."
     tone = _word(heard.valence, "unpleasant", "pleasant"), _word(heard.arousal, "calm", "excited")
     said = " and ".join(word for word in tone if word)
-    return f"{told} Its tone is {said or 'even'}."
+    return f"{told} Its tone is {said}." if said else told
 
 
 def _word(values: Array, low: str, high: str) -> str:
     mean = float(np.mean(values))
-    return "" if abs(mean) < PLAIN else high if mean > 0 else low
+    return "" if abs(mean) < CLEAR else high if mean > 0 else low
 
 
 def heard_picture(heard: Emotion | None) -> str:

@@ -148,11 +148,14 @@ def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
         raise OptionInvalid("There is nothing to plot yet. Generate some samples first.")
     audio = shots[0][1].order.audio
     alike = [(slot, shot) for slot, shot in shots if shot.order.audio == audio]
-    moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
+    speech = animator().listen(audio)
+    moved = [
+        animator().expressed(animator().edit(shot.motion, shot.edits, speech)) for _, shot in alike
+    ]
     labels = [shot.name for _, shot in alike]
     places = [slot for slot, _ in alike]
     model = animator().models.face
-    return plot_samples(moved, labels, load_audio(audio), model, theme, places)
+    return plot_samples(moved, labels, speech.recording, model, theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:

@@ -17,6 +17,7 @@ from talking_face.training.data.scores import Labelled
 from talking_face.training.data.tracks import MIN_TRACKED, Track
 from talking_face.training.fit.face_model import close_lips, lid_opening, normalise_like
 
+DAMPING = 0.02  # of `FaceModel.expression`
 TURNED = 25.0  # degrees of yaw; a face that is turned further isn't learned from
 EYES = ((33, 133), (362, 263))  # their corners, which an expression is taken to leave in place
 AROUND_EYE = (0.32, 0.22)  # canonical units, of what moves with the corners in error
@@ -64,7 +65,9 @@ def still_eyes(moved: Array, mean: Array) -> Array:
     return moved
 
 
-def express_all(labelled: list[Labelled], model: FaceModel) -> list[Expressions]:
+def express_all(
+    labelled: list[Labelled], model: FaceModel, damping: float = DAMPING
+) -> list[Expressions]:
     """Expressions of clips and stills; those of one person share a neutral face."""
     by_person: dict[tuple[str, str], list[Labelled]] = defaultdict(list)
     for faces in labelled:
@@ -75,7 +78,7 @@ def express_all(labelled: list[Labelled], model: FaceModel) -> list[Expressions]
             continue
         neutral = person_neutral(clips, model)
         if neutral is not None:
-            each = (relative(clip, *neutral, model) for clip in clips)
+            each = (relative(clip, *neutral, model, damping) for clip in clips)
             found += [expressions for expressions in each if expressions is not None]
     return found
 
@@ -99,7 +102,7 @@ def person_neutral(clips: list[Labelled], model: FaceModel) -> tuple[Array, Arra
 
 
 def relative(
-    clip: Labelled, neutral: Array, still: Array, at_rest: Array, model: FaceModel
+    clip: Labelled, neutral: Array, still: Array, at_rest: Array, model: FaceModel, damping: float
 ) -> Expressions | None:
     """One clip's expressions, given the person's neutral face and the landmarks that made it.
 
@@ -116,7 +119,7 @@ def relative(
     canonical = pose.unproject(clip.landmarks[frames].astype(np.float64))
     calm = rest.unproject(at_rest.astype(np.float64))
     open_eyes = np.percentile(lid_opening(calm), 60, axis=0)
-    coefficients = model.expression(canonical - neutral)
+    coefficients = model.expression(canonical - neutral, damping)
     before = np.arange(len(calm) + len(canonical)) < len(calm)
     n_lower = CHANNELS["lower"]
     motion = {
@@ -129,7 +132,7 @@ def relative(
     return Expressions(clip, frames, neutral, canonical - neutral, pose, motion)
 
 
-def nuance_of(left: Array, basis: Array, damping: float = 0.02) -> Array:
+def nuance_of(left: Array, basis: Array, damping: float = DAMPING) -> Array:
     """Coefficients (n, k) of what is left over (n, 478, 3), as `FaceModel.expression` fits them."""
     axis = np.array([1.0, 1.0, 0.1])[None, :, None]
     flat = basis[:N_MESH].reshape(-1, basis.shape[-1]).astype(np.float64)

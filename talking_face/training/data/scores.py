@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,28 @@ from talking_face.training.data.clips import read_clips
 
 N_SCORES = 52
 STILL_SIDE, STILL_MARGIN = 256, 64  # pixels: stills are scaled to this, and given a border
+SCORE_NAMES = (
+    "_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff "
+    "cheekSquintLeft cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft "
+    "eyeLookDownRight eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight eyeLookUpLeft "
+    "eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft "
+    "jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft "
+    "mouthFrownRight mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight "
+    "mouthPressLeft mouthPressRight mouthPucker mouthRight mouthRollLower mouthRollUpper "
+    "mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft "
+    "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight "
+).split()
+# The landmarks that the blendshape network is shown.
+SCORED = [
+    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66,
+    67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144,
+    145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173,
+    176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284,
+    285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324, 332,
+    334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386,
+    387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473,
+    474, 475, 476, 477,
+]  # fmt: skip
 LONGEST = 1500  # frames of a clip
 ACTED = re.compile(r"^([MW]\d{3})_front_([a-z]+)_level\d")  # clips of MEAD name mood and person
 MOOD_OF = {"disgust": "disgusted", "fear": "fearful"}  # other words for a mood
@@ -61,6 +84,33 @@ class Labelled:
     still: bool
     path: str
     index: Array
+
+
+class Blendshapes:
+    """The network of a task file that tells scores from landmarks alone.
+
+    Args:
+        task: MediaPipe's face landmarker.
+    """
+
+    def __init__(self, task: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with zipfile.ZipFile(task) as parts:
+            content = parts.read("face_blendshapes.tflite")
+        self._network = Interpreter(model_content=content, num_threads=1)
+        self._network.allocate_tensors()
+        self._input = self._network.get_input_details()[0]["index"]
+        self._output = self._network.get_output_details()[0]["index"]
+
+    def scores(self, landmarks: Array) -> Array:
+        """Scores (n, 52) of landmarks (n, 478, 2 or 3), in pixels."""
+        found = []
+        for marks in landmarks:
+            self._network.set_tensor(self._input, marks[None, SCORED, :2].astype(np.float32))
+            self._network.invoke()
+            found.append(self._network.get_tensor(self._output).copy())
+        return np.stack(found)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ person). Steps: (1) within each person, displacements are regressed on scores an
 mirrored copy of every frame, so that left and right are alike; (2) starting there, each shape is
 brought to where heads of portraits that are rendered with it get a high score of its own, and all
 other scores of the resting head: Levenberg and Marquardt's steps within what the model can move,
-whose slopes are the network's own along what the tracker sees of each direction; (3) what the
-network hardly ever scores (jaws aside and forward, cheeks, sneers) is made of smooth bumps by hand:
-`BY_HAND`; and mouthClose is what brings lips together that jawOpen has parted.
+whose slopes are the network's own along what the tracker sees of each direction, and not far; (3)
+what the network hardly ever scores (jaws aside and forward, cheeks, sneers) is made of smooth bumps
+by hand: `BY_HAND`; and mouthClose is what brings lips together that jawOpen has parted.
 
 The network is read out of the task file by `ai-edge-litert` (`pip install ai-edge-litert`).
 """
@@ -52,9 +52,10 @@ SEEN_LANDMARKS = np.array([int(number) for number in SEEN.split()])
 FRAMES = 150  # a clip, so that long ones don't outweigh the others
 TURNED = 25.0  # degrees of yaw, beyond which half of a face isn't seen
 RIDGE = 0.002
+MIDDLE = 0.3  # canonical units either way over which a side ends
 BASIS = 0.03  # share of the strongest direction, below which directions are left out
-WANTED, NEAR = 0.75, 0.15  # score that a shape is to get; what leaving the regression costs
-ROUNDS, STEP, SEEN_STEP = 9, 0.03, 0.12  # STEP: of slopes, SEEN_STEP: to see a direction
+WANTED, NEAR = 0.75, 1.0  # score that a shape is to get; what leaving the regression costs
+ROUNDS, STEP, SEEN_STEP = 6, 0.03, 0.12  # STEP: of slopes, SEEN_STEP: to see a direction
 SIDE = 384  # pixels of a rendered head
 # What a person's left and right cheek, and the jaw, do where the scores don't say: centre (x for
 # the left side), width, displacement; canonical units, x mirrored for the right side.
@@ -141,19 +142,25 @@ def regress(folder: Path, model: FaceModel) -> Array:
     return found[: len(SCORED)].reshape(-1, N_LANDMARKS, 3)
 
 
-def directions(model: FaceModel, mean: Array) -> Array:
-    """Orthonormal directions (k, 478, 3) that shapes are made of, also on one side alone."""
+def directions(model: FaceModel, mean: Array) -> tuple[Array, Array]:
+    """Orthonormal directions (k, 478, 3) that shapes are made of, also on one side alone.
+
+    Returns:
+        Those of mouth and cheeks, and those of brows and eyes.
+    """
     looks = np.zeros((4, N_LANDMARKS, 3))
     for eye, first in enumerate(IRIS_CENTRE):
         looks[2 * eye, first : first + 5, 0] = 0.05
         looks[2 * eye + 1, first : first + 5, 1] = 0.04
     lids = np.stack([closing(mean, eye) for eye in (0, 1)])
-    bases = [np.moveaxis(basis, -1, 0) / 2 for basis in (model.lower, model.upper)]
-    pool = np.concatenate([*bases, lids, looks])
-    left = smoothstep(mean[:, 0], -0.15, 0.15)[:, None]
-    pool = np.concatenate([pool * left, pool * (1 - left)]).reshape(2 * len(pool), -1)
-    _, strength, rows = np.linalg.svd(pool, full_matrices=False)
-    return rows[strength > BASIS * strength[0]].reshape(-1, N_LANDMARKS, 3)
+    lower, upper = (np.moveaxis(basis, -1, 0) / 2 for basis in (model.lower, model.upper))
+    left = smoothstep(mean[:, 0], -MIDDLE, MIDDLE)[:, None]
+    found = []
+    for pool in (lower, np.concatenate([upper, lids, looks])):
+        halves = np.concatenate([pool * left, pool * (1 - left)]).reshape(2 * len(pool), -1)
+        _, strength, rows = np.linalg.svd(halves, full_matrices=False)
+        found.append(rows[strength > BASIS * strength[0]].reshape(-1, N_LANDMARKS, 3))
+    return found[0], found[1]
 
 
 class Sitters:
@@ -197,19 +204,27 @@ class Sitters:
         """Scores (heads, 52) of landmarks (heads, 478, 3)."""
         return self._score(landmarks)
 
-    def learn_directions(self, basis: Array) -> None:
-        """See what moves where each of the directions (k, 478, 3) is taken."""
-        self.slopes = [
+    def slopes(self, basis: Array) -> list[Array]:
+        """What is seen to move where each of the directions (k, 478, 3) is taken."""
+        return [
             (self.seen(SEEN_STEP * one) - self.seen(-SEEN_STEP * one)) / (2 * SEEN_STEP)
             for one in basis
         ]
 
 
-def isolate(name: str, start: Array, basis: Array, sitters: Sitters, partner: Array) -> Array:
+def isolate(
+    name: str,
+    start: Array,
+    basis: Array,
+    slopes_seen: list[Array],
+    sitters: Sitters,
+    partner: Array,
+) -> Array:
     """A displacement (478, 3) near another that raises one score and leaves the others.
 
     Args:
         start: (478, 3) of the regression. basis: (k, 478, 3), orthonormal.
+        slopes_seen: of `Sitters.slopes`, for the basis.
         partner: of `mirror_of`.
     """
     both = mirrored(name) == name
@@ -222,7 +237,7 @@ def isolate(name: str, start: Array, basis: Array, sitters: Sitters, partner: Ar
     goal = resting.copy()
     goal[:, own] = np.maximum(resting[:, own] + 0.1, WANTED)
     first = np.einsum("knd,nd->k", basis, start)
-    given, damping = first, 0.3
+    given, damping = first, 0.5
     best = (np.inf, first, sitters.resting)
     for _ in range(ROUNDS):
         seen = sitters.seen(shape_of(given))
@@ -234,7 +249,7 @@ def isolate(name: str, start: Array, basis: Array, sitters: Sitters, partner: Ar
             damping *= 4
         _, given, seen = best
         found = sitters.scores(seen)
-        steps = [sitters.scores(seen + STEP * slope) - found for slope in sitters.slopes]
+        steps = [sitters.scores(seen + STEP * slope) - found for slope in slopes_seen]
         slopes = np.stack([step.ravel() / STEP for step in steps], axis=1)
         normal = slopes.T @ slopes + (NEAR + damping) * np.eye(len(basis))
         fall = slopes.T @ (found - goal).ravel() + NEAR * (given - first)
@@ -258,13 +273,13 @@ def learn(folder: Path, model: FaceModel, sitters: Sitters) -> Array:
     partner = mirror_of(model.mean)
     mean = (model.mean + model.mean[partner] * (-1, 1, 1)) / 2
     regressed = regress(folder, model)
-    basis = directions(model, mean)
-    sitters.learn_directions(basis)
+    mouth, eyes = ((basis, sitters.slopes(basis)) for basis in directions(model, mean))
     found = {name: by_hand(name, mean) for name in BY_HAND}
     for name in SCORED[1:]:
         if name != "mouthClose" and name not in found and mirrored(name) not in found:
             start = regressed[SCORED.index(name)]
-            found[name] = isolate(name, start, basis, sitters, partner)
+            region = eyes if name.startswith(("eye", "brow")) else mouth
+            found[name] = isolate(name, start, *region, sitters, partner)
             logger.info("%s: moves %.3f", name, np.abs(found[name]).max())
     parted = mean + found["jawOpen"]
     found["mouthClose"] = np.zeros((N_LANDMARKS, 3))
