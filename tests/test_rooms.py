@@ -19,13 +19,13 @@ ROOMS = (
 LYING = {
     **dict.fromkeys(
         (
-            "arrays errors options files cache cores weights ffmpeg curves frozen "
+            "arrays errors options gate version files cache cores weights ffmpeg curves frozen "
             "motion motion_space motion_files motion_table"
         ).split(),
         "hall",
     ),
     **dict.fromkeys("__init__ models memory warm_up".split(), "animator"),
-    **dict.fromkeys("__main__ arguments commands results bench".split(), "cli"),
+    **dict.fromkeys("__main__ arguments checking commands results bench".split(), "cli"),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
@@ -43,6 +43,7 @@ LOADERS = {
     "training.measure.mappers.dirfa_mapper",
     "training.measure.reenact.main",
     "training.measure.sheet.main",
+    "training.measure.survival.main",
 }
 
 

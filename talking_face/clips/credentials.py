@@ -24,9 +24,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from talking_face import __version__
 from talking_face.errors import CredentialsUnusable
 from talking_face.files import scratch
+from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
 
 CERTIFICATE_VARIABLE = "TALKING_FACE_CERTIFICATE"  # environment variables: PEM files, the chain,

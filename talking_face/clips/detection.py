@@ -90,7 +90,7 @@ def mean_contrast(frames: Iterable[UInt8]) -> Float32 | None:
         size = small_size(*frame.shape, SMALL)
         way = cv2.INTER_AREA if min(frame.shape) >= SMALL else cv2.INTER_LINEAR
         small = cv2.resize(frame, size, interpolation=way).astype(np.float32)
-        field, _ = local_contrast(small, SMALL / SIDE)
+        field, *_ = local_contrast(small, SMALL / SIDE)
         total = field if total is None else total + field
         count += 1
     return None if total is None else total / np.float32(count)

@@ -17,8 +17,8 @@ from itertools import combinations
 import numpy as np
 from reedsolo import RSCodec
 
-from talking_face import __version__
 from talking_face.arrays import Array
+from talking_face.version import __version__
 
 TOOL = 7  # this package; other numbers are free for those who change it
 _MAJOR, _MINOR, *_ = __version__.split(".")
