@@ -107,10 +107,11 @@ def mutated(data: bytes, chance: np.random.Generator) -> bytes:
 
 def anything(chance: np.random.Generator, depth: int = 0) -> Any:
     """A value that JSON can hold, of any kind, often near the edge of something."""
-    numbers = [0, -1, 1, 2, 7, 0.5, -0.0, 1e308, -1e308, float("nan"), float("inf"), 2**31, -(2**63),
-               10**400]  # fmt: skip
-    texts = ["", "crop", "photo", "../../etc/passwd", "a\0b", "\ud800", "%s%n", "0,1,2@7", "x" * 5000,
-             "rgb(1e999, 2, 3)", "#zzzzzz", "happy", "file:///etc/passwd", "１"]  # fmt: skip
+    numbers = [0, -1, 1, 2, 7, 0.5, -0.0, 1e308, -1e308, float("nan"), float("inf"), 2**31,
+               -(2**63), 10**400]  # fmt: skip
+    texts = ["", "crop", "photo", "../../etc/passwd", "a\0b", "\ud800", "%s%n", "0,1,2@7",
+             "x" * 5000, "rgb(1e999, 2, 3)", "#zzzzzz", "happy",
+             "file:///etc/passwd", "１"]  # fmt: skip
     kind = chance.integers(7 if depth < 3 else 4)
     if kind == 0:
         return numbers[int(chance.integers(len(numbers)))]
@@ -123,7 +124,8 @@ def anything(chance: np.random.Generator, depth: int = 0) -> Any:
     if kind == 4:
         return [anything(chance, depth + 1) for _ in range(int(chance.integers(4)))]
     return {
-        str(anything(chance, 3)): anything(chance, depth + 1) for _ in range(int(chance.integers(4)))
+        str(anything(chance, 3)): anything(chance, depth + 1)
+        for _ in range(int(chance.integers(4)))
     }
 
 
@@ -171,7 +173,9 @@ def targets() -> dict[str, Target]:
         "motion": lambda chance, folder: Motion.load(file("motion", chance, folder)),
         "edit": lambda chance, _: Edit(**mapping(edit_names, chance)),
         "edits": lambda chance, _: read_edits(
-            anything(chance) if chance.random() < 0.3 else [mapping([*edit_names, "preset"], chance)]
+            anything(chance)
+            if chance.random() < 0.3
+            else [mapping([*edit_names, "preset"], chance)]
         ),
         "look": lambda chance, _: _read_look(
             mapping(("framing", "size", "background", "else"), chance)
@@ -189,8 +193,6 @@ def targets() -> dict[str, Target]:
         ),
         "text": lambda chance, _: check_text(str(anything(chance))),
     }  # fmt: skip
-
-
 
 
 def feed(name: str, target: Target, seed: int, folder: Path) -> str | None:

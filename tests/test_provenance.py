@@ -4,9 +4,7 @@ import datetime
 import json
 import os
 import subprocess
-import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,13 +13,12 @@ import pytest
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.clips import credentials, payload
+from talking_face.clips import credentials
 from talking_face.clips.credentials import Origin, read_statement
 from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contrast
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
-from talking_face.clips.marks import Marks, new_payload
+from talking_face.clips.marks import new_payload
 from talking_face.clips.payload import LENGTH, TOOL, VERSION, Payload, decode, encode
-from talking_face.clips.share import with_comment
 from talking_face.clips.verification import verify
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.clips.watermark import PUBLIC_KEY, Watermark
@@ -289,7 +286,7 @@ def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:
 
 
 def test_nothing_that_uploads_say_of_people_reaches_results(
-    clip: Path, portrait: Path, speech: Path, tmp_path: Path
+    portrait: Path, speech: Path, tmp_path: Path
 ) -> None:
     from talking_face import load_animator
 

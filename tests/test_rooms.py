@@ -43,7 +43,6 @@ LOADERS = {
     "training.measure.mappers.dirfa_mapper",
     "training.measure.reenact.main",
     "training.measure.sheet.main",
-    "training.measure.survival.main",
 }
 
 

@@ -50,9 +50,7 @@ def test_a_gate_refuses_before_any_work(gate: list[str], portrait: Path, speech:
 
 
 @pytest.mark.parametrize("named", ["nowhere:gate", "talking_face.gate:nothing", "gate", ":"])
-def test_a_gate_that_isnt_there_lets_nobody_in(
-    named: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gate_that_isnt_there_lets_nobody_in(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TALKING_FACE_GATE", named)
     with pytest.raises(OptionInvalid, match="TALKING_FACE_GATE"):
         admit("photo", np.zeros((64, 64, 3), np.uint8))
@@ -102,7 +100,7 @@ def test_a_redirect_leads_to_no_host_that_isnt_allowed(monkeypatch: pytest.Monke
             asked.append(request.url.host)
             return httpx.Response(302, headers={"Location": "http://inside.example.org/secret"})
 
-    async def public(host: str) -> str:
+    async def public(_: str) -> str:
         return "93.184.215.14"
 
     monkeypatch.setattr(processing_utils, "async_transport", None)
@@ -131,7 +129,7 @@ def test_a_visitor_orders_so_often_an_hour_and_no_oftener() -> None:
     for _ in range(3):
         limits.count("one", 3)
         now[0] += 600
-    with pytest.raises(Refused, match="3 orders an hour .* in 31 minutes"):
+    with pytest.raises(Refused, match=r"3 orders an hour .* in 31 minutes"):
         limits.count("one", 3)
     limits.count("another", 3)
     now[0] += 1801  # the first order is an hour old

@@ -137,7 +137,9 @@ def sign(path: Path, origin: Origin, title: str) -> None:
             for part in origin.parts:
                 _add_part(builder, part)
             with path.open("rb") as source, signed.open("w+b") as output:
-                builder.sign(c2pa.Signer.from_info(info), TYPES[path.suffix.lower()], source, output)
+                builder.sign(
+                    c2pa.Signer.from_info(info), TYPES[path.suffix.lower()], source, output
+                )
         except c2pa.C2paError as error:
             raise CredentialsUnusable(
                 f"{title} can't be signed ({error}). Check the files that {CERTIFICATE_VARIABLE} "
@@ -148,10 +150,15 @@ def sign(path: Path, origin: Origin, title: str) -> None:
 
 def _add_part(builder: Any, part: Path) -> None:
     """Name a file as a part; its statement, if it has a sound one, comes along."""
+    import c2pa
+
     kind = TYPES.get(part.suffix.lower(), "video/mp4")
     about = {"title": part.name, "relationship": "componentOf"}
-    with part.open("rb") as file:
-        builder.add_ingredient(about, kind, file)
+    try:
+        with part.open("rb") as file:
+            builder.add_ingredient(about, kind, file)
+    except c2pa.C2paError as error:  # a statement that can't be read, in somebody's upload
+        logger.info("%s isn't named as a part: %s", part.name, error)
 
 
 def read_statement(path: Path) -> Statement:

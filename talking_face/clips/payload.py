@@ -136,7 +136,8 @@ def _most_reliable_basis(order: Array) -> tuple[Array, Array]:
     Returns:
         It, (INFORMATION, LENGTH) uint8, and those places, (INFORMATION,).
     """
-    rows, places = _generator().copy(), []
+    rows = _generator().copy()
+    places: list[int] = []
     for place in order:
         done = len(places)
         found = np.flatnonzero(rows[done:, place])
@@ -146,7 +147,7 @@ def _most_reliable_basis(order: Array) -> tuple[Array, Array]:
         others = np.flatnonzero(rows[:, place])
         others = others[others != done]
         rows[others] ^= rows[done]
-        places.append(place)
+        places.append(int(place))
         if len(places) == INFORMATION:
             break
     return rows, np.array(places)

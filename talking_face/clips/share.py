@@ -55,7 +55,9 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: Face
     keep_apart(path, clip)
     index = best_frame(motion, model)
     picture = _read(clip, range(index, index + 1))[0]
-    return write_picture(Image.fromarray(picture), path, Origin({"frame": index}, parts=[Path(clip)]))
+    return write_picture(
+        Image.fromarray(picture), path, Origin({"frame": index}, parts=[Path(clip)])
+    )
 
 
 def write_gif(

@@ -101,10 +101,10 @@ def layout(key: str) -> Layout:
     columns = np.arange(TILE // 2 + 1)[None]
     radius = np.hypot(rows, columns)
     inside = (radius >= WAVES[0]) & (radius <= WAVES[1]) & ((columns > 0) | (rows > 0))
-    places = np.nonzero(inside)
+    high, wide = np.nonzero(inside)
     seed = hashlib.sha256(key.encode()).digest()
     chance = np.random.default_rng(int.from_bytes(seed[:16], "big"))
-    order = chance.permutation(len(places[0]))
+    order = chance.permutation(len(high))
     pilots, bearers = np.split(order, [round(PILOTS * len(order))])
     signs = chance.integers(0, 2, (2, len(pilots))) * 2 - 1
     bit = np.arange(2 * len(bearers)) % LENGTH
@@ -112,7 +112,7 @@ def layout(key: str) -> Layout:
     sign = chance.integers(0, 2, len(bit)) * 2 - 1
     pilot = signs[0] + 1j * signs[1]
     return Layout(
-        *places, radius[places].astype(int), pilots, bearers, pilot, bit, sign.astype(float)
+        high, wide, radius[inside].astype(int), pilots, bearers, pilot, bit, sign.astype(float)
     )
 
 
@@ -170,7 +170,7 @@ def room(small: Float32, scale: Float32, grain: float = 1.0) -> Float32:
     near = cv2.erode(near, np.ones((3, 3), np.uint8), borderType=reflect)
     most = np.minimum(np.float32(PLAIN) + near * np.float32(1.3), np.float32(BUSY))
     dark = np.clip((small + np.float32(8)) / np.float32(40), 0.5, 1.0)
-    return np.minimum(scale, most) * dark
+    return np.asarray(np.minimum(scale, most) * dark, dtype=np.float32)
 
 
 def folded(field: Float32) -> Float32:
@@ -206,8 +206,8 @@ class Watermark:
             frame: (H, W, 3) uint8 RGB.
         """
         way = cv2.INTER_AREA if min(self._shape) >= SIDE else cv2.INTER_LINEAR
-        small = cv2.resize(frame, self._small, interpolation=way)
-        small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        scaled = cv2.resize(frame, self._small, interpolation=way)
+        small: Float32 = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY), dtype=np.float32)
         field, strong, scale = local_contrast(small)
         wanted = self._wanted(field, _rms(strong), float(np.mean((strong / scale) ** 2)))
         self._waves = (
@@ -244,7 +244,7 @@ class Watermark:
         # All pilots together are as one bit more.
         piloted = float((shown[layout.pilots] * layout.pilot.conj()).real.mean()) / 2
         strength = STRENGTH
-        for _ in range(ROUNDS):  # as strong as is allowed, once it is known which bits need how much
+        for _ in range(ROUNDS):  # as strong as is allowed; which bits need how much depends on it
             missing = np.clip(
                 MARGIN * strength - said, FAINTEST * strength, MARGIN * STRONGEST * strength
             )

@@ -233,9 +233,8 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(
-            write_poster(path, new_folder() / "poster.png", _motion(motion), animator().models.face)
-        )
+        made, model = new_folder() / "poster.png", animator().models.face
+        return _file(write_poster(path, made, _motion(motion), model))
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -250,9 +249,8 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     """
     with plain_sentences():
         path = _present(clip)
-        return _file(
-            write_gif(path, new_folder() / "loop.gif", _motion(motion), animator().models.face)
-        )
+        made, model = new_folder() / "loop.gif", animator().models.face
+        return _file(write_gif(path, made, _motion(motion), model))
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
