@@ -242,9 +242,95 @@ const talkingFace = (() => {
     return link.href;
   };
 
+  // -- the choice of a feeling ------------------------------------------------------------------
+
+  const STEP = 0.1; // of valence and arousal, a press of an arrow key
+  const ARROWS = {
+    ArrowLeft: [-STEP, 0],
+    ArrowRight: [STEP, 0],
+    ArrowDown: [0, -STEP],
+    ArrowUp: [0, STEP],
+  };
+  const within = (number) => Math.min(1, Math.max(-1, Math.round(number * 100) / 100));
+  const signed = (number) => number.toFixed(2).replace("-", "−");
+
+  // Buttons for names and a pad for places; `tell` says that the visitor chose another one.
+  const feelings = (element, props, tell, watch) => {
+    const buttons = [...element.querySelectorAll("[data-feeling]")];
+    const pad = element.querySelector(".pad");
+    const dot = pad.querySelector("b");
+    const centre = (word) => [parseFloat(word.style.left), parseFloat(word.style.top)];
+    const places = Object.fromEntries(
+      [...pad.querySelectorAll("[data-place]")].map((word) => {
+        const [left, top] = centre(word);
+        return [word.dataset.place, [(left - 50) / 46, (50 - top) / 46]];
+      }),
+    );
+    const place = () => {
+      const value = String(props.value);
+      return value.includes(",") ? value.split(",").map(Number) : (places[value] ?? [0, 0]);
+    };
+    const draw = () => {
+      const [valence, arousal] = place();
+      const value = String(props.value);
+      const named = buttons.some((button) => button.dataset.feeling === value);
+      buttons.forEach((button, index) => {
+        const checked = button.dataset.feeling === value;
+        button.setAttribute("aria-checked", checked);
+        button.tabIndex = checked || (!named && index === 0) ? 0 : -1;
+      });
+      dot.style.left = `${50 + 46 * valence}%`;
+      dot.style.top = `${50 - 46 * arousal}%`;
+      pad.classList.toggle("off", named && !(value in places));
+      pad.setAttribute("aria-valuenow", valence);
+      const told = `valence ${signed(valence)}, arousal ${signed(arousal)}`;
+      pad.setAttribute("aria-valuetext", named ? `${value}: ${told}` : told);
+    };
+    const choose = (value) => {
+      if (value === props.value) return;
+      props.value = value;
+      draw();
+      tell();
+    };
+    const put = (valence, arousal) => choose(`${within(valence)},${within(arousal)}`);
+
+    buttons.forEach((button, index) => {
+      button.addEventListener("click", () => choose(button.dataset.feeling));
+      button.addEventListener("keydown", (event) => {
+        const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        const next = buttons[(index + step + buttons.length) % buttons.length];
+        next.focus();
+        next.click();
+      });
+    });
+    const follow = (event) => {
+      const box = pad.getBoundingClientRect();
+      const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+      put((x / box.width - 0.5) / 0.46, (0.5 - y / box.height) / 0.46);
+    };
+    pad.addEventListener("pointerdown", (event) => {
+      pad.setPointerCapture(event.pointerId);
+      follow(event);
+    });
+    pad.addEventListener("pointermove", (event) => {
+      if (pad.hasPointerCapture(event.pointerId)) follow(event);
+    });
+    pad.addEventListener("keydown", (event) => {
+      const arrow = ARROWS[event.key];
+      if (!arrow) return;
+      event.preventDefault();
+      const [valence, arousal] = place();
+      put(valence + arrow[0], arousal + arrow[1]);
+    });
+    watch("value", draw);
+    draw();
+  };
+
   const moment = () => leader(clips())?.video.currentTime ?? 0;
 
   const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
-  return { alone, moment, recall, remember, theme, toResults };
+  return { alone, feelings, moment, recall, remember, theme, toResults };
 })();

@@ -8,16 +8,19 @@ from typing import Any
 
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
+from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import checks, endpoints
+from talking_face.web import checks, endpoints, heads
 from talking_face.web.addresses import guard
-from talking_face.web.events import ORDERS
+from talking_face.web.calls import Calls
+from talking_face.web.feelings import feeling_parts
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
-from talking_face.web.models import expire, start_loading
+from talking_face.web.models import expire, orders_at_once, start_loading
 from talking_face.web.page import Page
 from talking_face.web.panels import Comparing, Expression, Sharing, Stage
+from talking_face.web.turning import Turning
 from talking_face.web.visits import Visits
 from talking_face.web.wiring import connect
 
@@ -65,6 +68,7 @@ def create_demo() -> gr.Blocks:
     ) as demo:
         endpoints.publish()
         checks.publish()
+        heads.publish()
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         examples = gr.Dataset(
             label="Try one with a click",
@@ -83,8 +87,10 @@ def create_demo() -> gr.Blocks:
                 )
                 start = gr.Button("Generate", variant="primary", elem_id="generate")
                 gr.Markdown(NOTICE, elem_id="notice")
+                with gr.Accordion("Feeling", elem_id="feelings"):
+                    feeling = feeling_parts()
                 with gr.Accordion("Settings", elem_id="settings"):
-                    choices = Choices.create()
+                    choices = Choices.create(feeling)
                 with gr.Accordion(
                     "What was found in the photo", open=False, elem_id="found"
                 ) as mesh_box:
@@ -108,6 +114,8 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
+                    with gr.Tab("3-D"):
+                        turning = Turning.create(ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
                 with gr.Accordion("Verify a file", open=False, elem_id="verify"):
@@ -133,7 +141,8 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
-        demo.queue(max_size=QUEUED, default_concurrency_limit=ORDERS)
+        turning.connect(visits)
+        demo.queue(max_size=QUEUED, default_concurrency_limit=orders_at_once())
     return demo
 
 
@@ -174,11 +183,13 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css": card_colours(),
         "css_paths": ROOT / "app.css",
-        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>",
+        "head": f"<script>{(ROOT / 'app.js').read_text()}</script>"
+        f'<script type="module">{(ROOT / "viewer.js").read_text()}</script>',
         "run_history": False,  # photos of faces and voices are nobody's history
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
+        "app_kwargs": {"middleware": [Middleware(Calls)]},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from talking_face.clips.clip import Clip as Clip
     from talking_face.clips.mark import Mark as Mark
     from talking_face.editing.change import mix as mix
-    from talking_face.editing.edit import PRESETS as PRESETS
     from talking_face.editing.edit import Edit as Edit
     from talking_face.errors import TalkingFaceError as TalkingFaceError
+    from talking_face.moods import MOODS as MOODS
     from talking_face.motion import FPS as FPS
     from talking_face.motion import Motion as Motion
     from talking_face.options import Look as Look
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # waits for networks and ffmpeg who only wants to know what there is.
 _HOMES = {
     "FPS": "motion",
-    "PRESETS": "editing.edit",
+    "MOODS": "moods",
     "Animator": "animator",
     "Clip": "clips.clip",
     "Edit": "editing.edit",

@@ -20,6 +20,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import Clip, watched
@@ -27,22 +29,27 @@ from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark
 from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
-from talking_face.cores import in_order, one_thread
+from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
-from talking_face.editing.edit import Edit
+from talking_face.editing.edit import Edit, felt
+from talking_face.editing.expression import express
+from talking_face.editing.feelings import change_feeling, feel_voice
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
 from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
 from talking_face.face.photo import PhotoSource, load_photo
-from talking_face.files import drop_if_empty, keep_apart, output_folder
+from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
 from talking_face.frozen import sealed
 from talking_face.gate import admit
+from talking_face.head.head import Head, build_head
 from talking_face.mapping.sampler import draw
-from talking_face.memory import Memory
+from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
+from talking_face.moods import VOICE, Feeling
 from talking_face.motion import Motion
 from talking_face.options import (
     DIVERSITY,
+    FEELING_STRENGTH,
     MAX_POSE_STRENGTH,
     POSE_STRENGTH,
     SAMPLES,
@@ -61,13 +68,16 @@ from talking_face.options import (
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
+from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import AudioSource, Recording, recording_of
+from talking_face.sound.emotion import Emotion, hear_emotion
 from talking_face.sound.speech import Speech, listen
 
 Edits = Edit | Sequence[Edit]
 
 PREVIEW = Look(size=256)
+HEAD_SIDES = (256, 1024)  # pixels of the crop that a head's texture is taken from
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +133,7 @@ class Animator:
             upright = sealed(seen.upright(pixels))  # so that the face needs no copy of its own
             return fit_face(upright, seen.faces, self.models.face, face_index, seen.notes)
 
-        return self.memory.faces.get((digest_of(pixels), face_index or 0), fitted)
+        return self.memory.faces.get(face_key(pixels, face_index), fitted)
 
     @one_thread()
     def _look(self, pixels: UInt8) -> Seen:
@@ -145,10 +155,15 @@ class Animator:
         """
         recording = recording_of(audio)
         admit("sound", recording)
-        # Recordings that the networks can't tell apart may differ for those who see the clip.
-        sounds = (recording.waveform, recording.sound)
-        key = tuple(digest_of(sound) for sound in sounds if sound is not None)
+        key = speech_key(recording)
         return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
+
+    @one_thread()
+    def emotion(self, speech: Speech) -> Emotion:
+        """What is felt in a recording: moods, valence and arousal over time, and how surely."""
+        check_made("`listen`", Speech, speech)
+        network = self.models.emotion
+        return self.memory.emotions.get(speech.digest, lambda: hear_emotion(speech, network))
 
     # -- motion -------------------------------------------------------------------------------
 
@@ -161,7 +176,7 @@ class Animator:
         diversity: float = DIVERSITY,
         style: str = STYLE,
     ) -> list[Motion]:
-        """Draw animations for a recording.
+        """Draw animations for a recording, which feel what is heard in it.
 
         Args:
             samples: how many, or which: sample i depends on (speech, seed, i, diversity, style).
@@ -182,17 +197,40 @@ class Animator:
         def drawn(keys: list[Any]) -> list[Motion]:  # as one batch
             wanted = [index for *_, index in keys]
             models = self.models.mapping, self.models.eyes, self.models.face
-            return draw(*models, speech, wanted, seed, diversity, STYLES[style])
+            heard = self.emotion(speech)
+            motions = draw(*models, speech, wanted, seed, diversity, STYLES[style])
+            return [
+                feel_voice(motion, speech, heard, seed, index)
+                for index, motion in zip(wanted, motions, strict=True)
+            ]
 
         keys = [(speech.digest, seed, float(diversity), style, index) for index in indices]
         return self.memory.motions.get_all(keys, drawn)
 
-    def edit(self, motion: Motion, edits: Edits) -> Motion:
-        """The motion as the edits want it; see `talking_face.editing.edit`."""
+    def edit(self, motion: Motion, edits: Edits, speech: Speech | None = None) -> Motion:
+        """The motion as the edits want it; see `talking_face.editing.edit`.
+
+        Args:
+            speech: the motion's recording, with which another feeling swells and rests; needed for
+                the voice's own where the motion has lost it.
+        """
         check_made("`sample`", Motion, motion)
+        check_made("`listen`", Speech, *([] if speech is None else [speech]))
+        edits = listed(edits)
+        if any(edit.feeling is not None for edit in edits):
+            heard = None if speech is None else self.emotion(speech)
+            motion = change_feeling(motion, edits, speech, heard)
         return apply_edits(motion, edits, self.models.face)
 
     # -- frames and clips ---------------------------------------------------------------------
+
+    def prepare(self, face: Face, look: Look = Look()) -> None:
+        """Begin to work out what `render` needs of a face, while the caller does something else.
+
+        Nobody has to; it saves up to half a second before the first frame. `render` tells what is
+        wrong.
+        """
+        begin(lambda: self.renderer(face, look))
 
     @one_thread()
     def render(self, face: Face, motion: Motion, look: Look = Look()) -> Iterator[UInt8]:
@@ -201,8 +239,14 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
-        check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
+        shown = self.expressed(motion)
+        return in_order(partial(self.renderer(face, look).frame, shown), len(shown))
+
+    @one_thread()
+    def renderer(self, face: Face, look: Look = Look()) -> Renderer:
+        """What renders a face's frames, remembered; raises as `render`."""
+        check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
         backdrop = None if look.background is None else load_backdrop(look.background)
         behind = None if backdrop is None else digest_of(backdrop)
@@ -210,11 +254,24 @@ class Animator:
         def make() -> Renderer:
             teeth = draw_teeth(self.models.teeth, int(face.digest[:8], 16))
             shading, size = self.models.mouth_light, look.size
-            return Renderer(face, self.models.face, teeth, shading, look.framing, size, backdrop)
+            framed = look.framing, size, backdrop
+            return Renderer(face, self.models.face, teeth, shading, *framed, skin=self.models.skin)
 
         key = (face.digest, look.framing, look.size, behind)
-        renderer = self.memory.renderers.get(key, make)
-        return in_order(partial(renderer.frame, motion), len(motion))
+        return self.memory.renderers.get(key, make)
+
+    def expressed(self, motion: Motion) -> Motion:
+        """The motion with its feeling on its face, as `render` shows it."""
+        return express(motion, self.models.face, self.models.expression)
+
+    @one_thread()
+    def head(self, face: Face) -> Head:
+        """The head in three dimensions of a face, remembered; its notes say what is missing."""
+        check_made("`fit`", Face, face)
+        side = min(CROP_SIDE * float(face.pose.scale), *face.photo.shape[:2])
+        size = int(np.clip(side, *HEAD_SIDES)) // 2 * 2
+        look = Look(size=size)
+        return self.memory.heads.get(face.digest, lambda: build_head(self.renderer(face, look)))
 
     def preview(
         self,
@@ -223,15 +280,18 @@ class Animator:
         edits: Edits = (),
         seconds: float | None = None,
         look: Look = PREVIEW,
+        speech: Speech | None = None,
     ) -> UInt8:
         """One marked frame of an edited motion, (H, W, 3) uint8 RGB: what the sliders do, at once.
 
         Args:
+            speech: the motion's recording; see `edit`.
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
         check_made("`sample`", Motion, motion)
         frame = telling_moment(motion, edits, seconds, self.models.face)
-        shown = next(self.render(face, self.edit(motion, edits)[frame : frame + 1], look))
+        moved = self.expressed(self.edit(motion, edits, speech))
+        shown = next(self.render(face, moved[frame : frame + 1], look))
         return Marks().painter(*shown.shape[:2])(shown)
 
     def animate(
@@ -248,6 +308,8 @@ class Animator:
         output: str | Path | None = None,
         mark: Mark | None = None,
         progress: Progress | None = None,
+        feeling: Feeling = VOICE,
+        feeling_strength: float = FEELING_STRENGTH,
     ) -> Iterator[Clip]:
         """Draw animations, render them, and yield each clip as it is finished.
 
@@ -263,6 +325,7 @@ class Animator:
             mark: how the visible mark looks that says the clip is made by a machine; None takes
                 the one of this installation.
             progress: called with a fraction 0..1 and a sentence, several times a second.
+            feeling, feeling_strength: what the faces feel, see `Edit`; edits may want another.
 
         Yields:
             Clips in the order asked for. A sample that fails has its error set, and the others
@@ -274,6 +337,7 @@ class Animator:
         check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
         seed = check_sampling(seed, diversity, style)
         indices, edits = sample_indices(samples), listed(edits)
+        edits = [*felt(feeling, feeling_strength), *edits]
         check_made("`fit`", Face, face)
         check_made("`listen`", Speech, speech)
         check_made("its constructor", Look, look)
@@ -293,6 +357,7 @@ class Animator:
         def clips() -> Iterator[Clip]:
             if progress:
                 progress(0.0, "Drawing the animations")
+            self.prepare(face, look)
             motions = self.sample(speech, indices, seed, diversity, style)
             folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
             try:
@@ -300,7 +365,7 @@ class Animator:
                     path = folder / f"{names[done]}.mp4"
                     report = _part(progress, done, len(indices))
                     try:
-                        moved = self.edit(motion.with_pose_strength(pose_strength), edits)
+                        moved = self.edit(motion.with_pose_strength(pose_strength), edits, speech)
                         made = making | {"sample": index}
                         self.render_motion(face, moved, path, speech, look, mark, report, made)
                         moved.save(path.with_suffix(".npz"))
@@ -340,7 +405,7 @@ class Animator:
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        keep_apart(Path(path), look.background)
+        keep_apart(result_path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
         sources |= {"sound": speech.digest} if speech else {}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
-from talking_face.editing.edit import PRESETS, RANGES, Edit
+from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
+from talking_face.exports import EXPORTS
+from talking_face.head.view import MAX_PITCH, MAX_YAW
+from talking_face.moods import FEELINGS, VOICE
 from talking_face.options import (
     DIVERSITY,
     FRAMINGS,
@@ -27,6 +29,7 @@ from talking_face.options import (
     VOICE_SPEEDS,
     Look,
 )
+from talking_face.picture.stereo import DEPTH
 
 # The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
 SLIDERS = {
@@ -38,8 +41,10 @@ SLIDERS = {
     "eyes": "narrow or wide",
     "gaze": "degrees to the picture's right, and down",
     "blinks": "how many, as a factor",
+    "feeling_strength": "how much of --feeling is shown, 1 unless told",
 }
 
+OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 PROGRAM = "talking-face"  # what an installed copy calls its command
 
 EXAMPLES = """\
@@ -60,9 +65,16 @@ done, with one sentence that says why, 130 interrupted.
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options given; ends the program with a usage message where they don't fit together."""
-    parser = build_parser()
+def parse(
+    arguments: Sequence[str] | None = None, parser: argparse.ArgumentParser | None = None
+) -> argparse.Namespace:
+    """The options given; the parser complains where they don't fit together.
+
+    Args:
+        arguments: None takes the program's.
+        parser: None takes one that then ends the program with a usage message.
+    """
+    parser = parser or build_parser()
     options = parser.parse_args(arguments)
     spoken = options.text is not None or options.text_file is not None
     if options.list_voices:
@@ -70,8 +82,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if options.motion_only:
         if options.photo is None and not spoken:
             parser.error("AUDIO is missing: the recording to draw animations for")
-        if options.gif or options.poster:
-            parser.error("--motion-only renders nothing that --gif or --poster could be made of")
+        if options.gif or options.poster or options.export or options.view:
+            parser.error("--motion-only renders nothing that pictures or exports could be made of")
     elif options.photo is None:
         parser.error("PHOTO is missing: an image with a face")
     if spoken and options.audio is not None:
@@ -84,9 +96,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(
+    kind: type[argparse.ArgumentParser] = argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
     """All options, with the ranges and defaults of `talking_face.options`, `Edit` and `Mark`."""
-    parser = argparse.ArgumentParser(
+    parser = kind(
         prog=PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m talking_face",
         usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
         description="Makes a photo speak a recording: several different, equally fitting clips.",
@@ -101,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_edits(parser)
     _add_mark(parser)
     _add_extras(parser)
+    _add_three_d(parser)
     _add_motions(parser)
     _add_machine(parser)
     return parser
@@ -226,12 +241,15 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_edits(parser: argparse.ArgumentParser) -> None:
-    """The sliders of `Edit`; None where nothing is said, so that a preset's own value holds."""
+    """The sliders of `Edit`; None where nothing is said."""
     edits = parser.add_argument_group(
         "what is changed", "Edits don't draw anything again: the samples stay the same."
     )
     edits.add_argument(
-        "--preset", choices=PRESETS, help="a mood, which the options below can adjust"
+        "--feeling",
+        metavar="FEELING",
+        help=f"what the face feels: {', '.join(FEELINGS)}, or valence and arousal, each -1 to 1, "
+        "as --feeling=0.4,-0.2 (default: the voice's; of --motion, its own)",
     )
     for name, text in SLIDERS.items():
         low, high = RANGES[name]
@@ -285,6 +303,43 @@ def _add_extras(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_three_d(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("in three dimensions")
+    group.add_argument(
+        "--export",
+        metavar="KIND",
+        choices=tuple(EXPORTS),
+        action="append",
+        default=[],
+        help="write this beside each clip, too; may be given several times: " + ", ".join(EXPORTS),
+    )
+    group.add_argument(
+        "--depth",
+        metavar="D",
+        type=float,
+        default=DEPTH,
+        help="of the videos for two eyes, 0 (flat) to 1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--view",
+        metavar=("YAW", "PITCH"),
+        type=float,
+        nargs=2,
+        help="a video from elsewhere, too: degrees to the picture's right (at most "
+        f"{MAX_YAW:g}) and up (at most {MAX_PITCH:g})",
+    )
+    group.add_argument(
+        "--zoom", metavar="X", type=float, default=1.0, help="of --view (default: %(default)s)"
+    )
+    group.add_argument(
+        "--orbit",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="let --view go round within its angles, once in so many seconds",
+    )
+
+
 def _add_motions(parser: argparse.ArgumentParser) -> None:
     motions = parser.add_argument_group("animations as files")
     either = motions.add_mutually_exclusive_group()
@@ -329,14 +384,17 @@ def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
     Raises:
         OptionInvalid: a value is outside its range, or there is a time for no change.
     """
-    said = {name: value for name in SLIDERS if (value := getattr(options, name)) is not None}
-    if not said and options.preset is None:
+    names = (*SLIDERS, "feeling")
+    said = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if "feeling_strength" in said:
+        said.setdefault("feeling", VOICE)
+    if not said:
         if options.between is not None:
             raise OptionInvalid(
-                "--between says when a change holds, and there is none. Add --preset or --smile, "
+                "--between says when a change holds, and there is none. Add --feeling or --smile, "
                 "say, or leave --between out."
             )
         return ()
     if options.between is not None:
         said["start"], said["stop"] = options.between
-    return (replace(PRESETS.get(options.preset, Edit()), **said),)
+    return (Edit(**said),)

@@ -2,8 +2,8 @@
 
 Prints the first load; each stage of one order of several samples, on the quiet machine and with
 something else on every core, and how many times as long it then takes; the time a frame of the
-renderer's and the encoder's stages; and the wall time per second of output video and sample, which
-is the figure that the README quotes.
+renderer's and the encoder's stages; how long the first clip takes; and the wall time per second of
+output video and sample, also of a single larger one.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LOAD = """from talking_face import load_animator
 from talking_face.warm_up import warm_up
 warm_up(load_animator())"""  # as the page does before its first visitor
 ASSETS = shipped("assets")
+LARGE = 1024  # pixels
+LATER = ("other clips", "comparison clip")  # the stages behind the first clip
 MEASURABLE = 0.05  # seconds; shorter stages are not compared
 
 
@@ -84,12 +86,13 @@ def time_order(
 
     face = animator.fit(photo)
     lap("fit the face")
+    animator.prepare(face, look)  # beside what comes next, as the page does
     speech = animator.listen(recording)
     lap("hear the recording")
     motions = animator.sample(speech, samples)
     lap("draw the motions")
     next(animator.render(face, motions[0], look))
-    lap("prepare the face")
+    lap("go on preparing the face")
     with tempfile.TemporaryDirectory() as folder:
         making = animator.animate(face, speech, samples, look=look, output=folder)
         clips = [next(making)]
@@ -153,6 +156,7 @@ def main() -> None:
         busy = time_order(animator, options.photo, recording, options.samples, look)
     face = animator.fit(options.photo)
     (motion,) = animator.sample(animator.listen(recording), 1)
+    large = time_order(animator, options.photo, recording, 1, Look(size=LARGE))
     frame = time_frame(animator.models, face, motion, options.size, recording)
 
     total = sum(quiet.values())
@@ -168,7 +172,11 @@ def main() -> None:
     for name, seconds in frame.items():
         print(f"{name:24}{1000 * seconds:8.1f} ms a frame, alone")
     print(f"everything              {1000 * total / frames:8.1f} ms a frame")
+    first = sum(seconds for name, seconds in quiet.items() if name not in LATER)
+    print(f"first clip after        {first:8.2f} s")
     print(f"per second of video and sample {FPS * total / frames:.2f} s")
+    alone = FPS * sum(large.values()) / len(motion)
+    print(f"the same of a single sample at {LARGE} px {alone:.2f} s")
     if peak is not None:
         print(f"peak memory             {peak:8.2f} GiB")
 

@@ -9,7 +9,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from threading import Lock
 from types import FunctionType, ModuleType
@@ -20,8 +20,10 @@ import torch
 from cachetools import TTLCache
 
 from talking_face.arrays import Array
+from talking_face.interruption import Stopped, heed
 
 KEPT_SECONDS = 2 * 60 * 60  # from when a value was made; what the page promises its visitors
+_PATIENCE = 0.5  # seconds, after which who waits for a value asks whether it is still wanted
 
 
 class Cached:
@@ -95,6 +97,9 @@ class Cached:
             if mine:  # before waiting, so that two threads can't wait for each other
                 found |= self._make(mine, make)
             for key, coming in theirs.items():
+                while not coming.done():
+                    wait([coming], _PATIENCE)
+                    heed()
                 with suppress(CancelledError):  # its maker was interrupted: try it here
                     found[key] = coming.result()
         return [found[key] for key in keys]
@@ -106,6 +111,8 @@ class Cached:
         try:
             made = dict(zip(coming, make(list(coming)), strict=True))
             sizes = {key: size_of(value) for key, value in made.items()}
+        except Stopped:  # its own affair, and not of those who wait
+            raise
         except Exception as error:
             for future in coming.values():
                 future.set_exception(error)
@@ -122,7 +129,7 @@ class Cached:
             with self._lock:
                 for key, future in coming.items():
                     del self._coming[key]
-                    future.cancel()  # only an interrupt leaves it without an answer
+                    future.cancel()  # only who was stopped leaves it without an answer
 
 
 def size_of(value: Any) -> int:

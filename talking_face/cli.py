@@ -15,35 +15,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from talking_face import checking
+from talking_face.arguments import FAILED, INTERRUPTED, OK, PARTLY, TERMINATED, parse
 from talking_face.arguments import build_parser as build_parser
-from talking_face.arguments import parse
+from talking_face.batch.arguments import build_parser as build_batch_parser
 from talking_face.errors import TalkingFaceError
-
-OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    checks = given[:1] == [checking.COMMAND]
-    options = checking.parse(given[1:]) if checks else parse(given)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    batch, checks = words[:1] == ["batch"], words[:1] == [checking.COMMAND]
+    if batch:
+        options = build_batch_parser().parse_args(words[1:])
+    else:
+        options = checking.parse(words[1:]) if checks else parse(words)
     try:
         with _terminated_politely(), _chatter_hidden(options.verbose):
             if checks:
                 failed, made = checking.check(options)
                 return OK if not failed else PARTLY if made else FAILED
-            from talking_face import commands  # not before: it brings everything
+            # Not before: it brings everything.
+            if batch:
+                from talking_face.batch import command
 
-            if options.list_voices:
-                commands.list_voices()
-            elif options.motion is not None:
-                commands.render_motion(options)
-            elif options.motion_only:
-                commands.write_motions(options)
-            else:
-                failed, made = commands.animate(options)
-                return OK if not failed else PARTLY if made else FAILED
-            return OK
+                return command.run(options)
+            from talking_face import commands
+
+            return commands.run(options)
     except TalkingFaceError as error:
         print(f"talking_face: {error}", file=sys.stderr)
         return FAILED

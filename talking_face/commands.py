@@ -14,15 +14,17 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talking_face.animator import Animator, load_animator
-from talking_face.arguments import edits_of
+from talking_face.arguments import FAILED, OK, PARTLY, edits_of
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark, chosen_mark
 from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
+from talking_face.exports import EXPORTS, export, render_view
 from talking_face.face.face import Face
 from talking_face.files import output_folder
+from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import (
     Look,
@@ -38,9 +40,27 @@ from talking_face.sound.speech import Speech
 from talking_face.sound.voice import read_text, speak, voices
 
 
+def run(options: argparse.Namespace) -> int:
+    """What the options ask for; returns the exit code.
+
+    Raises:
+        TalkingFaceError: nothing could be done.
+    """
+    if options.list_voices:
+        list_voices()
+    elif options.motion is not None:
+        render_motion(options)
+    elif options.motion_only:
+        write_motions(options)
+    else:
+        failed, made = animate(options)
+        return OK if not failed else PARTLY if made else FAILED
+    return OK
+
+
 def animate(options: argparse.Namespace) -> tuple[int, int]:
     """Draw animations and render them; returns how many samples failed, and how many are made."""
-    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    mark, edits, look = mark_of(options), edits_of(options), look_of(options)
     stems = _stems(options)
     comparison, plot = f"comparison_seed-{options.seed}.mp4", f"plot_seed-{options.seed}.png"
     names = [name for stem in stems for name in _clip_files(stem, options, ".npz")]
@@ -74,6 +94,7 @@ def animate(options: argparse.Namespace) -> tuple[int, int]:
                 _tell(results, clip.path)
                 motion = Motion.load(clip.motion_path)
                 _write_pictures(animator, results, clip.path, motion, options)
+                _write_exports(animator, results, clip.path, (face, motion, speech), options)
             else:
                 tqdm.write(f"talking_face: {clip.label} failed: {clip.error}", sys.stderr)
         finished = [clip for clip in clips if clip.error is None]
@@ -106,7 +127,7 @@ def write_motions(options: argparse.Namespace) -> None:
             speech, options.samples, options.seed, options.diversity, options.style
         )
         motions = [motion.with_pose_strength(options.pose_strength) for motion in motions]
-        motions = [animator.edit(motion, edits) for motion in motions]
+        motions = [animator.edit(motion, edits, speech) for motion in motions]
         for name, motion in zip(names, motions, strict=True):
             motion.save(folder / name)
             _tell(results, folder / name)
@@ -118,7 +139,7 @@ def write_motions(options: argparse.Namespace) -> None:
 def render_motion(options: argparse.Namespace) -> None:
     """Render an animation that is there already."""
     motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
-    mark, edits, look = _mark(options), edits_of(options), _look(options)
+    mark, edits, look = mark_of(options), edits_of(options), look_of(options)
     _check_time(edits, motion.duration)
     stem = f"{options.photo.stem}_{options.motion.stem}"
     plot = f"{stem}_plot.png"
@@ -131,9 +152,10 @@ def render_motion(options: argparse.Namespace) -> None:
         sound = _sound(options, results) or options.audio
         speech = _listen(animator, sound) if sound else None
         show = _shown_by(bar)
-        motion = animator.edit(motion, edits)
+        motion = animator.edit(motion, edits, speech)
         _tell(results, animator.render_motion(face, motion, path, speech, look, mark, show))
         _write_pictures(animator, results, path, motion, options)
+        _write_exports(animator, results, path, (face, motion, speech), options)
         if options.plot and speech:
             _write_plot(animator, results, path.with_name(plot), [motion], [path.stem], speech)
 
@@ -163,7 +185,9 @@ def _stems(options: argparse.Namespace) -> list[str]:
 def _clip_files(stem: str, options: argparse.Namespace, *more: str) -> list[str]:
     """A clip, and what is asked for beside it."""
     pictures = [".png"] * options.poster + [".gif"] * options.gif
-    return [f"{stem}{suffix}" for suffix in (".mp4", *more, *pictures)]
+    exports = [suffix for kind in options.export for suffix in EXPORTS[kind]]
+    exports += ["_view.mp4"] * (options.view is not None)
+    return [f"{stem}{suffix}" for suffix in (".mp4", *more, *pictures, *exports)]
 
 
 def _check_time(edits: Sequence[Edit], seconds: float) -> None:
@@ -221,7 +245,29 @@ def _write_pictures(
     if options.poster:
         _tell(results, write_poster(clip, clip.with_suffix(".png"), motion, model))
     if options.gif:
-        _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, _mark(options)))
+        _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, mark_of(options)))
+
+
+def _write_exports(
+    animator: Animator,
+    results: Results,
+    clip: Path,
+    shown: tuple[Face, Motion, Speech | None],
+    options: argparse.Namespace,
+) -> None:
+    """What `--export` and `--view` ask for, beside the clip."""
+    if not options.export and options.view is None:
+        return
+    mark, look, stem = mark_of(options), look_of(options), clip.with_suffix("")
+    face, motion, speech = shown
+    _say(animator.head(face).notes)
+    for kind in options.export:
+        for path in export(animator, face, motion, kind, stem, speech, look, mark, options.depth):
+            _tell(results, path)
+    if options.view is not None:
+        camera = Camera(options.view[0], options.view[1], options.zoom, options.orbit)
+        path = stem.with_name(f"{stem.name}_view.mp4")
+        _tell(results, render_view(animator, face, motion, camera, path, speech, look, mark))
 
 
 def _write_plot(
@@ -232,11 +278,12 @@ def _write_plot(
     labels: Sequence[str],
     speech: Speech,
 ) -> None:
+    motions = [animator.expressed(motion) for motion in motions]
     write_plot(path, plot_samples(motions, labels, speech.recording, animator.models.face))
     _tell(results, path)
 
 
-def _mark(options: argparse.Namespace) -> Mark | None:
+def mark_of(options: argparse.Namespace) -> Mark | None:
     """The mark with what the options say of it; None for that of this installation."""
     return chosen_mark(
         text=options.mark_text,
@@ -247,7 +294,8 @@ def _mark(options: argparse.Namespace) -> Mark | None:
     )
 
 
-def _look(options: argparse.Namespace) -> Look:
+def look_of(options: argparse.Namespace) -> Look:
+    """Framing, size and background that the options ask for."""
     return Look(options.framing, options.size, options.background)
 
 

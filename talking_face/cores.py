@@ -20,6 +20,8 @@ import cv2
 import torch
 from threadpoolctl import ThreadpoolController
 
+from talking_face.interruption import heed
+
 T = TypeVar("T")
 
 AHEAD = 2  # pieces of work a core that may be finished, or under way, before they are asked for
@@ -92,6 +94,11 @@ def _pool() -> ThreadPoolExecutor:
     return pool
 
 
+def begin(work: Callable[[], object]) -> None:
+    """Have something done by another core, if there is one to spare; nobody hears how it ends."""
+    _pool().submit(work)
+
+
 def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
     """work(0), work(1), … work(count - 1), made on all cores and handed out in their order.
 
@@ -103,6 +110,7 @@ def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
     with one_thread():
         try:
             for index in range(count):
+                heed()
                 waiting.append(_pool().submit(work, index))
                 if len(waiting) >= AHEAD * available():
                     yield waiting.popleft().result()

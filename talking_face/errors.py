@@ -95,3 +95,11 @@ class UploadUnknown(TalkingFaceError):
 
 class ConsentMissing(TalkingFaceError):
     """Nobody has said that an uploaded photo may be used."""
+
+
+class JobsUnreadable(TalkingFaceError):
+    """A table of jobs is missing, damaged, or has columns that mean nothing."""
+
+
+class WorkersMissing(TalkingFaceError):
+    """The cluster can't be reached, or its workers are of another version."""

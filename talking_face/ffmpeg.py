@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Event, Thread
 from typing import IO
 
 import imageio_ffmpeg
@@ -29,9 +29,11 @@ from talking_face.errors import (
     OutputUnwritable,
     TalkingFaceError,
 )
+from talking_face.interruption import Unwanted, heed, unwanted
 from talking_face.motion import FPS
 
 STALL = 60.0  # seconds in which nothing gets on: no picture taken, made or written
+_LOOK = 0.5  # seconds between two looks whether what it does is still wanted
 SAID = 65536  # bytes kept of the beginning, and of the end, of what one run says
 
 # Containers and bare streams that hold their own sound and pictures. Nothing here names another
@@ -168,14 +170,19 @@ class Process:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Kill it if the block isn't through in time; pipes that the block waits for then end."""
-        timer = Timer(seconds, self._give_up)
-        timer.daemon = True
-        timer.start()
+        """Kill it if the block isn't through in time; pipes that the block waits for then end.
+
+        Raises:
+            Stopped: nobody wants what it does any more; at the end of the block.
+        """
+        through = Event()
+        watch = (through, time.monotonic() + seconds, unwanted())
+        Thread(target=self._watch, args=watch, name="watch ffmpeg", daemon=True).start()
         try:
             yield
         finally:
-            timer.cancel()
+            through.set()
+        heed()
 
     def write(self, data: bytes | memoryview) -> bool:
         """Give it something, for which it has `STALL` seconds; False where it takes no more."""
@@ -239,6 +246,13 @@ class Process:
                     pipe.close()
         self._process.wait()
         self._listener.join(1)
+
+    def _watch(self, through: Event, end: float, unwanted: Unwanted) -> None:
+        while not through.wait(max(0.0, min(_LOOK, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                self._give_up()
+            elif unwanted():
+                self.kill()
 
     def _give_up(self) -> None:
         self._hung = True

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from talking_face.errors import OutputUnwritable
+from talking_face.options import shown
 
 STALL = 60.0  # seconds that are waited for somebody who writes into a pipe
 MAX_PIPED = 2**30  # bytes; ten minutes of any sound, or any photo
@@ -102,6 +103,14 @@ def writing(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; also where the name is too long or looking is forbidden."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def is_pipe(path: Path) -> bool:
     """Whether what is there can be read but once: `<(…)` in a shell, or /dev/stdin behind `|`."""
     try:
@@ -175,6 +184,19 @@ def keep_apart(path: Path, *inputs: Any) -> None:
             )
 
 
+def result_path(given: Any) -> Path:
+    """Where somebody wants a result to be.
+
+    Raises:
+        OutputUnwritable: that isn't a path.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise OutputUnwritable(
+            f'A result can\'t be written to {shown(given)}. Give a path, such as "clip.mp4".'
+        )
+    return Path(given)
+
+
 def output_folder(output: str | Path | None) -> Path:
     """The folder for results, made if it isn't there.
 
@@ -188,7 +210,7 @@ def output_folder(output: str | Path | None) -> Path:
         made = Path(tempfile.mkdtemp(prefix="talking_face_"))
         _temporary.add(made)
         return made
-    folder = Path(output)
+    folder = result_path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,13 +9,18 @@ from typing import Any
 
 import torch
 
+from talking_face.arrays import Float32
+from talking_face.editing.expression import ExpressionModel, load_expression
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
+from talking_face.head.blendshapes import load_blendshapes
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.options import shown
 from talking_face.picture.mouth.shading import MouthLight, load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator
+from talking_face.picture.skin import SkinModel, load_skin
+from talking_face.sound.emotion import EmotionNetwork, load_emotion
 from talking_face.sound.encoder import SpeechEncoder, load_encoder
 from talking_face.weights import load_weights
 
@@ -27,19 +32,27 @@ class Models:
     Attributes:
         face: the linear face model, the geometry of every motion.
         ear: hears the phones.
+        emotion: hears what is felt.
         mapping: the DIRFA network, speech to motion.
+        expression: what moods do to a face.
         eyes: blinks and glances.
         teeth: draws a row for photos that show none.
         mouth_light: lights the inside of the mouth.
+        arkit: (52, 478, 3) what the blendshapes of a head move.
+        skin: folds the skin as expressions do.
         insightface_pack: folder of an insightface pack that finds the faces; None for MediaPipe.
     """
 
     face: FaceModel
     ear: SpeechEncoder
+    emotion: EmotionNetwork
     mapping: Dirfa
+    expression: ExpressionModel
     eyes: EyeModel
     teeth: TeethGenerator
     mouth_light: MouthLight
+    arkit: Float32
+    skin: SkinModel
     insightface_pack: Path | None = None
 
 
@@ -52,10 +65,14 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
     return Models(
         face=load_face_model(),
         ear=load_encoder(device),
+        emotion=load_emotion(),
         mapping=load_dirfa(device),
+        expression=load_expression(),
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),
         mouth_light=load_mouth_light(),
+        arkit=load_blendshapes(),
+        skin=load_skin(),
         insightface_pack=insightface_pack,
     )
 

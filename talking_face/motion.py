@@ -7,24 +7,33 @@ What the numbers mean stands in `talking_face.motion_space`, how they lie in fil
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from talking_face.arrays import Array, Float32
+from talking_face.errors import MotionUnreadable
+from talking_face.files import result_path
 from talking_face.frozen import Frozen, read_only
 from talking_face.motion_files import read_motion, write_motion
 from talking_face.motion_space import CHANNELS as CHANNELS
 from talking_face.motion_space import FPS as FPS
 from talking_face.motion_space import N_CHANNELS as N_CHANNELS
+from talking_face.options import shown
+
+
+def _left_out() -> Float32:
+    return np.zeros((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Motion(Frozen):
     """Facial animation at 25 fps; see `talking_face.motion_space` for units and axes.
 
-    Every field is a read-only float32 array of shape (frames, size).
+    Every field is a read-only float32 array of shape (frames, size). Those with a default are zero
+    where they are left out.
     """
 
     lower: Float32
@@ -34,11 +43,15 @@ class Motion(Frozen):
     rotation: Float32
     translation: Float32
     rest: Float32
+    nuance: Float32 = field(default_factory=_left_out)
+    feeling: Float32 = field(default_factory=_left_out)
 
     def __post_init__(self) -> None:
         frames = len(self.lower)
         for name, size in CHANNELS.items():
             value = np.ascontiguousarray(getattr(self, name), dtype=np.float32)
+            if value.shape == (0, 0):
+                value = np.zeros((frames, size), dtype=np.float32)
             if value.shape != (frames, size):
                 raise ValueError(f"{name} must have shape ({frames}, {size}), not {value.shape}")
             if not np.isfinite(value).all():
@@ -65,12 +78,12 @@ class Motion(Frozen):
 
     @classmethod
     def from_array(cls, array: Array) -> Motion:
-        """The inverse of `as_array`; array: (frames, 33)."""
+        """The inverse of `as_array`; array: (frames, N_CHANNELS)."""
         edges = np.cumsum(list(CHANNELS.values()))[:-1]
         return cls(*np.split(np.asarray(array, dtype=np.float32), edges, axis=1))
 
     def as_array(self) -> Float32:
-        """All channels side by side, (frames, 33) float32, in the order of the table."""
+        """All channels side by side, (frames, N_CHANNELS) float32, in the order of the table."""
         return np.concatenate([getattr(self, name) for name in CHANNELS], axis=1)
 
     def replace(self, **channels: Array) -> Motion:
@@ -96,7 +109,7 @@ class Motion(Frozen):
             OutputUnwritable: the folder can't be written, the disk is full, or the name ends
                 otherwise.
         """
-        write_motion(Path(path), self.as_array())
+        write_motion(result_path(path), self.as_array())
 
     @classmethod
     def load(cls, path: str | Path) -> Motion:
@@ -108,4 +121,8 @@ class Motion(Frozen):
             MotionUnreadable: no such file, not a motion, damaged, too long, or of another motion
                 space. The message names the file without its folder.
         """
+        if not isinstance(path, str | PathLike):
+            raise MotionUnreadable(
+                f"A motion can't be read from {shown(path)}. Give the path of its file."
+            )
         return cls.from_array(read_motion(Path(path)))

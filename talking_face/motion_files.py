@@ -6,7 +6,8 @@ that reading any file takes a few dozen megabytes at most. Values that no face h
 since the renderer would draw at them for ever.
 
 An .npz holds one array a channel, (frames, size) of any real type, the name of the motion space as
-`space`, and its frame rate as `fps` (25 where there is none); other arrays are passed over.
+`space`, and its frame rate as `fps` (25 where there is none); other arrays are passed over. What
+the first motion space didn't have may be missing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from talking_face.arrays import Array
 from talking_face.errors import MotionUnreadable, OutputUnwritable
 from talking_face.files import writing
 from talking_face.motion_space import (
+    ADDED,
     CHANNELS,
     FPS,
     MAX_FPS,
@@ -38,6 +40,7 @@ from talking_face.motion_space import (
     MAX_VALUE,
     MIN_FPS,
     SPACE,
+    SPACES,
 )
 from talking_face.motion_table import COLUMNS, read_table, write_table
 
@@ -74,7 +77,7 @@ class _Sips(io.BufferedReader):
 
 
 def write_motion(path: Path, values: Array) -> None:
-    """Write values (frames, 33) float32 to an .npz or .csv, exactly.
+    """Write values (frames, N_CHANNELS) float32 to an .npz or .csv, exactly.
 
     Raises:
         OutputUnwritable: the folder can't be written, the disk is full, or the name ends otherwise.
@@ -101,7 +104,7 @@ def read_motion(path: Path) -> Array:
     they were, in the nearest frame.
 
     Returns:
-        (frames, 33) float32, at 25 fps.
+        (frames, N_CHANNELS) float32, at 25 fps.
 
     Raises:
         MotionUnreadable: no such file, not a motion, damaged, too long, or of another motion space.
@@ -154,7 +157,7 @@ def _check_length(frames: int, fps: float) -> None:
 
 
 def _resampled(values: Array, fps: float) -> Array:
-    """Values (n, 33) at some frame rate, as (frames, 33) at 25 fps."""
+    """Values (n, N_CHANNELS) at some frame rate, as (frames, N_CHANNELS) at 25 fps."""
     if fps == FPS:
         return values
     frames = max(1, round(len(values) * FPS / fps))
@@ -172,21 +175,26 @@ def _resampled(values: Array, fps: float) -> Array:
 
 
 def _read_arrays(file: BinaryIO) -> tuple[float, Array]:
-    """Frames per second, and values (frames, 33) float64."""
+    """Frames per second, and values (frames, N_CHANNELS) float64."""
     with _undamaged("it"), zipfile.ZipFile(file) as stored:
         space = str(_scalar(stored, "space", "U"))
-        if space != SPACE:
+        if space not in SPACES:
             raise MotionUnreadable(f"it holds the motion space {space[:40]!r}, not {SPACE!r}")
+        there = [
+            name for name in CHANNELS if name not in ADDED or f"{name}.npy" in stored.namelist()
+        ]
         fps = float(_scalar(stored, "fps", "iuf")) if "fps.npy" in stored.namelist() else FPS
-        shapes = {name: _shape(stored, name, "iuf") for name in CHANNELS}
+        shapes = {name: _shape(stored, name, "iuf") for name in there}
         frames = max((shape[0] for shape in shapes.values() if shape), default=0)
         _check_length(frames, fps)
-        for name, size in CHANNELS.items():
-            if shapes[name] != (frames, size):
+        values = {name: np.zeros((frames, size)) for name, size in CHANNELS.items()}
+        for name, shape in shapes.items():
+            if shape != values[name].shape:
                 raise MotionUnreadable(
-                    f"the array {name!r} has the shape {shapes[name]}, not {(frames, size)}"
+                    f"the array {name!r} has the shape {shape}, not {values[name].shape}"
                 )
-        return fps, np.concatenate([_values(stored, name) for name in CHANNELS], axis=1)
+            values[name] = _values(stored, name)
+        return fps, np.concatenate(list(values.values()), axis=1)
 
 
 @contextmanager

@@ -17,6 +17,11 @@ translation 3     inter-ocular    head relative to the photo: (x right, y down, 
                                   natural logarithm of the scale, + nearer
 rest        1     1               how far the photo's own lower-face expression is brought to rest
                                   before `lower` is added: 0 keeps it, 1 removes it
+nuance      8     standard dev.   what lids, brows and the skin around them do besides `lids` and
+                                  `upper`: squints, wide eyes, knit brows (face model)
+feeling     9     1               how much of each mood of `talking_face.moods`, eight of them, the
+                                  face is to show, 0 to 1.5; then its manner, 0 to 999: which of
+                                  the many ways of showing it, the same in all frames of a motion
 =========== ====  ==============  ===============================================================
 
 Signs are the image's, not the person's, so that a motion can be checked by looking at a frame.
@@ -31,9 +36,14 @@ CHANNELS: dict[str, int] = {
     "rotation": 3,
     "translation": 3,
     "rest": 1,
+    "nuance": 8,
+    "feeling": 9,
 }
+ADDED = ("nuance", "feeling")  # files of the first motion space lack them; they are then zero
 N_CHANNELS = sum(CHANNELS.values())
-SPACE = "talking-face-motion-1"  # changes when the meaning of a channel changes
+SPACE = "talking-face-motion-2"  # changes when the meaning of a channel changes
+SPACES = ("talking-face-motion-1", SPACE)  # those that can be read
+MANNERS = 1000  # of showing a feeling
 MAX_SECONDS = 600.0  # of a recording, and so of its motion
 
 # What a motion that comes from outside may hold.

@@ -2,8 +2,8 @@
 
 Knows text, the habits of spreadsheets and how times name a frame rate; knows nothing of faces.
 Columns are separated by commas, semicolons or tabs; the last two allow decimal commas. The first
-line names the columns, in any order. Blank lines are skipped. The text is UTF-8, or UTF-16 with its
-mark.
+line names the columns, in any order; those of channels that older motions lack may be missing.
+Blank lines are skipped. The text is UTF-8, or UTF-16 with its mark.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ import numpy as np
 
 from talking_face.arrays import Array
 from talking_face.errors import MotionUnreadable
-from talking_face.motion_space import CHANNELS, FPS, MAX_ROWS, MAX_SECONDS, MAX_VALUE
+from talking_face.motion_space import ADDED, CHANNELS, FPS, MAX_ROWS, MAX_SECONDS, MAX_VALUE
 
 COLUMNS = ["seconds", *(f"{name}_{i}" for name, size in CHANNELS.items() for i in range(size))]
+OPTIONAL = [column for column in COLUMNS if column.rsplit("_", 1)[0] in ADDED]
 MAX_LINE = 20_000  # characters; a row has about 400
 ROUNDING = 0.006  # seconds that a time may be off; two decimals leave it 0.005 off
 LISTED = 3  # columns that a message names, and the number of the others
 
 
 def write_table(path: Path, values: Array) -> None:
-    """Write values (frames, 33), at 25 fps, so that they can be read exactly."""
+    """Write values (frames, N_CHANNELS), at 25 fps, so that they can be read exactly."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -42,8 +43,8 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
     """Read a table, which may begin at any time, and close the file.
 
     Returns:
-        Frames per second, and values (frames, 33) float64 in the order of the channels, each
-        finite and at most MAX_VALUE.
+        Frames per second, and values (frames, N_CHANNELS) float64 in the order of the channels,
+        each finite and at most MAX_VALUE.
 
     Raises:
         MotionUnreadable: not such a table; the message is the reason, without the file's name.
@@ -66,7 +67,9 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
             lines.append(line)
     table = np.frombuffer(numbers).reshape(-1, len(names))
     fps = _frame_rate(table[:, names.index("seconds")], lines)
-    return fps, table[:, [names.index(column) for column in COLUMNS[1:]]]
+    none = np.zeros(len(table))
+    columns = [table[:, names.index(c)] if c in names else none for c in COLUMNS[1:]]
+    return fps, np.stack(columns, axis=1)
 
 
 def _rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
@@ -106,12 +109,13 @@ def _check_names(names: list[str]) -> None:
     missing = [column for column in COLUMNS if column not in names]
     if len(missing) == len(COLUMNS):
         raise MotionUnreadable("its first line doesn't name the columns of a motion")
-    if missing:
-        raise MotionUnreadable(f"it has no column {_listed(missing)}")
+    needed = [column for column in missing if column not in OPTIONAL]
+    if needed:
+        raise MotionUnreadable(f"it has no column {_listed(needed)}")
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
         raise MotionUnreadable(f"a motion has no column {_listed(unknown)}")
-    if len(names) > len(COLUMNS):
+    if len(names) > len(set(names)):
         twice = [column for column in COLUMNS if names.count(column) > 1]
         raise MotionUnreadable(f"it has more than one column {_listed(twice)}")
 

@@ -24,6 +24,7 @@ SEED = 0
 DIVERSITY = 1.0
 STYLE = "natural"
 POSE_STRENGTH = 1.0
+FEELING_STRENGTH = 1.0
 VOICE_SPEED = 1.0
 
 FRAMINGS: tuple[Framing, ...] = get_args(Framing)

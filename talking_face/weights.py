@@ -39,9 +39,11 @@ class WeightSpec:
 WEIGHTS: dict[str, WeightSpec] = {
     "face_model": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.fit.face_model --cache CACHE",
+        build="python -m talking_face.training.fit.face_model --cache CACHE, then "
+        "python -m talking_face.training.fit.nuance --scores SCORES",
         files={
             "face_model.safetensors": "ede4baf8cb8aaccb69da9558efcee92bb46358cf3c82888e4e1d37dad23708b5",  # noqa: E501
+            "face_nuance.safetensors": "987188a84d7dda28fe920130a3e77443cded4545227730bfca9521717ee36f6b",  # noqa: E501
         },
     ),
     "teeth": WeightSpec(
@@ -72,6 +74,28 @@ WEIGHTS: dict[str, WeightSpec] = {
             "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
         },
     ),
+    "feeling": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.feeling --scores SCORES",
+        files={
+            "feeling.safetensors": "4cbcf9bf3b8e95d225f62a6919327d07c8a8de317f76eb4a6592289847a6063e",
+        },
+    ),
+    "skin": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
+        files={
+            "skin.safetensors": "f339c5dcaa4352db13a4387cb3b1c12f747bcebe0bf4f834e4b9f7d4b4b38c3c",
+        },
+    ),
+    "emotion": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
+        "--cache CACHE",
+        files={
+            "emotion.safetensors": "ce4c26ed7acda4834569babfd9ffc8839b6191cda87551acb3f3b804f29a1d77",  # noqa: E501
+        },
+    ),
     "speech_encoder": WeightSpec(
         licence="MIT, copyright OpenAI 2022 (Whisper base, encoder only): LICENSE-whisper",
         build="python -m talking_face.training.fit.encoder_weights ENCODER.safetensors",
@@ -88,6 +112,14 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.encoder_positions CLIPS",
         files={
             "speech_positions.safetensors": "b7a7db1cf0c11580989226267d279d0907b54ec5849420e03939f4cba326c79b",  # noqa: E501
+        },
+    ),
+    "arkit": WeightSpec(
+        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
+        build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
+        "--output OUT",
+        files={
+            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
         },
     ),
     "baseline": WeightSpec(

@@ -26,19 +26,20 @@ from PIL import Image
 import app
 from talking_face import arguments
 from talking_face.clips.video import read_frames
-from talking_face.editing.edit import PRESETS, RANGES, Edit
+from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import (
     AudioUnreadable,
     ConsentMissing,
     OptionInvalid,
     PhotoUnreadable,
 )
+from talking_face.interruption import Stopped
 from talking_face.motion import FPS, Motion
 from talking_face.options import MAX_POSE_STRENGTH, file_name, sample_label
 from talking_face.sound.audio import load_audio
 from talking_face.web import endpoints, models, orders, settings, shots
 from talking_face.web.folders import keep_removing, new_folder, remove_old
-from talking_face.web.messages import Stopped, reporter
+from talking_face.web.messages import reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
@@ -355,6 +356,7 @@ def test_a_recipe_tells_which_takes_are_shown() -> None:
 def test_a_link_restores_what_it_can() -> None:
     told = {"seed": "7", "smile": "0.5", "diversity": "much", "samples": "99", "photo": "x.jpg"}
     told |= {"framing": "photo", "style": "grand", "brows": "7", "stop": "-1"}
+    told |= {"feeling": "0.5,-2", "feeling_strength": "7"}
     values = settings.from_recipe(json.dumps(told))
     assert values["seed"] == 7
     assert values["smile"] == 0.5
@@ -364,7 +366,10 @@ def test_a_link_restores_what_it_can() -> None:
     assert values["style"] == Settings.style
     assert values["brows"] == 1
     assert values["stop"] == 0
+    assert (values["feeling"], values["feeling_strength"]) == (Settings.feeling, 1.5)
     assert "photo" not in values
+    for feeling in ("sad", "0.5,-0.25"):
+        assert settings.from_recipe(json.dumps({"feeling": feeling}))["feeling"] == feeling
     for broken in (None, "", "[1]", "{", '{"seed": "1e999"}'):
         assert settings.from_recipe(broken) == settings.from_recipe("{}")
 
@@ -372,8 +377,9 @@ def test_a_link_restores_what_it_can() -> None:
 def test_sliders_and_edits_say_the_same() -> None:
     assert Settings().edits == ()
     assert Settings(start=1, stop=2).edits == ()
-    for preset in PRESETS.values():
-        assert Settings(**settings.slider_values(preset)).edits == (preset,)
+    assert Settings(feeling="sad", start=1).edits == (Edit(feeling="sad", start=1),)
+    assert Settings(feeling="0.5,-0.25").edits == (Edit(feeling=(0.5, -0.25)),)
+    assert Settings(feeling_strength=0.5).edits == (Edit(feeling="voice", feeling_strength=0.5),)
     (edit,) = Settings(gaze_x=3, gaze_y=-2, start=1, stop=2).edits
     assert edit == Edit(gaze=(3, -2), start=1, stop=2)
 
@@ -417,7 +423,7 @@ def test_the_page_is_private_and_documented(page: str) -> None:
     assert not config.get("run_history", False)
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
     assert public == set(
-        "generate edit preview mix compare table poster gif faces mesh speak voices".split()
+        "generate edit preview mix compare table poster gif faces mesh emotion speak voices".split()
     )
 
 

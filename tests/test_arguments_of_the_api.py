@@ -17,22 +17,26 @@ import pytest
 from talking_face import cli
 from talking_face.animator import Animator, load_animator
 from talking_face.clips.mark import Mark
-from talking_face.editing.edit import PRESETS, Edit
+from talking_face.clips.video import read_frames, write_clip
+from talking_face.editing.edit import Edit
 from talking_face.errors import (
     AudioUnreadable,
     FaceIndexError,
+    MotionUnreadable,
     OptionInvalid,
+    OutputUnwritable,
     PhotoUnreadable,
     TalkingFaceError,
     TextUnspeakable,
+    VideoUnreadable,
 )
 from talking_face.face.photo import load_photo
-from talking_face.files import read_pipe
+from talking_face.files import output_folder, read_pipe
 from talking_face.motion import Motion
 from talking_face.options import MAX_SEED, Look, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.voice import read_text, speak
-from talking_face.web.endpoints import read_edits
+from talking_face.web.given import read_edits
 from talking_face.web.settings import Settings
 
 HUGE = 10**5000  # Python itself refuses to print it
@@ -172,7 +176,7 @@ def test_edits(wrong: Any, animator: Animator, speech: Any) -> None:
     ):
         assert "Edit(smile=0.5)" in refused(OptionInvalid, work)
     assert animator.edit(motion, []) == motion
-    assert animator.edit(motion, (edit for edit in [PRESETS["happy"]])) != motion
+    assert animator.edit(motion, (edit for edit in [Edit(feeling="happy")])) != motion
 
 
 @pytest.mark.parametrize("wrong", ["banana", "cuda:99", "mps", "xpu:0", "", "cuda:", "cpu:x", 3,
@@ -399,7 +403,7 @@ def test_options(
     "wrong",
     ["happy", 3, True, {"smile": 1, "x": 2}, [None], [[]], [["smile", 1]], [{"smile": None}],
      [{"smile": [1]}], [{"smile": {"a": 1}}], [{"smile": "1"}], [{"gaze": None}], [{"gaze": "ab"}],
-     [{"gaze": [None, 1]}], [{"gaze": [[1], 2]}], [{"preset": ["sad"]}], [{"preset": {}}],
+     [{"gaze": [None, 1]}], [{"gaze": [[1], 2]}], [{"feeling": ["sad"]}], [{"feeling": {}}],
      [{"start": "1"}], [{"stop": [1]}], [{"smile": float("nan")}], [{1: 2}], [{"smile": HUGE}]],
     ids=kind,
 )  # fmt: skip
@@ -419,3 +423,27 @@ def test_settings_of_clients(name: str, wrong: Any) -> None:
 def test_a_million_samples_are_not_counted() -> None:
     assert len(Settings.read({"samples": 10**12}).shown_takes()) == 7
     refused(OptionInvalid, lambda: Settings.read({"samples": 2.5}))
+
+
+# --- places ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"clip.mp4", io.BytesIO(), ["clip.mp4"]], ids=kind)
+def test_places(wrong: Any) -> None:
+    frames = [np.zeros((64, 64, 3), np.uint8)]
+    refused(OutputUnwritable, lambda: Motion.still(1).save(wrong))
+    refused(OutputUnwritable, lambda: write_clip(frames, wrong))
+    if wrong is not None:  # else it is a temporary folder
+        refused(OutputUnwritable, lambda: output_folder(wrong))
+    refused(MotionUnreadable, lambda: Motion.load(wrong))
+
+
+def test_names_that_are_too_long_for_a_file() -> None:
+    for error, read in (
+        (AudioUnreadable, load_audio),
+        (PhotoUnreadable, load_photo),
+        (MotionUnreadable, Motion.load),
+        (VideoUnreadable, lambda path: next(read_frames(path))),
+    ):
+        with pytest.raises(error):
+            read("x" * 300)

@@ -293,19 +293,44 @@ def test_a_smile_is_previewed_and_applied(with_cards: Page) -> None:
     assert page.clips()[0]["source"] == clip
     page.wait(lambda: "smile=0.9" in page.js("return location.search"))
     smile = preview()
-    page.click("#presets button", "Sad")
-    page.wait(lambda: preview() != smile and page.number("#smile") < 0)
+    page.click("#feeling button", "Sad")
+    page.wait(lambda: preview() != smile and "feeling=sad" in page.js("return location.search"))
+    assert page.all("#feeling [aria-checked=true]")[0].text == "Sad"
     page.click("#apply")
     page.wait(lambda: page.clips()[0]["source"] != clip)
     page.done()
     assert "sample 1 · seed 0" in page.text("#card-0")
     page.click("#reset")
     page.wait(lambda: page.number("#smile") == 0)
+    assert page.all("#feeling [aria-checked=true]")[0].text == "From the voice"
 
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     for name in ("mouth-opening", "blinks"):  # it stays in sight, whichever slider is moved
         page.js(f"document.getElementById('{name}').scrollIntoView({{block: 'center'}})")
         page.wait(lambda: page.within_window("#preview img"))
+
+
+def test_a_feeling_is_chosen_on_the_pad(visit: Page) -> None:
+    def pad() -> Any:
+        return visit.all("#feeling .pad")[0]
+
+    def told() -> str:
+        return str(pad().get_attribute("aria-valuetext"))
+
+    visit.click("#feeling button", "Happy")
+    visit.wait(lambda: told().startswith("happy: valence 0.81"))
+    pad().send_keys(Keys.ARROW_LEFT * 3 + Keys.ARROW_DOWN)  # as without a mouse
+    visit.wait(lambda: told() == "valence 0.51, arousal 0.41")
+    visit.wait(lambda: "feeling=0.51%2C0.41" in visit.js("return location.search"))
+    visit.js(
+        "const pad = arguments[0], box = pad.getBoundingClientRect();"
+        "pad.setPointerCapture = () => {};"
+        "pad.dispatchEvent(new PointerEvent('pointerdown', {pointerId: 1, pointerType: 'touch',"
+        "clientX: box.left + box.width * 0.27, clientY: box.top + box.height * 0.27}))",
+        pad(),
+    )
+    visit.wait(lambda: told() == "valence −0.50, arousal 0.50")
+    visit.wait(lambda: "feeling=-0.5%2C0.5" in visit.js("return location.search"))
 
 
 def test_strengths_are_chosen_before_and_changed_after_drawing(

@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 
 from talking_face.cache import KEPT_SECONDS, Cached, size_of
+from talking_face.interruption import Stopped, heed, heeding
 
 MEGABYTE = 1_000_000
 SLACK = 8192  # bytes of dicts, names and headers in a small value
@@ -136,6 +137,31 @@ def test_when_one_is_interrupted_another_makes_the_value() -> None:
     assert make.calls == 2
     assert sum(result is make.error for result in results) == 1
     assert sum(type(result) is object for result in results) == 3
+
+
+def test_who_is_stopped_takes_nobody_along() -> None:
+    kept = Cached(MEGABYTE)
+    begun, left = threading.Event(), threading.Event()
+
+    def long() -> str:
+        begun.set()
+        while True:
+            heed()
+
+    def first() -> None:
+        with heeding(left.is_set), pytest.raises(Stopped):
+            kept.get("a", long)
+
+    with ThreadPoolExecutor(2) as pool:
+        leaving = pool.submit(first)
+        begun.wait()
+        waiting = pool.submit(kept.get, "a", lambda: "mine")
+        # Nor does who waits have to wait until another one's work is done.
+        with heeding(lambda: True), pytest.raises(Stopped):
+            kept.get("a", forbidden)
+        left.set()
+        leaving.result()
+        assert waiting.result() == "mine"
 
 
 def test_different_keys_do_not_wait_for_each_other() -> None:

@@ -389,6 +389,15 @@ def test_what_is_damaged_is_told_in_a_sentence(tmp_path):
     assert recording.duration > 2
 
 
+def test_joined_recordings_are_not_called_damaged(tmp_path):
+    formats = ((22_050, 1), (48_000, 2), (22_050, 1))
+    parts = [encoded(SECOND, tmp_path, "mp3", rate, channels) for rate, channels in formats]
+    (tmp_path / "joined.mp3").write_bytes(b"".join(parts))
+    recording = load_audio(tmp_path / "joined.mp3")
+    assert recording.duration == pytest.approx(3 * load_audio(SECOND).duration, rel=0.05)
+    assert recording.notes == ()
+
+
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")

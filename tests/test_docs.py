@@ -15,6 +15,7 @@ import pytest
 from gradio_client import Client
 
 from talking_face.arguments import build_parser, parse
+from talking_face.batch.arguments import build_parser as build_batch_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "talking_face"
@@ -23,6 +24,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
     ROOT / "weights/README.md",
+    ROOT / "deploy/README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 ADDRESS = "http://127.0.0.1:7860"
@@ -112,7 +114,10 @@ def test_commands_are_understood(
     module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if module == "talking_face":
-        parse(arguments)
+        if arguments[:1] == ["batch"]:
+            build_batch_parser().parse_args(arguments[1:])
+        else:
+            parse(arguments)
         return
     real = argparse.ArgumentParser.parse_args
 

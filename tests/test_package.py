@@ -35,6 +35,7 @@ EXTRAS = {  # and the modules that they bring
     "page": ("gradio", "spaces"),
     "voice": ("hibari",),
     "insightface": ("insightface",),
+    "cluster": ("ray",),
     "training": ("onnxruntime", "skimage"),
 }
 OTHERWISE = {  # modules that aren't called as what brings them
@@ -66,15 +67,19 @@ LOCKS = {
 
 
 def test_the_package_and_a_space_need_the_same() -> None:
-    extras = PROJECT["optional-dependencies"]
+    extras = dict(PROJECT["optional-dependencies"])
     assert extras.keys() == EXTRAS.keys()
+    cluster = asked("requirements-cluster.txt")
+    assert requirements(extras.pop("cluster")) == cluster
+    assert set(cluster) <= set(asked("requirements-dev.txt"))
     needed = requirements(chain(PROJECT["dependencies"], *extras.values()))
     assert sorted(map(str, needed)) == sorted(map(str, asked("requirements.txt")))
 
 
 def test_what_is_imported_is_asked_for() -> None:
     """And doesn't only happen to come along with something else."""
-    names = {canonicalize_name(requirement.name) for requirement in asked("requirements.txt")}
+    files = ("requirements.txt", "requirements-cluster.txt")
+    names = {canonicalize_name(needed.name) for name in files for needed in asked(name)}
     known = {*sys.stdlib_module_names, "talking_face"}
     for path in (ROOT / "app.py", *(ROOT / "talking_face").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

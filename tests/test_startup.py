@@ -15,7 +15,7 @@ SECONDS = 1.0  # of the processor; about a third of it is usual
     "statement",
     [
         "import talking_face",
-        "from talking_face import PRESETS, Edit, Look, TalkingFaceError",
+        "from talking_face import MOODS, Edit, Look, TalkingFaceError",
         "from talking_face import cli; cli.parse(['photo.jpg', 'speech.wav'])",
         "from talking_face.arguments import build_parser; build_parser().format_help()",
     ],

@@ -25,7 +25,7 @@ beartype_packages(checked, conf=BeartypeConf(hint_overrides=BeartypeHintOverride
     float: float | int | np.floating, int: int | np.integer,
 })))
 
-from talking_face import Edit, Look, Mark, Motion, PRESETS, load_animator
+from talking_face import Edit, Look, Mark, Motion, load_animator
 
 animator = load_animator("cpu")
 face = animator.fit(photo)
@@ -35,7 +35,7 @@ speech = animator.listen(sound)
 told = []
 for framing, background, edits in (
     ("crop", None, ()),
-    ("photo", "#3b6ea5", (PRESETS["happy"], Edit(blinks=0, gaze=(5, -3), start=0.2, stop=0.6))),
+    ("photo", "#3b6ea5", (Edit(feeling="sad"), Edit(blinks=0, gaze=(5, -3), start=0.2, stop=0.6))),
 ):
     look = Look(framing=framing, size=96, background=background)
     clips = list(animator.animate(
@@ -48,7 +48,7 @@ animator.compare(clips, folder / "comparison.mp4")
 motion = Motion.load(clips[0].motion_path)
 motion.save(folder / "motion.csv")
 assert len(Motion.load(folder / "motion.csv")) == len(motion)
-assert animator.preview(face, motion, PRESETS["sad"], 0.4).ndim == 3
+assert animator.preview(face, motion, Edit(feeling=(-0.6, -0.3)), 0.4, speech=speech).ndim == 3
 
 from beartype.roar import BeartypeCallHintViolation
 from talking_face.face.landmarks import interocular

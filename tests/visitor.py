@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -86,10 +87,12 @@ class Visitor:
             self._post("_end")
 
     def cancel(self) -> None:
-        """Press "Cancel" while an order runs."""
+        """Press "Cancel" while an order runs; Gradio answers when what runs has come to an end."""
         event = {"session_hash": self.session, "event_id": self.running}
-        self._http.post("cancel", json=event | {"fn_index": self._event("run")["id"]})
-        self._post("_stop")
+        event |= {"fn_index": self._event("run")["id"]}
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(self._http.post, "cancel", json=event)
+            self._post("_stop")
 
     def _event(self, name: str) -> Any:
         return next(event for event in self._events if event["api_name"] == name)

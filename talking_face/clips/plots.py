@@ -21,7 +21,7 @@ from talking_face.clips.credentials import Origin, sign
 from talking_face.errors import OptionInvalid
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
-from talking_face.files import writing
+from talking_face.files import result_path, writing
 from talking_face.motion import FPS, Motion
 from talking_face.options import MAX_SAMPLES
 from talking_face.sound.audio import SAMPLE_RATE, Recording
@@ -121,7 +121,7 @@ def write_plot(path: str | Path, picture: Image.Image) -> Path:
     Raises:
         OutputUnwritable: the folder can't be written, or the disk is full.
     """
-    path = Path(path)
+    path = result_path(path)
     page = Image.new("RGBA", picture.size, "white")
     page.alpha_composite(picture)
     with writing(path) as hidden:

@@ -22,7 +22,7 @@ from talking_face.clips.video import read_frames
 from talking_face.errors import VideoUnreadable
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
-from talking_face.files import keep_apart, writing
+from talking_face.files import keep_apart, result_path, writing
 from talking_face.motion import FPS, Motion
 
 SEARCHED = 60 * FPS  # frames from the beginning in which a picture or a loop is looked for
@@ -51,7 +51,7 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: Face
         VideoUnreadable, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = Path(path)
+    path = result_path(path)
     keep_apart(path, clip)
     index = best_frame(motion, model)
     picture = _read(clip, range(index, index + 1))[0]
@@ -77,7 +77,7 @@ def write_gif(
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = Path(path)
+    path = result_path(path)
     keep_apart(path, clip)
     chosen = best_loop(motion, model)
     with closing(read_frames(clip)) as frames:

@@ -21,14 +21,16 @@ from PIL import Image
 
 from talking_face import ffmpeg
 from talking_face.arrays import Array, UInt8
+from talking_face.clips import colour
 from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark as Mark
 from talking_face.clips.mark import draw_label, installed_mark
 from talking_face.clips.marks import COMMENT as COMMENT
 from talking_face.clips.marks import Marks
+from talking_face.clips.stereo import say_side_by_side
 from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import OptionInvalid, VideoUnreadable
-from talking_face.files import appearing, keep_apart, scratch
+from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
@@ -39,12 +41,8 @@ BACKGROUND = (16, 16, 16)
 BAND = 0.09  # height of a comparison's label band, of the cell's height
 
 # x264's "veryfast" at CRF 18, but with less of a search for motion, which portraits have little of:
-# a quarter less work, 0.3 dB less, files a sixth larger. The conversion to YUV uses the matrix that
-# the tags name, so that no player shifts the colours.
-_TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
-_TO_YUV = (
-    f"scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p,{_TAGS}"
-)
+# a quarter less work, 0.3 dB less, files a sixth larger. Frames come in the colours that the tags
+# name, so that no player shifts them.
 _H264 = (
     "-c:v libx264 -preset veryfast -crf 18 -x264-params subme=1:weightp=0:partitions=i4x4,i8x8 "
     "-pix_fmt yuv420p -color_primaries bt709 "
@@ -60,6 +58,7 @@ def write_clip(
     recording: Recording | None = None,
     mark: Mark | None = None,
     origin: Origin = Origin(),
+    side_by_side: bool = False,
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
@@ -73,6 +72,7 @@ def write_clip(
         recording: the sound; None makes a silent clip.
         mark: the visible one; None takes that of this installation.
         origin: what the signed statement tells of its making.
+        side_by_side: each frame holds the left eye's picture and the right one's; the file says so.
 
     Returns:
         The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
@@ -85,7 +85,7 @@ def write_clip(
         FfmpegMissing: there is no ffmpeg.
         ValueError: no frames, or frames of different sizes or types.
     """
-    path = Path(path)
+    path = result_path(path)
     marks = Marks(origin, mark)
     with appearing(path) as clip:
         if recording is None:
@@ -95,6 +95,8 @@ def write_clip(
             with scratch(path) as silent:
                 count = _encode(frames, silent, marks, path)
                 _add_sound(silent, clip, recording, count, path)
+        if side_by_side:
+            say_side_by_side(clip)
         marks.sign(clip, path)
     return path
 
@@ -114,7 +116,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, or the path is one of the clips.
     """
-    path = Path(path)
+    path = result_path(path)
     if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
         raise OptionInvalid(
             f"{len(clips)} clips with {len(labels)} labels can't be compared. "
@@ -144,7 +146,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         layout = "|".join(f"{left}_{top}" for left, top in places)
         inputs, grid = "".join(f"[c{i}]" for i in range(len(clips))), "[grid]"
         chains.append(f"{inputs}xstack=inputs={len(clips)}:layout={layout}{grid}")
-    chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{_TAGS}[all]")
+    chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{colour.TAGS}[all]")
     command = ffmpeg.command()
     for clip in clips:
         command += ffmpeg.source(clip)
@@ -159,8 +161,8 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
             size = f"{canvas.width}x{canvas.height}"
             command += f"-f rawvideo -pixel_format yuv420p -video_size {size} -i".split()
             command += [f"file:{unseen}"]
-            chains.append(f"[{len(clips) + 1}:v]{_TAGS}[unseen]")
-            chains.append(f"[all][unseen]blend=all_mode=grainmerge,{_TAGS}[out]")
+            chains.append(f"[{len(clips) + 1}:v]{colour.TAGS}[unseen]")
+            chains.append(f"[all][unseen]blend=all_mode=grainmerge,{colour.TAGS}[out]")
             command += ["-filter_complex", ";".join(chains), "-map", "[out]", "-map", "0:a:0?"]
             command += [*_H264, "-r", str(FPS), "-c:a", "copy", *_CONTAINER]
             ffmpeg.run([*command, "-f", "mp4"], canvas.tobytes(), comparison, path)
@@ -210,7 +212,7 @@ def read_frames(
         FfmpegMissing: there is no ffmpeg.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")
     filters = [f"fps={rate:g}:start_time=0"]
     if max_side is not None:
@@ -259,8 +261,10 @@ def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> in
     height, width = first.shape[:2]
     paint = marks.painter(height, width)
     padding = ((0, height % 2), (0, width % 2), (0, 0))
-    command = ffmpeg.command() + ffmpeg.raw_input("rgb24", width + width % 2, height + height % 2)
-    command += ["-vf", _TO_YUV, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    command = ffmpeg.command() + ffmpeg.raw_input(
+        colour.PIXELS, width + width % 2, height + height % 2
+    )
+    command += ["-vf", colour.TAGS, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
     with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):
@@ -271,7 +275,7 @@ def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> in
             picture = np.ascontiguousarray(paint(frame))
             if height % 2 or width % 2:
                 picture = np.pad(picture, padding, mode="edge")
-            if not process.write(picture.data):
+            if not process.write(colour.to_yuv(picture).data):
                 break  # ffmpeg says why, below
             count += 1
         ended = process.end()

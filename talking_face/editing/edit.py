@@ -1,6 +1,6 @@
 """Edits: what is to change in an animation, from when to when.
 
-Names, ranges and moods; `talking_face.editing.change` carries them out.
+Names and ranges; `talking_face.editing.change` carries them out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from talking_face.errors import OptionInvalid
-from talking_face.options import check_range, number
+from talking_face.moods import MAX_STRENGTH, VOICE, Feeling, check_feeling
+from talking_face.options import FEELING_STRENGTH, check_range, number
 
 # The range of each slider. Gaze has two numbers of the same range.
 RANGES: dict[str, tuple[float, float]] = {
@@ -23,6 +24,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "eyes": (-1.0, 1.0),
     "gaze": (-10.0, 10.0),
     "blinks": (0.0, 2.0),
+    "feeling_strength": (0.0, MAX_STRENGTH),
 }
 STRENGTHS = ("pose_strength", "expression", "mouth_opening")  # 1 changes nothing; they multiply
 AMOUNTS = ("smile", "brows", "inner_brows", "eyes", "gaze")  # 0 changes nothing; they add up
@@ -42,6 +44,9 @@ class Edit:
         eyes: -1 narrow … 1 wide.
         gaze: degrees to image right and down, each -10 to 10, added to where the eyes look.
         blinks: 0 none … 2 twice as many.
+        feeling: "voice" (what is heard), "none", a mood of `MOODS`, or a place, (valence, arousal)
+            from -1 to 1; it takes the place of what the motion feels. None leaves that as it is.
+        feeling_strength: of that feeling, 0 to 1.5.
         start, stop: seconds between which the edit holds; None is the end.
         fade: seconds, after `start` and before `stop`, in which it comes and goes; an edit from
             the beginning is there at once, and one until the end stays.
@@ -59,6 +64,8 @@ class Edit:
     eyes: float = 0.0
     gaze: tuple[float, float] = (0.0, 0.0)
     blinks: float = 1.0
+    feeling: Feeling | None = None
+    feeling_strength: float = FEELING_STRENGTH
     start: float = 0.0
     stop: float | None = None
     fade: float = 0.4
@@ -74,6 +81,8 @@ class Edit:
                 object.__setattr__(self, "gaze", gaze)
             else:
                 object.__setattr__(self, name, check_range(label, getattr(self, name), low, high))
+        if self.feeling is not None:
+            object.__setattr__(self, "feeling", check_feeling(self.feeling))
         start = number("The start of an edit", self.start)
         stop = None if self.stop is None else number("The end of an edit", self.stop)
         if not 0 <= start < math.inf:
@@ -87,22 +96,11 @@ class Edit:
         object.__setattr__(self, "fade", check_range("The fade of an edit", self.fade, 0, 10))
 
 
-PRESETS: dict[str, Edit] = {
-    "neutral": Edit(expression=0.3),
-    "happy": Edit(smile=0.85, brows=0.2, expression=1.2, pose_strength=1.1),
-    "sad": Edit(
-        smile=-0.7,
-        inner_brows=1.0,
-        brows=-0.3,
-        eyes=-0.3,
-        gaze=(0.0, 4.0),
-        pose_strength=0.6,
-        mouth_opening=0.9,
-        blinks=0.8,
-    ),
-    "angry": Edit(
-        smile=-0.55, brows=-0.5, inner_brows=-0.7, eyes=-0.2, pose_strength=1.3, blinks=0.6
-    ),
-    "surprised": Edit(brows=1.0, eyes=1.0, smile=0.1, mouth_opening=1.25, blinks=0.5),
-    "calm": Edit(smile=0.2, eyes=-0.1, pose_strength=0.5, expression=0.6, blinks=0.8),
-}
+def felt(feeling: Feeling, strength: float = FEELING_STRENGTH) -> tuple[Edit, ...]:
+    """The edit that gives a clip its feeling; none for the voice's own, which it has already.
+
+    Raises:
+        OptionInvalid.
+    """
+    edit = Edit(feeling=feeling, feeling_strength=strength)
+    return () if edit == Edit(feeling=VOICE) else (edit,)

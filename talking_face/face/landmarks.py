@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from talking_face.arrays import Array, Float32, Int32, UInt8
+from talking_face.interruption import heed
 
 MIN_TILE = 192  # pixels; a smaller one shows the detectors nothing that they haven't seen
 SURE_OF_FAR = 0.6  # among a hundred tiles something may look a little like a face
@@ -93,6 +94,7 @@ def find_boxes(image: UInt8, confidence: float = 0.4) -> list[tuple[float, ...]]
     for model in (0, 1):
         with FaceDetection(confidence, model_selection=model) as detector:
             for top, left, rows, columns in views:
+                heed()
                 view = np.ascontiguousarray(image[top : top + rows, left : left + columns])
                 # The whole view goes first: a tile may cut a face at its edge.
                 first = float(rows == height)
@@ -257,6 +259,7 @@ def detect_far_faces(image: UInt8) -> list[Float32]:
         with FaceDetection(SURE_OF_FAR, model_selection=model) as detector:
             for top in _starts(image.shape[0], side):
                 for left in _starts(image.shape[1], side):
+                    heed()
                     tile = np.ascontiguousarray(image[top : top + side, left : left + side])
                     found += _boxes(detector, tile, left, top)
     return _meshes(image, _distinct(found))

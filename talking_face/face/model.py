@@ -2,7 +2,7 @@
 
 A face in the canonical frame is
 
-    shape = mean + identity @ a + lower_basis @ lower + upper_basis @ upper        (478 × 3)
+    shape = mean + identity @ a + lower_basis @ lower + upper_basis @ upper + nuance_basis @ nuance
 
 and appears in the image under weak perspective (a scaled orthographic camera):
 
@@ -18,14 +18,15 @@ Fitting and projecting know arrays only: no images, no files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
 from talking_face.arrays import Array
-from talking_face.face.landmarks import N_MESH
+from talking_face.face.landmarks import N_LANDMARKS, N_MESH
 from talking_face.frozen import Frozen
+from talking_face.motion_space import CHANNELS
 from talking_face.weights import load_weights
 
 # Where the head turns on the neck, in the canonical frame: below and behind the eyes. Fitted by the
@@ -128,6 +129,8 @@ class FaceModel:
         upper: (478, 3, 6) expression basis of brows and forehead, likewise scaled.
         rigid: (478,) weight of each point in pose fitting.
         triangles: (n, 3) int32 mesh triangles over the 468 points of the skin.
+        nuance: (478, 3, 8) expression basis of what lids, brows and the skin around them do
+            besides, likewise scaled; learned later, from what the others leave over.
     """
 
     mean: Array
@@ -136,11 +139,15 @@ class FaceModel:
     upper: Array
     rigid: Array
     triangles: Array
+    nuance: Array = field(default_factory=lambda: np.zeros((N_LANDMARKS, 3, CHANNELS["nuance"])))
 
-    def displacement(self, lower: Array, upper: Array) -> Array:
-        """Expression coefficients (..., 16) and (..., 6) to displacements (..., 478, 3)."""
-        return np.einsum("ndk,...k->...nd", self.lower, lower) + np.einsum(
+    def displacement(self, lower: Array, upper: Array, nuance: Array | None = None) -> Array:
+        """Expression coefficients (..., 16), (..., 6), (..., 8) to displacements (..., 478, 3)."""
+        moved = np.einsum("ndk,...k->...nd", self.lower, lower) + np.einsum(
             "ndk,...k->...nd", self.upper, upper
+        )
+        return (
+            moved if nuance is None else moved + np.einsum("ndk,...k->...nd", self.nuance, nuance)
         )
 
     def expression(self, displacement: Array, damping: float = 0.02) -> Array:

@@ -14,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from talking_face.arrays import Array
+from talking_face.interruption import heed
 from talking_face.motion import CHANNELS, FPS
 from talking_face.sound.encoder import BLOCKS
 from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
@@ -118,6 +119,7 @@ def run(network: Listener, features: Array, prosody: Array) -> Array:
     frames = len(features)
     answer = np.empty((frames, N_HEARD), dtype=np.float32)
     for start in range(0, frames, _CHUNK):
+        heed()
         stop = min(start + _CHUNK, frames)
         first, last = max(start - REACH, 0), min(stop + REACH, frames)
         heard = torch.from_numpy(features[first:last].astype(np.float32)).flatten(1).to(device)

@@ -21,6 +21,7 @@ from scipy.special import expit
 from talking_face.arrays import Array
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
+from talking_face.interruption import heed
 from talking_face.mapping.articulation import articulate
 from talking_face.mapping.decoder import (
     GROUPS,
@@ -160,6 +161,7 @@ def sample_states(
     kept: list[Pair] = []
     states = [now]
     for step in range(1, len(knots)):
+        heed()
         first = max(0, min(knots[step] - REACH, frames - 1))
         window = slice(first, knots[step] + REACH + 1)
         around = [(key[:, :, window], value[:, :, window]) for key, value in near]

@@ -37,8 +37,10 @@ def region_around(frame: Array, points: Array, pad: int) -> tuple[Array, Array]:
 def pixel_grid(region: Array, corner: Array) -> tuple[Array, Array]:
     """x and y, (h, w) float32, of a region's pixels in the frame."""
     height, width = region.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return x + np.float32(corner[0]), y + np.float32(corner[1])
+    x, y = np.empty((2, height, width), dtype=np.float32)
+    x[:] = np.arange(width) + corner[0]
+    y[:] = np.arange(height)[:, None] + corner[1]
+    return x, y
 
 
 def blend(region: Array, colour: Array, mask: Array) -> None:

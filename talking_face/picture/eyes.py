@@ -23,7 +23,7 @@ from talking_face.picture.brush import (
     sample,
 )
 from talking_face.picture.drawn import find_drawn_eyes
-from talking_face.picture.lids import ClosedLid, closing, meeting
+from talking_face.picture.lids import ClosedLid, closing, meeting, parted
 from talking_face.picture.plate import Plate
 
 RIM = 0.02  # canonical units: softness of the line between eyeball and lid
@@ -43,6 +43,7 @@ class Eyes:
         self._plate = plate
         self._unit = float(plate.pose.scale)
         self._outlines = outlines
+        self._shape = face.shape
         self._closing = np.stack([closing(face.shape, eye) for eye in (0, 1)])
         points = plate.pose.project(face.shape)
         self._stay = face.eyes_closed  # what is behind closed lids isn't known
@@ -74,6 +75,17 @@ class Eyes:
     def hold(self, moved: Array) -> Array:
         """Displacements (478, 3) of an expression without those that would bend drawn eyes."""
         return moved if self._free is None else moved * self._free
+
+    def part(self, moved: Array, lids: Array) -> Array:
+        """A displacement (478, 3) of the skin around the eyes, as far as (2,) closures let it part.
+
+        See `lids.parted`; none of the lids of eyes that the photo shows closed.
+        """
+        for eye in (0, 1):
+            moved = parted(
+                moved, self._shape, eye, 1.0 if self._stay else float(meeting(lids)[eye])
+            )
+        return moved
 
     def close(self, lids: Array) -> Array:
         """Displacement (478, 3), canonical, of lids closed by (2,) fractions.

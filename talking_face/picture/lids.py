@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from talking_face.arrays import Array
-from talking_face.curves import smoothstep
+from talking_face.curves import smoothstep, soft_limit
 from talking_face.face.landmarks import (
     IRIS_CENTRE,
     IRIS_RING,
@@ -20,6 +20,7 @@ from talking_face.picture.plate import Plate
 SEAM = 0.82  # where closed lids meet, from the open upper lid (0) to the lower one (1)
 UPPER_REACH, LOWER_REACH = 0.07, 0.06  # canonical units over which the skin follows a lid
 WIDEST = -0.3  # closure of an eye opened wider than in the photo
+HALF_NARROW, MOST_NARROW = 0.4, 0.75  # of an eye's opening, that an expression may take softly
 # Closure from which, and at which, a lid's own pixels are stretched too far.
 STRETCHED = (0.4, 0.85)
 SHUT = (0.85, 0.97)  # closure over which what is squeezed between the lids becomes one line
@@ -170,6 +171,28 @@ def closing(shape: Array, eye: int) -> Array:
             moved[:, axis] += weight * np.interp(shape[:, 0], x, step[order, axis])
         moved[margin[1:-1]] = step[1:-1]
     moved[[*IRIS_CENTRE, *IRIS_RING[0], *IRIS_RING[1]]] = 0.0
+    return moved
+
+
+def parted(moved: Array, shape: Array, eye: int, closure: float) -> Array:
+    """A displacement (478, 3) that leaves the lids of an eye as far apart as they may be.
+
+    What it changes of their distance ends as they close, so that they meet as they would without
+    it; and it takes `MOST_NARROW` of the photo's distance at most, softly.
+
+    Args:
+        shape: (478, 3) the face as photographed, canonical.
+        closure: of `meeting`.
+    """
+    upper, lower = list(UPPER_LID[eye]), list(LOWER_LID[eye])
+    gap = np.maximum(shape[lower, 1] - shape[upper, 1], 1e-3)
+    change = moved[lower] - moved[upper]
+    narrowed = np.maximum(-change[:, 1] / gap, 1e-6)
+    held = soft_limit(narrowed, HALF_NARROW, MOST_NARROW) / narrowed
+    excess = change * (1 - np.clip(1 - closure, 0.0, 1.0) * held)[:, None]
+    moved = moved.copy()
+    moved[upper] += SEAM * excess
+    moved[lower] -= (1 - SEAM) * excess
     return moved
 
 

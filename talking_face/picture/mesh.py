@@ -21,7 +21,7 @@ from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
 from talking_face.picture.machine_code import compiled
 
-REFINEMENTS = 2  # subdivisions of the face mesh
+REFINEMENTS = 2  # subdivisions of the face mesh that frames are drawn with
 TEAR = 3.0  # pixels that neighbours are further apart, in photo and in depth, where it is torn
 
 
@@ -158,16 +158,16 @@ def strip(loop: Array) -> Array:
     return np.array(triangles, dtype=np.int32)
 
 
-def face_mesh(triangles: Array) -> FaceMesh:
+def face_mesh(triangles: Array, refinements: int = REFINEMENTS) -> FaceMesh:
     """The refined mesh of the face model's triangles (n, 3), worked out once."""
-    return _face_mesh(np.ascontiguousarray(triangles, dtype=np.int32).tobytes())
+    return _face_mesh(np.ascontiguousarray(triangles, dtype=np.int32).tobytes(), refinements)
 
 
-@lru_cache(maxsize=1)
-def _face_mesh(triangle_bytes: bytes) -> FaceMesh:
+@lru_cache(maxsize=2)
+def _face_mesh(triangle_bytes: bytes, refinements: int) -> FaceMesh:
     triangles = same_way_round(np.frombuffer(triangle_bytes, dtype=np.int32).reshape(-1, 3))
     refinement = sparse.identity(N_MESH, dtype=np.float32, format="csr")
-    for _ in range(REFINEMENTS):
+    for _ in range(refinements):
         triangles, matrix = refine(triangles, refinement.shape[0])
         refinement = (matrix @ refinement).tocsr()
     outline, mouth, *eyes = border_loops(triangles)[:4]

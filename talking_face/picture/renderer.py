@@ -38,6 +38,7 @@ from talking_face.picture.mesh import draw_map, face_mesh
 from talking_face.picture.mouth.painter import Mouth
 from talking_face.picture.mouth.shading import Shading
 from talking_face.picture.plate import Plate, cut_plate
+from talking_face.picture.skin import Skin, SkinModel
 from talking_face.picture.surroundings import surroundings_of
 
 # The head follows a pose exactly up to these, and softly to a quarter more: further out, one photo
@@ -65,6 +66,7 @@ class Flow:
         points: (478, 3) landmarks in the window, pixels.
         dense: (n, 3) refined points in the window, pixels.
         rigid: (n, 3) the same with the photo's own expression.
+        drawn: (m, 3) float32, these and those around the face, pixels; see `Renderer.triangles`.
         map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
         depth: (h, w) float32, and how far away it is, pixels.
     """
@@ -74,6 +76,7 @@ class Flow:
     points: Array
     dense: Array
     rigid: Array
+    drawn: Array
     map_x: Array
     map_y: Array
     depth: Array
@@ -91,6 +94,7 @@ class Renderer:
         size: output size, see `cut_plate`.
         backdrop: (h, w, 3) uint8 RGB to put behind the person; None keeps the photo's background.
         limits_pose: follow a pose only as far as one photo can show it; False is for measuring.
+        skin: how an expression shades the skin, such as `load_skin()`; None leaves it as it is.
 
     Raises:
         OptionInvalid: the person can't be told from the background that is to be replaced.
@@ -106,6 +110,7 @@ class Renderer:
         size: int | None = None,
         backdrop: UInt8 | None = None,
         limits_pose: bool = True,
+        skin: SkinModel | None = None,
     ) -> None:
         self.face = face
         self._limits_pose = limits_pose
@@ -141,6 +146,11 @@ class Renderer:
         self.eyes = Eyes(self.plate, face, self.mesh.eyes)
         rest = self._shape + self._to_rest
         self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth, shading)
+        self._skin = None
+        if skin is not None:
+            mean = self._refine(model.mean)[:, :2]
+            here = height, width
+            self._skin = Skin(skin, here, self._source_face, mean, self.mesh.triangles)
 
     def frames(self, motion: Motion) -> Iterator[UInt8]:
         """Render a motion: (H, W, 3) uint8 RGB frames, each a new array."""
@@ -151,6 +161,7 @@ class Renderer:
         """One frame of a motion, (H, W, 3) uint8 RGB."""
         flow = self.flow(motion, index)
         window = self.composite(flow, motion, index)
+        self._shade(window, flow, motion, index)
         self.paint(window, flow, motion, index)
         return self.plate.place(window)
 
@@ -167,6 +178,14 @@ class Renderer:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
         moving = motion.rotation[index].any() or motion.translation[index].any()
         return self._composite.window(flow.map_x, flow.map_y, flow.depth, bool(moving))
+
+    def _shade(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
+        """Darken and light the skin as the change of expression folds it, in place."""
+        rest, lower = self._speech(motion, index)
+        gone = rest * self._parted * self.face.lower
+        held = np.concatenate([lower - gone, motion.upper[index], motion.nuance[index]])
+        if self._skin is not None and held.any():
+            self._skin.shade(window, flow.dense[self.mesh.outline], flow.map_x, flow.map_y, held)
 
     def paint(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Paint eyes and mouth into a composite, in place."""
@@ -194,6 +213,11 @@ class Renderer:
             return region[:0], region[:0], nearer[:0]
         return region, region.copy(), cv2.blur(nearer.astype(np.float32), (3, 3))
 
+    @property
+    def triangles(self) -> Array:
+        """(n, 3) int32 over `Flow.drawn`: all that a frame is drawn from."""
+        return self._around.triangles
+
     # -- geometry -----------------------------------------------------------------------------
 
     def _refine(self, points: Array) -> Array:
@@ -206,6 +230,7 @@ class Renderer:
         """
         shape = self._shape
         parted = smoothstep(float(lip_gaps(self.face.shape).max()), 0.01, 0.06)
+        self._parted = parted
         own = parted * np.einsum("ndk,k->nd", self.model.lower, self.face.lower)
         self._lips = LipContact(shape - own)
         self._to_rest = -own
@@ -215,6 +240,10 @@ class Renderer:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest, lower = self._speech(motion, index)
         moved = self.model.displacement(lower, motion.upper[index])
+        if motion.nuance[index].any():
+            moved = moved + self.eyes.part(
+                self.model.nuance @ motion.nuance[index], motion.lids[index]
+            )
         base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
         shape = base + self.eyes.hold(rest * self._to_rest + moved)
         if rest or lower.any():
@@ -259,8 +288,8 @@ class Renderer:
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
-    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array]:
-        """Source coordinates and depth of every pixel of the window."""
+    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array, Array]:
+        """What is drawn; source coordinates and depth of every pixel of the window."""
         contour = self._around.contour
         around = self._around.move(pose, dense[contour] - rigid[contour])
         points = np.concatenate([dense, around]).astype(np.float32)
@@ -278,7 +307,7 @@ class Renderer:
             map_y,
             buffer,
         )
-        return map_x, map_y, buffer
+        return points, map_x, map_y, buffer
 
 
 def most_rotation(angles: Array, photo: Array) -> Array:

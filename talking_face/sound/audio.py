@@ -16,8 +16,9 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, OptionInvalid
-from talking_face.files import in_memory, is_pipe, read_all, read_pipe
+from talking_face.files import in_memory, is_file, is_pipe, read_all, read_pipe
 from talking_face.frozen import Frozen, sealed
+from talking_face.interruption import heed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
 from talking_face.options import check_range, shown, whole_number
@@ -152,7 +153,7 @@ def load_audio(source: AudioSource) -> Recording:
             raise AudioUnreadable(
                 f"The recording can't be read from {path} ({error.strerror}). Write it to a file."
             ) from error
-    if not path.is_file():
+    if not is_file(path):
         raise AudioUnreadable(f"There is no file {path}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)
     _check_duration(len(sound) / SOUND_RATE, path.name)
@@ -215,6 +216,7 @@ def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:
 
 def _resampled(samples: Array, rate: int, wanted: int) -> Array:
     """(n,) numbers at one rate as float32 at another; no moment is shifted."""
+    heed()
     samples = _full_scale(samples)
     if rate == wanted:
         return samples

@@ -36,6 +36,8 @@ _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 _BLOCK = 10  # seconds of a track that are looked at together
 _LEAST = 0.5  # of the speech of the best track, that an earlier one needs to be taken
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
+# Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
+_NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
 
 # Two channels as loud as they are: left alone, ffmpeg takes 3 dB off mono.
 _STEREO = "pan=stereo|FL<FL+FC|FR<FR+FC"
@@ -246,7 +248,8 @@ class _Reader:
         ended = process.end(self._left())
         if ended.failed:
             raise self._trouble(ended)
-        if sum("dts" not in line for line in ended.said.splitlines()) >= _DAMAGED:
+        said = ended.said.splitlines()
+        if sum(not any(words in line for words in _NO_DAMAGE) for line in said) >= _DAMAGED:
             self.notes.append("Some of the recording is damaged and left out.")
 
     def _trouble(self, ended: ffmpeg.Ended) -> AudioUnreadable:

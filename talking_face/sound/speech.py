@@ -15,6 +15,7 @@ import torch
 
 from talking_face.arrays import Array, Float32
 from talking_face.frozen import Frozen, sealed
+from talking_face.interruption import heed
 from talking_face.motion import FPS
 from talking_face.sound import prosody
 from talking_face.sound.audio import SAMPLE_RATE, Recording
@@ -105,6 +106,7 @@ def _encode(mel: Array, encoder: SpeechEncoder) -> Float32:
         overlap = 0
     heard = np.zeros((total, BLOCKS, WIDTH), dtype=np.float32)
     for start in range(0, total - overlap, size - overlap):
+        heed()
         stop = min(start + size, total)
         window = torch.from_numpy(mel[:, start * columns : stop * columns]).to(device)
         output = encoder.hear(window[None])[0]  # (6, T at 50 Hz, 512)

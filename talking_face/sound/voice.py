@@ -26,9 +26,10 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32
 from talking_face.errors import OptionInvalid, TextUnspeakable, VoiceMissing
-from talking_face.files import is_pipe, read_pipe, writing
+from talking_face.files import is_pipe, read_pipe, result_path, writing
 from talking_face.frozen import Frozen
 from talking_face.gate import admit
+from talking_face.interruption import heed
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
 
@@ -93,7 +94,7 @@ class Spoken(Frozen):
         Raises:
             OutputUnwritable: the folder can't be written, or the disk is full.
         """
-        path = Path(path)
+        path = result_path(path)
         pcm = np.round(self.samples * np.iinfo(np.int16).max).astype("<i2").tobytes()
         with writing(path) as hidden, wave.open(str(hidden), "wb") as file:
             file.setparams((1, 2, self.rate, 0, "NONE", ""))
@@ -249,6 +250,7 @@ def _speak_hibari(voice: Voice, text: str, speed: float) -> tuple[Array, int, st
         noise = np.random.default_rng(0)
         sound: list[Array] = []
         for sentence in sentences:
+            heed()
             sound.append(engine.from_ids(engine.ids(sentence), speed, noise))
             if sum(map(len, sound)) > MAX_SECONDS * engine.sample_rate:
                 raise TextUnspeakable(_TOO_LONG)

@@ -5,14 +5,13 @@ paths nobody has checked before `received` does, and leave as files of Gradio's 
 """
 
 # No "from __future__ import annotations" here: Gradio reads the annotations as types.
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
+import numpy as np
 from gradio.events import api
 from PIL import Image
-from typing_extensions import TypedDict  # the one of Python 3.10 isn't enough for pydantic
 
 from talking_face.arrays import Array
 from talking_face.clips.credentials import Origin
@@ -20,30 +19,20 @@ from talking_face.clips.marks import write_picture
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
-from talking_face.editing.edit import PRESETS, RANGES, Edit
-from talking_face.errors import MotionUnreadable, OptionInvalid, UploadUnknown
-from talking_face.motion import Motion
-from talking_face.options import Framing, number
+from talking_face.errors import OptionInvalid
+from talking_face.moods import MOODS
+from talking_face.options import number
 from talking_face.sound.voice import voices
 from talking_face.web import shots
+from talking_face.web.feelings import heard_words
 from talking_face.web.folders import new_folder
+from talking_face.web.given import Look, given_motion, given_shot, present, read_edits, read_look
 from talking_face.web.limits import count_order
-from talking_face.web.messages import heeding_client, plain_end, plain_sentences
+from talking_face.web.messages import heeding_client, plain_sentences, untold
 from talking_face.web.models import animator
 from talking_face.web.orders import Order, mesh_over, outlined_faces
 from talking_face.web.settings import Settings
 from talking_face.web.shots import Shot
-from talking_face.web.uploads import Upload, received
-
-EDIT_NAMES = (*RANGES, "start", "stop", "fade", "preset")
-
-
-class Look(TypedDict, total=False):
-    """What a clip shows besides the motion; see `talking_face.options.Look`."""
-
-    framing: Framing
-    size: int
-    background: str
 
 
 def generate(
@@ -59,6 +48,8 @@ def generate(
     look: Look = {},  # noqa: B006
     face: int = 0,
     consent: bool = False,
+    feeling: str = Settings.feeling,
+    feeling_strength: float = Settings.feeling_strength,
 ) -> tuple[list[gr.FileData], list[gr.FileData], gr.FileData | None, gr.FileData, int]:
     """Make several different talking clips from one photo and one recording.
 
@@ -78,29 +69,31 @@ def generate(
             behind the head).
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo and voice; needed.
+        feeling: "voice" (what is heard), "none", a mood (neutral, calm, happy, sad, angry, fearful,
+            disgusted or surprised), or valence and arousal from -1 to 1, such as "0.4,-0.2".
+        feeling_strength: how much of it is shown, 0 to 1.5.
 
     Returns:
         The clips (mp4), their motions (npz), all clips side by side (mp4; none for one sample),
         a plot of the motions (png), and the seed.
     """
-    values = {"samples": samples, "seed": seed, "diversity": diversity, "style": style}
-    values |= {"pose_strength": pose_strength, "expression": expression}
-    wanted = heeding_client()
-    with plain_sentences(), plain_end():
-        values |= _read_look(look)
+    values: dict[str, Any] = {"samples": samples, "seed": seed, "diversity": diversity}
+    values |= {"style": style, "pose_strength": pose_strength, "expression": expression}
+    values |= {"feeling": feeling, "feeling_strength": feeling_strength}
+    with plain_sentences(), heeding_client():
+        values |= read_look(look)
         order = Order.read(photo, audio, face, consent, None, values)
         order.check()
         count_order()
         changes = (*order.settings.edits, *read_edits(edits))
         places = list(enumerate(order.settings.shown_takes()))
-        made = [_finished(shot) for _, shot in shots.draw(order, places, wanted, changes)]
-        wanted(1.0, "Comparing")
+        made = [_finished(shot) for _, shot in shots.draw(order, places, untold, changes)]
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
-        [_file(shot.path) for shot in made],
-        [_file(shot.motion_path) for shot in made],
-        _file(comparison) if comparison else None,
+        [file_of(shot.path) for shot in made],
+        [file_of(shot.motion_path) for shot in made],
+        file_of(comparison) if comparison else None,
         _picture(plot, "plot"),
         order.settings.seed,
     )
@@ -123,8 +116,9 @@ def edit(
         motion: of "generate" or "mix" (npz or csv).
         edits: a list of changes that add up, such as [{"smile": 0.8, "start": 1, "stop": 2.5}].
             Names: pose_strength, expression and blinks (0 to 2), mouth_opening (0.5 to 1.5), smile,
-            brows, inner_brows and eyes (-1 to 1), gaze ([right, down], degrees), preset (neutral,
-            happy, sad, angry, surprised or calm); start, stop and fade in seconds.
+            brows, inner_brows and eyes (-1 to 1), gaze ([right, down], degrees); feeling, as for
+            the endpoint "generate", and feeling_strength (0 to 1.5); start, stop and fade in
+            seconds.
         look: framing, size and background, as for the endpoint "generate".
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo and voice; needed.
@@ -132,11 +126,11 @@ def edit(
     Returns:
         The clip (mp4) and the changed motion (npz).
     """
-    with plain_sentences(), plain_end():
-        shot = _given(photo, audio, motion, edits, look, face, consent)
+    with plain_sentences(), heeding_client():
+        shot = given_shot(photo, audio, motion, edits, look, face, consent)
         count_order()
-        ((_, made),) = shots.render([(0, shot)], heeding_client())
-        return _file(_finished(made).path), _file(made.motion_path)
+        ((_, made),) = shots.render([(0, shot)], untold)
+        return file_of(_finished(made).path), file_of(made.motion_path)
 
 
 def preview(
@@ -162,11 +156,11 @@ def preview(
     Returns:
         The frame (png).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         # No sound is needed for a still, so the photo stands in for the recording.
-        shot = _given(photo, photo, motion, edits, look, face, consent)
+        shot = given_shot(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
-        frame = shots.preview(shot, None if moment < 0 else moment)
+        frame = shots.preview(shot, None if moment < 0 else moment, heard=False)
     return _picture(frame, "preview")
 
 
@@ -181,11 +175,11 @@ def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileDat
     Returns:
         The motion (npz); "edit" renders it.
     """
-    with plain_sentences():
-        motion = change.mix(*(_motion(part) for part in (lips, head, blinks)))
+    with plain_sentences(), heeding_client():
+        motion = change.mix(*(given_motion(part) for part in (lips, head, blinks)))
         path = new_folder() / "mix.npz"
         motion.save(path)
-    return _file(path)
+    return file_of(path)
 
 
 def compare(clips: list[gr.FileData]) -> gr.FileData:
@@ -197,13 +191,13 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
     Returns:
         One clip (mp4).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         given = clips if isinstance(clips, list) else []
-        paths = [_present(clip) for clip in given[:7]]
+        paths = [present(clip) for clip in given[:7]]
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
         names = [path.stem.replace("_", " · ") for path in paths]
-        return _file(write_comparison(paths, names, new_folder() / "comparison.mp4"))
+        return file_of(write_comparison(paths, names, new_folder() / "comparison.mp4"))
 
 
 def table(motion: gr.FileData) -> gr.FileData:
@@ -215,10 +209,10 @@ def table(motion: gr.FileData) -> gr.FileData:
     Returns:
         The table (csv).
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path = new_folder() / "motion.csv"
-        _motion(motion).save(path)
-    return _file(path)
+        given_motion(motion).save(path)
+    return file_of(path)
 
 
 def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -231,10 +225,10 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The picture (png).
     """
-    with plain_sentences():
-        path = _present(clip)
+    with plain_sentences(), heeding_client():
+        path = present(clip)
         made, model = new_folder() / "poster.png", animator().models.face
-        return _file(write_poster(path, made, _motion(motion), model))
+        return file_of(write_poster(path, made, given_motion(motion), model))
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -247,10 +241,11 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
     Returns:
         The loop (gif).
     """
-    with plain_sentences():
-        path = _present(clip)
-        made, model = new_folder() / "loop.gif", animator().models.face
-        return _file(write_gif(path, made, _motion(motion), model))
+    with plain_sentences(), heeding_client():
+        path = present(clip)
+        return file_of(
+            write_gif(path, new_folder() / "loop.gif", given_motion(motion), animator().models.face)
+        )
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
@@ -263,8 +258,8 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
         Boxes [x0, y0, x1, y1] in pixels of the photo turned upright, the largest face first, and
         that photo with the faces numbered from 1 (png).
     """
-    with plain_sentences():
-        path = _present(photo)
+    with plain_sentences(), heeding_client():
+        path = present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
         return boxes, _picture(outlined_faces(path), "faces")
 
@@ -279,8 +274,32 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
     Returns:
         The photo with the mesh over the face (png).
     """
-    with plain_sentences():
-        return _picture(mesh_over(_present(photo), face), "mesh")
+    with plain_sentences(), heeding_client():
+        return _picture(mesh_over(present(photo), face), "mesh")
+
+
+def emotion(audio: gr.FileData) -> dict[str, Any]:
+    """Hear the emotion of a voice.
+
+    Args:
+        audio: a sound or video file, 0.3 s to 10 minutes.
+
+    Returns:
+        A mapping: "words" (a sentence), "seconds" (moments, half a second apart), and for each
+        moment "valence" and "arousal" (-1 to 1), "confidence" (of the likeliest mood) and
+        "probabilities" (a list for each mood).
+    """
+    with plain_sentences(), heeding_client():
+        heard = animator().emotion(animator().listen(present(audio)))
+    curves = {name: getattr(heard, name) for name in "seconds valence arousal confidence".split()}
+    return {
+        "words": heard_words(heard),
+        **{name: np.round(curve, 3).tolist() for name, curve in curves.items()},
+        "probabilities": {
+            mood: np.round(chances, 3).tolist()
+            for mood, chances in zip(MOODS, heard.probabilities.T, strict=True)
+        },
+    }
 
 
 def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, str]:
@@ -294,9 +313,9 @@ def speak(text: str, voice: str = "", speed: float = 1.0) -> tuple[gr.FileData, 
     Returns:
         The sound (wav), and the phonemes that the voice chose.
     """
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         path, phonemes = shots.spoken(text, voice or None, speed)
-    return _file(path), phonemes
+    return file_of(path), phonemes
 
 
 def list_voices() -> list[str]:
@@ -308,81 +327,13 @@ def list_voices() -> list[str]:
     return [voice.id for voice in voices()]
 
 
-def read_edits(given: Any) -> tuple[Edit, ...]:
-    """Edits from what a client sends: mappings of the names of `Edit`, or a preset.
-
-    Raises:
-        OptionInvalid: an unknown name, or a value that isn't a number or is outside its range.
-    """
-    edits = []
-    for one in given if isinstance(given, list | tuple) else [given] if given else []:
-        if not isinstance(one, dict) or not set(one) <= set(EDIT_NAMES):
-            raise OptionInvalid(
-                "An edit is a mapping of these names: " + ", ".join(EDIT_NAMES) + "."
-            )
-        values = dict(one)
-        preset = values.pop("preset", None)
-        if preset is not None and (not isinstance(preset, str) or preset not in PRESETS):
-            raise OptionInvalid("The presets are " + ", ".join(PRESETS) + ".")
-        try:
-            if "gaze" in values:
-                values["gaze"] = tuple(values["gaze"])
-            edits.append(replace(PRESETS.get(preset or "", Edit()), **values))
-        except (TypeError, ValueError) as error:
-            raise OptionInvalid("The values of an edit must be numbers.") from error
-    return tuple(edits)
-
-
 def publish() -> None:
     """Make the endpoints known; call it while the page is being built."""
     for work in (generate, edit):
         api(work, api_name=work.__name__, concurrency_id="clips")
-    for look in (preview, mix, compare, table, poster, gif, faces, mesh, speak):
+    for look in (preview, mix, compare, table, poster, gif, faces, mesh, emotion, speak):
         api(look, api_name=look.__name__, concurrency_id="looks")
     api(list_voices, api_name="voices", concurrency_id="looks")
-
-
-def _read_look(given: Any) -> dict[str, Any]:
-    """The settings that a client's look stands for.
-
-    Raises:
-        OptionInvalid: not a mapping, or an unknown name.
-    """
-    look = given or {}
-    if not isinstance(look, dict) or not set(look) <= set(Look.__annotations__):
-        raise OptionInvalid(
-            "A look is a mapping of these names: " + ", ".join(Look.__annotations__) + "."
-        )
-    values = {name: look[name] for name in ("framing", "size") if name in look}
-    if colour := look.get("background"):
-        values |= {"background": "colour", "colour": colour}
-    return values
-
-
-def _given(
-    photo: Upload,
-    audio: Upload,
-    motion: Upload,
-    edits: Any,
-    look: Any,
-    face: int,
-    consent: bool,
-) -> Shot:
-    """A motion that is there already, to be shown on a face."""
-    order = Order.read(photo, audio, face, consent, None, _read_look(look))
-    return Shot(order, "edited", _motion(motion), edits=read_edits(edits))
-
-
-def _motion(upload: Upload) -> Motion:
-    if upload is None:
-        raise MotionUnreadable('There is no motion yet. Give one that "generate" made.')
-    return Motion.load(received(upload))
-
-
-def _present(upload: Upload) -> Path:
-    if upload is None:
-        raise UploadUnknown("There is no file yet. Give one.")
-    return received(upload)
 
 
 def _finished(shot: Shot) -> Shot:
@@ -391,10 +342,10 @@ def _finished(shot: Shot) -> Shot:
     return shot
 
 
-def _file(path: Path | None) -> gr.FileData:
+def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
 
 
 def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    return _file(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))
+    return file_of(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))

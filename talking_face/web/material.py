@@ -34,6 +34,7 @@ class Material:
     faces: gr.Image
     face: gr.Dropdown
     audio: gr.Audio
+    heard: gr.HTML
     film: gr.UploadButton
     text: gr.Textbox
     voice: gr.Dropdown
@@ -69,6 +70,7 @@ class Material:
             buttons=[],
             elem_id="audio",
         )
+        heard = gr.HTML(visible=False, elem_id="heard")
         film = gr.UploadButton(
             "Take the sound of a video", file_types=["video"], size="sm", elem_id="film"
         )
@@ -100,7 +102,7 @@ class Material:
                 visible=False,
                 elem_id="phonemes",
             )
-        return cls(photo, faces, face, audio, film, text, voice, speed, speak, phonemes)
+        return cls(photo, faces, face, audio, heard, film, text, voice, speed, speak, phonemes)
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ class Choices:
     backdrop: gr.Image
 
     @classmethod
-    def create(cls) -> Choices:
-        parts: dict[str, Any] = {}
+    def create(cls, feeling: dict[str, Any]) -> Choices:
+        parts = dict(feeling)
         parts["samples"] = gr.Slider(
             1,
             MAX_SAMPLES,

@@ -11,11 +11,9 @@ import gradio as gr
 from gradio.context import LocalContext
 
 from talking_face.errors import OutputUnwritable, TalkingFaceError
+from talking_face.interruption import Stopped, heed, heeding
 from talking_face.options import Progress
-
-
-class Stopped(Exception):
-    """Who ordered the work has cancelled it, or left."""
+from talking_face.web.calls import over
 
 
 @contextmanager
@@ -54,29 +52,32 @@ def reporter(
     return report
 
 
-def heeding_client() -> Progress:
-    """A function that raises Stopped once the client whose call is under way doesn't want it.
-
-    Gradio forgets a call that is cancelled and marks one whose client has closed the connection,
-    but lets its function run on; it has no public way to ask. Call it inside the endpoint.
-    """
-    blocks, call = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
-
-    def report(fraction: float, message: str) -> None:
-        del fraction, message
-        if blocks is None or call is None:  # not in the queue: nobody can cancel it
-            return
-        event = blocks._queue.event_ids_to_events.get(call)
-        if event is None or not event.alive:
-            raise Stopped
-
-    return report
+def untold(fraction: float, stage: str) -> None:
+    """A Progress for orders of programs, which aren't told how far they are."""
 
 
 @contextmanager
-def plain_end() -> Iterator[None]:
-    """A stopped call ends with a sentence, as nobody waits for its answer."""
+def heeding_client() -> Iterator[None]:
+    """What is done for a client's call stops once that client doesn't want it any more.
+
+    Gradio forgets a call that is cancelled and marks one whose client has closed the connection,
+    but lets its function run on; it has no public way to ask. A stopped call ends with a sentence,
+    though nobody waits for it.
+    """
+    blocks, call = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    request = LocalContext.request.get(None)
+
+    def unwanted() -> bool:
+        if over(request):
+            return True
+        if blocks is None or call is None:  # not in the queue: nobody can cancel it
+            return False
+        event = blocks._queue.event_ids_to_events.get(call)
+        return event is None or not event.alive
+
     try:
-        yield
+        with heeding(unwanted):
+            heed()
+            yield
     except Stopped as stopped:
         raise gr.Error("The order was cancelled.", print_exception=False) from stopped

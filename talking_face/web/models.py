@@ -10,10 +10,13 @@ from functools import lru_cache
 import spaces
 
 from talking_face.animator import Animator, load_animator
+from talking_face.cluster import Cluster
 from talking_face.motion import Motion
+from talking_face.remote import RemoteAnimator
 from talking_face.sound.audio import Recording
 from talking_face.sound.speech import Speech
 from talking_face.warm_up import warm_up
+from talking_face.web.events import ORDERS
 
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
 
@@ -28,8 +31,27 @@ def _loading() -> Future[Animator]:
 
 def _load() -> Animator:
     loaded = load_animator("cpu" if ZERO_GPU else None)
+    if workers := _cluster():
+        return RemoteAnimator(loaded.models, workers)
     warm_up(loaded)
     return loaded
+
+
+@lru_cache(maxsize=1)
+def _cluster() -> Cluster | None:
+    """The workers that the server's owner has named in TALKING_FACE_RAY; None where nobody has."""
+    address = os.environ.get("TALKING_FACE_RAY")
+    return Cluster(address) if address else None
+
+
+def orders_at_once() -> int:
+    """How many orders are carried out side by side: one a worker of the cluster, if there is one.
+
+    Raises:
+        WorkersMissing: it can't be reached.
+    """
+    workers = _cluster()
+    return workers.workers if workers else ORDERS
 
 
 def start_loading() -> None:

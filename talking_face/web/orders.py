@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,18 @@ from typing import Any
 from talking_face.arrays import UInt8
 from talking_face.clips.mark import marked
 from talking_face.clips.overlay import draw_faces, draw_mesh
-from talking_face.errors import AudioUnreadable, ConsentMissing, OptionInvalid, PhotoUnreadable
+from talking_face.errors import (
+    AudioUnreadable,
+    ConsentMissing,
+    OptionInvalid,
+    PhotoUnreadable,
+    TalkingFaceError,
+)
 from talking_face.gate import admit
 from talking_face.options import MAX_SAMPLES, Look, check_sampling
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.sound.audio import load_audio
+from talking_face.sound.emotion import Emotion
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.settings import BACKGROUNDS, Settings
@@ -181,6 +189,17 @@ def face_at(photo: Upload, x: float, y: float) -> int | None:
     for index, (x0, y0, x1, y1) in enumerate(boxes):
         if x0 <= x <= x1 and y0 <= y <= y1:
             return index
+    return None
+
+
+def emotion_of(audio: Upload) -> Emotion | None:
+    """What is felt in a recording; None where there is none, or none that can be heard.
+
+    What is wrong with a recording is told by `check_audio` and by an order; nobody asked here.
+    """
+    with suppress(TalkingFaceError):
+        if audio is not None:
+            return animator().emotion(animator().listen(received(audio)))
     return None
 
 

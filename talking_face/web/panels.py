@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from talking_face.editing.edit import PRESETS, RANGES
+from talking_face.editing.edit import RANGES
 from talking_face.options import MAX_SAMPLES
 from talking_face.web.messages import sentence
 from talking_face.web.settings import Settings
@@ -23,9 +23,9 @@ SLIDER_TEXTS = {  # label and step
     "gaze_y": ("Look up ↔ down", 1),
     "blinks": ("Blinks", 0.1),
 }
-EXPRESSION_HELP = """Choose a mood or move a slider, and watch the preview. *Apply* changes the
-clip; everything else in it stays. New samples get the same changes. The two strengths, which moods
-set too, are among the settings."""
+EXPRESSION_HELP = """Move a slider, or choose another feeling, and watch the preview. *Apply*
+changes the clip; everything else in it stays. New samples get the same changes. Feeling and the two
+strengths, which are chosen before anything is drawn, count to the changes, too."""
 TIMES = (
     ("start", "From, seconds", "0 is the beginning."),
     ("stop", "To, seconds", "0 is the end."),
@@ -144,7 +144,6 @@ class Expression:
     """What is changed after sampling: sliders by the names of `Settings`, and a preview."""
 
     parts: dict[str, Any]
-    presets: dict[str, gr.Button]
     reset: gr.Button
     preview: gr.Image
     moment: gr.Number
@@ -165,11 +164,6 @@ class Expression:
                 )
             with gr.Column(scale=2, min_width=280):
                 gr.Markdown(EXPRESSION_HELP)
-                with gr.Row(elem_id="presets"):
-                    presets = {
-                        name: gr.Button(name.capitalize(), size="sm", min_width=0)
-                        for name in PRESETS
-                    }
                 with gr.Column(min_width=0, elem_id="sliders"):
                     for name, (label, step) in SLIDER_TEXTS.items():
                         parts[name] = gr.Slider(
@@ -204,7 +198,7 @@ class Expression:
                     apply_all = gr.Button("Apply to all samples", size="md", elem_id="apply-all")
                     reset = gr.Button("Reset", size="md", min_width=90, elem_id="reset")
         moment = gr.Number(0, visible=False)
-        return cls(parts, presets, reset, preview, moment, add, apply, apply_all)
+        return cls(parts, reset, preview, moment, add, apply, apply_all)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import Any
 
 import gradio as gr
 
+from talking_face.interruption import Stopped, heeding_steps
 from talking_face.options import Progress
 from talking_face.web.events import BUSY, CHECKS, HIDDEN, LOOKS, QUIET, READY, SHORT, SHOWN
 from talking_face.web.limits import count_order
-from talking_face.web.messages import Stopped, plain_sentences, reporter
+from talking_face.web.messages import heeding_client, plain_sentences, reporter
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.settings import told_takes
 from talking_face.web.shots import Shot, draw, mixed, next_index, plan, plot, render, spoken
@@ -133,7 +134,7 @@ def say_if_typed(audio: Upload, text: str, voice: str, speed: float) -> Any:
     """The typed text as a sound, where there is one and no recording."""
     if audio is not None or not (text or "").strip():
         return gr.skip()
-    with plain_sentences():
+    with plain_sentences(), heeding_client():
         return spoken(text, voice, speed)[0]
 
 
@@ -148,7 +149,8 @@ def carry_out(work: Work, page: Page, visits: Visits) -> Callable[..., Iterator[
             gone = gr.update(visible=False, value=None)  # what was made of the clips before
             yield {page.comparing.clip: gone, page.sharing.files: gone}
             began = time.monotonic()
-            for slot, shot in work(visit, asked, reporter(progress, stop)):
+            steps = work(visit, asked, reporter(progress, stop))
+            for slot, shot in heeding_steps(steps, stop.is_set):
                 visit.shots[slot] = shot
                 card = page.stage.cards[slot]
                 yield (card.show(shot) if shot else card.hide()) | page.around(visit)

@@ -10,12 +10,15 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
+from talking_face.moods import VOICE, check_feeling, told_feeling
 from talking_face.options import (
+    FEELING_STRENGTH,
     FRAMINGS,
     MAX_DIVERSITY,
     MAX_SAMPLES,
@@ -41,6 +44,8 @@ SLIDERS = (
     *"gaze_x gaze_y blinks".split(),
 )
 
+CHANGES = (*SLIDERS, "feeling", "feeling_strength")  # of a motion, without their time
+
 LIMITS: dict[str, tuple[float, float]] = {
     "samples": (1, MAX_SAMPLES),
     "seed": (0, MAX_SEED),
@@ -48,6 +53,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     **{name: RANGES["gaze" if name.startswith("gaze") else name] for name in SLIDERS},
     **dict.fromkeys(("start", "stop"), (0, 600)),
     "fade": (0, 10),
+    "feeling_strength": RANGES["feeling_strength"],
 }
 CHOICES: dict[str, Collection[Any]] = {
     "framing": FRAMINGS,
@@ -67,6 +73,8 @@ class Settings:
         size: pixels; 0 leaves it to the animator.
         background: "photo", "colour" or "image".
         colour: of the background, "#rrggbb".
+        feeling: as `talking_face.moods.check_feeling` reads it; the voice's own, in full, leaves
+            what a motion feels as it is.
         stop: seconds; 0 is the end of the clip.
         others: see `Edit`.
     """
@@ -90,6 +98,8 @@ class Settings:
     gaze_x: float = Edit.gaze[0]
     gaze_y: float = Edit.gaze[1]
     blinks: float = Edit.blinks
+    feeling: str = VOICE
+    feeling_strength: float = FEELING_STRENGTH
     start: float = Edit.start
     stop: float = 0.0
     fade: float = Edit.fade
@@ -128,8 +138,13 @@ class Settings:
         Raises:
             OptionInvalid: see `Edit`.
         """
-        values = {name: getattr(self, name) for name in SLIDERS if not name.startswith("gaze")}
+        values: dict[str, Any] = {
+            name: getattr(self, name) for name in SLIDERS if not name.startswith("gaze")
+        }
         gaze = (self.gaze_x, self.gaze_y)
+        feeling = (self.feeling, self.feeling_strength)
+        if feeling != (VOICE, FEELING_STRENGTH):
+            values |= {"feeling": self.feeling, "feeling_strength": self.feeling_strength}
         edit = Edit(**values, gaze=gaze, start=self.start, stop=self.stop or None, fade=self.fade)
         unchanged = Edit(start=edit.start, stop=edit.stop, fade=edit.fade)
         return () if edit == unchanged else (edit,)
@@ -152,12 +167,6 @@ class Settings:
                 )
             shown.append((int(match[2] or self.seed), int(match[1])))
         return shown
-
-
-def slider_values(edit: Edit) -> dict[str, float]:
-    """What the sliders show for an edit."""
-    values = {name: getattr(edit, name, 0.0) for name in SLIDERS}
-    return values | {"gaze_x": edit.gaze[0], "gaze_y": edit.gaze[1]}
 
 
 def told_takes(takes: Sequence[Take | None], seed: int) -> str:
@@ -185,6 +194,10 @@ def from_recipe(text: str | None) -> dict[str, Any]:
             try:
                 value = _converted(told[field.name], field.default)
             except (OverflowError, TypeError, ValueError):
+                continue
+            if field.name == "feeling":
+                with suppress(OptionInvalid):
+                    values["feeling"] = told_feeling(check_feeling(value))
                 continue
             low, high = LIMITS.get(field.name, (value, value))
             if value in CHOICES.get(field.name, [value]):

@@ -82,6 +82,7 @@ def draw(
     """
     report(0.0, "Looking at the photo")  # also while the models are being loaded
     face = animator().fit(order.photo, order.face)
+    animator().prepare(face, order.look)
     report(0.0, "Listening to the recording")
     takes = [take for _, take in places]
     diversity, style = order.settings.diversity, order.settings.style
@@ -106,7 +107,7 @@ def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tupl
 def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     path = new_folder() / f"{file_name(shot.name)}.mp4"
     try:
-        moved = animator().edit(shot.motion, shot.edits)
+        moved = animator().edit(shot.motion, shot.edits, speech)
         animator().render_motion(
             face, moved, path, speech, shot.order.look, progress=report, making=shot.making
         )
@@ -120,15 +121,18 @@ def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
     return lambda fraction, _: report((done + fraction) / parts, stage)
 
 
-def preview(shot: Shot, seconds: float | None) -> UInt8:
+def preview(shot: Shot, seconds: float | None, heard: bool = True) -> UInt8:
     """One frame of a shot, (H, W, 3) uint8 RGB, without rendering the rest.
 
     Args:
+        heard: whether the order has a recording.
         seconds: of which moment; None takes one that shows what the edits do.
     """
     look = Look(shot.order.look.framing, PREVIEW.size, shot.order.look.background)
     face = animator().fit(shot.order.photo, shot.order.face)
-    return animator().preview(face, shot.motion, shot.edits, seconds, look)
+    feels = any(edit.feeling is not None for edit in shot.edits)
+    speech = animator().listen(shot.order.audio) if feels and heard else None
+    return animator().preview(face, shot.motion, shot.edits, seconds, look, speech)
 
 
 def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
@@ -144,11 +148,14 @@ def plot(shots: Sequence[tuple[int, Shot]], theme: Theme) -> Image.Image:
         raise OptionInvalid("There is nothing to plot yet. Generate some samples first.")
     audio = shots[0][1].order.audio
     alike = [(slot, shot) for slot, shot in shots if shot.order.audio == audio]
-    moved = [animator().edit(shot.motion, shot.edits) for _, shot in alike]
+    speech = animator().listen(audio)
+    moved = [
+        animator().expressed(animator().edit(shot.motion, shot.edits, speech)) for _, shot in alike
+    ]
     labels = [shot.name for _, shot in alike]
     places = [slot for slot, _ in alike]
     model = animator().models.face
-    return plot_samples(moved, labels, load_audio(audio), model, theme, places)
+    return plot_samples(moved, labels, speech.recording, model, theme, places)
 
 
 def plan(order: Order, shots: Sequence[Shot | None], kept: Sequence[Any]) -> list[tuple[int, Take]]:

@@ -15,8 +15,8 @@ import gradio as gr
 from cachetools import TTLCache
 
 from talking_face.errors import OptionInvalid
+from talking_face.interruption import Stopped
 from talking_face.options import MAX_SAMPLES
-from talking_face.web.messages import Stopped
 from talking_face.web.shots import Shot
 
 MOST_VISITS = 500

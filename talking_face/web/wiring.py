@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
-from talking_face.editing.edit import PRESETS, Edit
 from talking_face.options import MAX_SEED
 from talking_face.web.events import HIDDEN, LOOKS, QUIET, RAW, SHORT, TURN
-from talking_face.web.messages import plain_sentences
-from talking_face.web.orders import check_audio, face_at, is_example, look_at, mesh_over
+from talking_face.web.feelings import heard_picture
+from talking_face.web.messages import heeding_client, plain_sentences
+from talking_face.web.orders import check_audio, emotion_of, face_at, is_example, look_at, mesh_over
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.runs import Runs
-from talking_face.web.settings import SLIDERS, Settings, from_recipe, slider_values
+from talking_face.web.settings import CHANGES, Settings, from_recipe
 from talking_face.web.shots import compare, preview, shared, spoken
 from talking_face.web.uploads import Upload, received
 from talking_face.web.visits import Visits
@@ -61,8 +60,12 @@ def _material(page: Page) -> None:
         for note in check_audio(audio):
             gr.Info(note)
 
+    def feel(audio: Upload) -> Any:
+        told = heard_picture(emotion_of(audio))
+        return gr.update(value=told, visible=bool(told))
+
     def say(text: str, voice: str, speed: float) -> tuple[Any, Any]:
-        with plain_sentences():
+        with plain_sentences(), heeding_client():
             path, phonemes = spoken(text, voice, speed)
         return path, gr.update(value=phonemes, visible=True)
 
@@ -79,6 +82,7 @@ def _material(page: Page) -> None:
     parts = [material.photo, material.faces, material.face, page.consent]
     material.photo.input(look, material.photo, parts, **LOOKS)
     material.faces.select(pick, material.photo, material.face, **LOOKS)
+    material.audio.change(feel, material.audio, material.heard, **LOOKS)
     material.audio.input(hear, material.audio, **LOOKS)
     filmed = material.film.upload(sound_of, material.film, material.audio, **RAW)
     filmed.success(hear, material.audio, **LOOKS)
@@ -137,7 +141,7 @@ def _cards(page: Page, visits: Visits) -> None:
 def _previews(page: Page, visits: Visits) -> dict[str, Any]:
     """Show at once what a slider does; returns the event that draws the preview."""
     panel = page.expression
-    sliders = {name: page.settings[name] for name in SLIDERS}
+    changes = {name: page.settings[name] for name in CHANGES}
 
     def look(request: gr.Request, moment: Any, *values: Any) -> Any:
         visit, asked = visits.of(request), Asked.read(page, values)
@@ -147,8 +151,8 @@ def _previews(page: Page, visits: Visits) -> dict[str, Any]:
             shot = asked.changed(visit.shot(visit.chosen))
             return preview(shot, float(moment) if moment else None)
 
-    def show(edit: Edit) -> Callable[[], list[float]]:
-        return lambda: [slider_values(edit)[name] for name in sliders]
+    def unchanged() -> list[Any]:
+        return [getattr(Settings, name) for name in changes]
 
     shown: dict[str, Any] = {
         "fn": look,
@@ -160,9 +164,7 @@ def _previews(page: Page, visits: Visits) -> dict[str, Any]:
     }
     moved = [part.input for part in (page.settings | {"add": panel.add}).values()]
     gr.on([*moved, page.stage.chosen.input], trigger_mode="always_last", **shown)
-    for name, button in panel.presets.items():
-        button.click(show(PRESETS[name]), outputs=list(sliders.values()), **QUIET).then(**shown)
-    panel.reset.click(show(Edit()), outputs=list(sliders.values()), **QUIET).then(**shown)
+    panel.reset.click(unchanged, outputs=list(changes.values()), **QUIET).then(**shown)
     return shown
 
 

@@ -68,6 +68,12 @@ class Mouth:
         outline: indices of the refined points along the inner lips.
         teeth: (48, 128, 4) float32 RGBA row of upper teeth, see `talking_face.picture.mouth.teeth`.
         shading: says how much light is in the mouth.
+
+    Attributes:
+        upper, lower: (h, w, 4) float32, the layers of skull and jaw; see `skull_layer`.
+        corners: (3, 3) canonical, where their left top, right top and left bottom lie at rest.
+        cavity: (3,) colour of the mouth's back, RGB 0..1.
+        light: the photo's.
     """
 
     def __init__(
@@ -88,13 +94,13 @@ class Mouth:
         # Canonical positions of the layers' left top, right top and left bottom corners.
         left_top = rest[INNER].mean(0) + np.array([-HALF_WIDTH, -ABOVE, DEPTH])
         width, height = np.array(self._size) / density
-        self._corners = left_top + np.array([[0, 0, 0], [width, 0, 0], [0, height, 0]])
+        self.corners = left_top + np.array([[0, 0, 0], [width, 0, 0], [0, height, 0]])
 
         light = self.light = read_light(plate, shape)
         y, x = np.mgrid[: self._size[1], : self._size[0]].astype(np.float32)
         x, y = x / np.float32(density) - HALF_WIDTH, y / np.float32(density) - ABOVE
         mouth_width = float(np.ptp(rest[list(INNER_LIP_CORNERS), 0]))
-        self._cavity = light.cavity
+        self.cavity = light.cavity
         self._photo_gap = float(lip_gaps(shape)[3:6].mean())
         self._shows_teeth = self._photo_gap >= OPEN_PHOTO
         upper = lower = None
@@ -106,10 +112,10 @@ class Mouth:
             upper = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
         else:
             light = replace(light, teeth=teeth_of(upper, light))
-        self._upper = upper
-        self._lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
+        self.upper = upper
+        self.lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
-            self._lower = self._lower * (1 - lower[..., 3:]) + lower
+            self.lower = self.lower * (1 - lower[..., 3:]) + lower
 
     def paint(
         self,
@@ -164,15 +170,15 @@ class Mouth:
         colour *= spread_factors(factors ** (1 - UNSQUEEZED * near), along, down)
         blend(region, 255 * colour, mask * strength)
         if lips is not None:
-            close(region, lips, self._cavity, strength)
+            close(region, lips, self.cavity, strength)
 
     def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array) -> Array:
         """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
         height, width = region.shape[:2]
         colour = np.empty((height, width, 3), dtype=np.float32)
-        colour[:] = CAVITY * self._cavity
+        colour[:] = CAVITY * self.cavity
         jaw = jaw_of(shape) - self._jaw_at_rest
-        for layer, offset in ((self._lower, jaw), (self._upper, np.zeros(3))):
+        for layer, offset in ((self.lower, jaw), (self.upper, np.zeros(3))):
             matrix = self._layer_to(pose, offset, corner)
             over = cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
             colour *= 1 - over[..., 3:]
@@ -212,7 +218,7 @@ class Mouth:
         """The (2, 3) affine map from a layer's pixels to those of a region at a corner."""
         width, height = self._size
         layer = np.array([[0, 0], [width, 0], [0, height]], dtype=np.float32)
-        here = pose.project(self._corners + offset)[:, :2] - corner
+        here = pose.project(self.corners + offset)[:, :2] - corner
         return cv2.getAffineTransform(layer, here.astype(np.float32))
 
 

@@ -1,0 +1,148 @@
+"""A motion on a face, taken into other tools: heads, curves, and videos for two eyes.
+
+    export(animator, face, motion, "glb", Path("outputs/sample-1_seed-0"))
+
+What the command line, the page and the API write beside clips; see docs/three-d.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from talking_face.animator import Animator
+from talking_face.arrays import UInt8
+from talking_face.clips.clip import watched
+from talking_face.clips.mark import Mark
+from talking_face.clips.stereo import packed
+from talking_face.clips.video import write_clip
+from talking_face.cores import in_order
+from talking_face.errors import OptionInvalid
+from talking_face.face.face import Face
+from talking_face.face.lips import lip_gaps
+from talking_face.head.gltf import write_glb
+from talking_face.head.head import Head
+from talking_face.head.live_link import write_curves, write_live_link
+from talking_face.head.obj import write_obj
+from talking_face.head.performance import Performance, displaced, perform, pose_in
+from talking_face.head.view import Camera, draw_head
+from talking_face.motion import FPS, Motion
+from talking_face.options import Look, Progress, shown
+from talking_face.picture.plate import CROP_SIZE
+from talking_face.picture.renderer import Renderer
+from talking_face.picture.stereo import DEPTH, StereoRenderer
+from talking_face.sound.speech import Speech
+
+# What is written for each kind, behind the name of the clip.
+EXPORTS = {
+    "glb": (".glb",),
+    "obj": (".obj", ".mtl", "_texture.jpg"),
+    "arkit": ("_arkit.csv", "_arkit.json"),
+    "stereo": ("_stereo.mp4",),
+    "stereo-half": ("_stereo-half.mp4",),
+    "anaglyph": ("_anaglyph.mp4",),
+}
+PACKING = {"stereo": "side-by-side", "stereo-half": "half", "anaglyph": "anaglyph"}
+
+
+def export(
+    animator: Animator,
+    face: Face,
+    motion: Motion,
+    kind: str,
+    stem: Path,
+    speech: Speech | None = None,
+    look: Look = Look(),
+    mark: Mark | None = None,
+    depth: float = DEPTH,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write a motion on a face as one of `EXPORTS`.
+
+    Args:
+        kind: "glb" (the head with its animation), "obj" (its frame with the widest mouth), "arkit"
+            (the curves, as Live Link Face's CSV and as JSON), "stereo" or "stereo-half" (side by
+            side, full and half width) or "anaglyph" (for red-cyan glasses).
+        stem: of the files, with their folder.
+        speech, look, mark, progress: of the videos; see `Animator.render_motion`.
+        depth: of the videos, 0 (flat) to 1.
+
+    Returns:
+        What was written.
+
+    Raises:
+        OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
+    """
+    check_export(kind)
+    motion = animator.expressed(motion)
+    paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
+    if kind in PACKING:
+        pair = StereoRenderer(animator.renderer(face, look), depth)
+        packing: Any = PACKING[kind]
+
+        def frame(index: int) -> UInt8:
+            return packed(*pair.frame(motion, index), packing, mark)
+
+        frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
+        recording = speech.recording if speech else None
+        return [write_clip(frames, paths[0], recording, mark, side_by_side=kind != "anaglyph")]
+    if kind == "obj":
+        head, renderer = animator.head(face), animator.renderer(face)
+        gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
+        widest = max(range(len(gaps)), key=gaps.__getitem__)
+        return write_obj(head, displaced(head, renderer, motion, widest), paths[0])
+    performance = performed(animator, face, motion)
+    if kind == "glb":
+        return [write_glb(performance, paths[0])]
+    write_live_link(performance, motion.gaze, paths[0])
+    write_curves(performance, motion.gaze, paths[1])
+    return paths
+
+
+def performed(animator: Animator, face: Face, motion: Motion) -> Performance:
+    """What a face's head does in a motion; its curves tell how much they leave out."""
+    shown, arkit = animator.expressed(motion), animator.models.arkit
+    return perform(animator.head(face), animator.renderer(face), shown, arkit)
+
+
+def render_view(
+    animator: Animator,
+    face: Face,
+    motion: Motion,
+    camera: Camera,
+    path: Path,
+    speech: Speech | None = None,
+    look: Look = Look(),
+    mark: Mark | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Render a motion's head as a camera beside it sees it, to an mp4.
+
+    Args:
+        look: its size; the framing is always the crop.
+
+    Raises:
+        OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
+    """
+    size = (look.size or CROP_SIZE) // 2 * 2
+    motion = animator.expressed(motion)
+    head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
+    frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
+    watched_frames = watched(frames, len(motion), "Rendering", progress)
+    return write_clip(watched_frames, path, speech.recording if speech else None, mark)
+
+
+def _viewed(
+    head: Head, renderer: Renderer, motion: Motion, camera: Camera, size: int, index: int
+) -> UInt8:
+    moved = displaced(head, renderer, motion, index)
+    pose = pose_in(head, renderer, motion, index)
+    return draw_head(head, moved, pose, camera, index / FPS, size)
+
+
+def check_export(kind: Any) -> None:
+    """Raise OptionInvalid unless this is one of `EXPORTS`."""
+    if not isinstance(kind, str) or kind not in EXPORTS:
+        raise OptionInvalid(f"The exports are {', '.join(EXPORTS)}, not {shown(kind)}.")

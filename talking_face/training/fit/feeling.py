@@ -1,0 +1,239 @@
+"""Learn what each mood does to a face, from real emotional faces.
+
+    python -m talking_face.training.fit.feeling --scores SCORES --task face_landmarker.task
+
+For each mood: the mean of what people's faces do in it, relative to their own neutral ones, and the
+principal ways in which they differ in it. How strong a mood is at strength 1 is how strong it is in
+the face that six in seven others stay below: a stranger is to name it. Nobody labels calm: it is
+the beginning of a smile with lips closed, and lids that are a little heavy. SCORES is what
+`talking_face.training.data.scores` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from talking_face.arrays import Array
+from talking_face.editing.directions import find_directions
+from talking_face.editing.expression import CHANGED, N_CHANGED, N_WAYS
+from talking_face.face.landmarks import MOUTH_CORNERS
+from talking_face.face.model import FaceModel, load_face_model
+from talking_face.moods import MOODS
+from talking_face.picture.lids import closing, meeting
+from talking_face.training.data.neutral import Expressions, express_all, nuance_of
+from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes, load_labelled
+from talking_face.weights import weights_folder
+
+SOURCES = {"dreamtalk": 1.0, "ckplus48": 0.8, "jaffe": 0.5}  # and how much each counts
+DAMPING = 0.002  # of the fits: means are to be as large as they are, and their noise is small
+PIECES = 5  # that a clip is cut into: its frames say little new each
+STRONG = 85  # percentile of how strong a mood is on a face
+NEARLY_CLOSED, LEAST_APART = 0.03, 0.01  # canonical units of the lips' distance
+MOST_SCORE = 0.9
+CARICATURE, APART = 0.15, 0.7  # of how a mood differs from the mean of all, and from the most alike
+STRONGER = 1.6  # times the scores of a mood's mean face, that it has at strength 1
+ROUNDS, STEP, NEAR = 6, 0.25, 0.006  # of the calibration: its weight of staying near the mean
+PIXELS = 150.0  # of a canonical unit, on the faces shown to the network
+NEUTRALS = 12  # faces that it is done on
+UNSEEN = re.compile("_neutral|eyeLook|eyeBlink|cheek|noseSneer|jaw[LRF]|mouth(Left|Right|Close)")
+CALM = {"happy": 0.3, "lids": 0.12}  # what calm is made of
+POSED = {"gaze": 0.4, "rotation": 0.6}  # of what is seen of gaze and head: actors face a camera
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """How one face, or a piece of a clip, differs from the person's neutral one.
+
+    Attributes:
+        change: (37,) in the channels `CHANGED`.
+        scores: (52,) blendshape scores.
+    """
+
+    source: str
+    person: str
+    mood: str
+    change: Array
+    scores: Array
+
+
+def exemplars(expressions: list[Expressions], model: FaceModel) -> list[Exemplar]:
+    """Of every named mood of every person whose neutral face is known."""
+    by_person: dict[tuple[str, str], list[tuple[str, Array]]] = defaultdict(list)
+    for found in expressions:
+        changed = {
+            **found.motion,
+            "nuance": nuance_of(found.left_over(model), model.nuance, DAMPING),
+        }
+        values = np.concatenate(
+            [*(changed[name] for name in CHANGED), found.of.scores[found.frames]], axis=1
+        )
+        moods = np.array(found.of.moods)[found.frames]
+        for mood in dict.fromkeys(moods.tolist()):
+            own = values[moods == mood]
+            pieces = own if found.of.still else [p.mean(0) for p in np.array_split(own, PIECES)]
+            by_person[found.of.source, found.of.person] += [(mood, piece) for piece in pieces]
+    faces = []
+    for (source, person), own_faces in by_person.items():
+        at_rest = [values for mood, values in own_faces if mood == "neutral"]
+        for mood, values in own_faces if at_rest else []:
+            change = values - np.mean(at_rest, axis=0)
+            faces.append(Exemplar(source, person, mood, change[:N_CHANGED], change[N_CHANGED:]))
+    return faces
+
+
+def learn(
+    faces: list[Exemplar], neutrals: Array, model: FaceModel, network: Blendshapes
+) -> dict[str, Array]:
+    """The tensors of `ExpressionModel`, neutral's all zero."""
+    scores = np.zeros((len(MOODS), N_SCORES))
+    parting = np.zeros((len(MOODS), CHANGED["lower"]))
+    mean = np.zeros((len(MOODS), N_CHANGED))
+    ways = np.zeros((len(MOODS), N_WAYS, N_CHANGED))
+    for index, mood in enumerate(MOODS):
+        own = [face for face in faces if face.mood == mood and mood != "neutral"]
+        if not own:
+            continue
+        changes = np.stack([face.change for face in own])
+        counts = {source: sum(face.source == source for face in own) for source in SOURCES}
+        weight = np.array([SOURCES[face.source] / counts[face.source] for face in own])
+        weight /= weight.sum()
+        mean[index], ways[index] = spread(changes, weight)
+        scores[index] = STRONGER * (weight @ np.stack([face.scores for face in own]))
+        parting[index] = parted(changes[:, : CHANGED["lower"]], weight, model)
+        logger.info("%s: %d faces of %d people", mood, len(own), len({f.person for f in own}))
+    shown = np.flatnonzero(mean.any(1))
+    length = np.linalg.norm(scores[shown], axis=1)
+    alike = scores[shown] @ scores[shown].T / np.outer(length, length) - 2 * np.eye(len(shown))
+    for values in (mean, scores):
+        own = values[shown]
+        values[shown] += CARICATURE * (own - own.mean(0)) + APART * (own - own[alike.argmax(1)])
+    for index in shown:
+        wanted = np.clip(scores[index], -MOST_SCORE, MOST_SCORE)
+        mean[index] = calibrate(mean[index], wanted, neutrals, model, network)
+    edges = np.cumsum([*CHANGED.values()])[:-1]
+    place = dict(zip(CHANGED, np.split(np.arange(N_CHANGED), edges), strict=True))
+    mean[:, place["gaze"]] *= POSED["gaze"]
+    mean[:, place["rotation"]] *= POSED["rotation"]
+    ways[..., place["gaze"]] *= POSED["gaze"]
+    ways[..., place["rotation"]] *= POSED["rotation"]
+    # On average, nobody looks or turns to one side.
+    mean[:, [place["gaze"][0], place["rotation"][0], place["rotation"][2]]] = 0.0
+    calm, happy = MOODS.index("calm"), MOODS.index("happy")
+    mean[calm], ways[calm] = CALM["happy"] * mean[happy], CALM["happy"] * ways[happy]
+    mean[calm, place["lids"]] += CALM["lids"]
+    parting[calm] = parting[happy]
+    found = {"mean": mean, "ways": ways, "parting": parting}
+    return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def calibrate(
+    mean: Array, wanted: Array, neutrals: Array, model: FaceModel, network: Blendshapes
+) -> Array:
+    """A mood's mean (37,) changed by as little as makes neutral faces (n, 478, 3) score as wanted.
+
+    Ridge regression and what lies between the components make a mean face fainter than the faces
+    that it is of. Gauss-Newton steps over lower, upper, nuance and lids.
+
+    Args:
+        wanted: (52,) by how much each score is to rise.
+    """
+    sizes = [CHANGED[name] for name in ("lower", "upper", "nuance", "lids")]
+    count, edges = sum(sizes), np.cumsum(sizes)[:-1]
+    counts = np.array([not UNSEEN.search(name) for name in SCORE_NAMES], dtype=float)
+    shut = [np.stack([closing(face, eye) for eye in (0, 1)]) for face in neutrals]
+
+    def scores(change: Array) -> Array:
+        lower, upper, nuance, lids = np.split(change[:count], edges)
+        moved = model.displacement(lower, upper, nuance)
+        shapes = [
+            face + moved + np.tensordot(meeting(lids), closed, axes=1)
+            for face, closed in zip(neutrals, shut, strict=True)
+        ]
+        return network.scores(PIXELS * np.stack(shapes) + 2 * PIXELS).mean(0)
+
+    found, rest = mean.copy(), scores(np.zeros_like(mean))
+    for _ in range(ROUNDS):
+        now = scores(found)
+        slopes = np.stack(
+            [(scores(found + STEP * unit) - now) / STEP for unit in np.eye(len(mean))[:count]], 1
+        )
+        slopes *= counts[:, None]
+        left = counts * (rest + wanted - now)
+        pull = slopes.T @ left - NEAR * (found - mean)[:count]
+        found[:count] += np.linalg.solve(slopes.T @ slopes + NEAR * np.eye(count), pull)
+    logger.info(
+        "scores off by %.3f, were by %.3f",
+        *(
+            float(np.sqrt(np.mean(counts * (rest + wanted - scores(each)) ** 2)))
+            for each in (found, mean)
+        ),
+    )
+    return found
+
+
+def parted(lower: Array, weight: Array, model: FaceModel) -> Array:
+    """What the lower face (n, 16) does beside as lips part by one canonical unit, (16,).
+
+    From the mean of those whose lips are hardly apart to the mean of all, but for how the mouth's
+    corners go up and apart: a smile is there with lips closed, too.
+    """
+    gap = find_directions(model).gap
+    gaps = lower @ gap
+    closed = weight * np.exp(-((gaps / NEARLY_CLOSED) ** 2))
+    step = weight @ lower - closed @ lower / closed.sum()
+    away = step @ gap
+    step = step / away if away > LEAST_APART else gap / (gap @ gap)
+    left, right = (model.lower[corner].astype(np.float64) for corner in MOUTH_CORNERS)
+    measures = np.stack([gap, right[0] - left[0], -(left[1] + right[1])])
+    smile = np.maximum(measures @ step, 0.0) * [0.0, 1.0, 1.0]
+    return step - np.linalg.pinv(measures) @ smile
+
+
+def spread(changes: Array, weight: Array) -> tuple[Array, Array]:
+    """Mean (37,), as strong as `STRONG` of them, and principal ways (4, 37) of changes (n, 37)."""
+    mean = weight @ changes
+    along = changes @ mean / (mean @ mean)
+    order = np.argsort(along)
+    strong = np.interp(STRONG / 100, np.cumsum(weight[order]) - weight[order] / 2, along[order])
+    # How strong it is isn't a way of its own.
+    away = changes - np.outer(along, mean)
+    _, deviation, directions = np.linalg.svd(away * np.sqrt(weight)[:, None], full_matrices=False)
+    ways = directions[:N_WAYS] * deviation[:N_WAYS, None]
+    return strong * mean, ways
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--scores", type=Path, required=True, help="what training.data.scores wrote"
+    )
+    parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
+    parser.add_argument("--output", type=Path, default=weights_folder())
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    model = load_face_model()
+    labelled = [f for f in load_labelled(options.scores) if f.source in SOURCES]
+    found = express_all([f for f in labelled if f.split == "train"], model, DAMPING)
+    every = np.stack([expressions.neutral for expressions in found if expressions.of.still])
+    neutrals = every[:: max(1, len(every) // NEUTRALS)][:NEUTRALS]
+    network = Blendshapes(options.task)
+    save_file(
+        learn(exemplars(found, model), neutrals, model, network),
+        options.output / "feeling.safetensors",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The page's viewer of heads, in Chromium: it shows one, moves it, and keeps step with the clip."""
+
+import base64
+import functools
+import io
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from conftest import ASSETS
+from PIL import Image
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from talking_face import load_animator
+from talking_face.clips.video import write_clip
+from talking_face.exports import export
+from talking_face.web.turning import VIEWER
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style>
+<style>#head-stage {{ width: 480px; }}</style>
+<script>
+const talkingFace = {{ moment: () => document.getElementById("clip").currentTime }};
+</script>
+<video id="clip" src="{clip}" muted></video>{viewer}
+<script type="module">{script}</script>"""
+# Draws anew, and answers with the picture and what the viewer says of itself.
+LOOK = """
+const done = arguments[0], canvas = document.querySelector("#head-stage canvas");
+talkingHead.redraw();
+requestAnimationFrame(() => requestAnimationFrame(() => {
+  talkingHead.redraw();
+  requestAnimationFrame(() => done([canvas.toDataURL("image/png"), talkingHead.state(),
+    document.getElementById("clip").currentTime]));
+}));
+"""
+SHOW = """
+const done = arguments[0], clip = document.getElementById("clip");
+clip.currentTime = 0;
+talkingHead.show([{ url: location.origin + "/clip.glb" }])
+  .then(() => done(document.querySelector("#head-stage output").textContent));
+"""
+SEEK = """
+const done = arguments[1], clip = document.getElementById("clip");
+clip.onseeked = () => done(clip.currentTime);
+clip.currentTime = arguments[0];
+"""
+PLAY = """
+const done = arguments[0], clip = document.getElementById("clip"), off = [];
+clip.currentTime = 0;
+clip.onended = () => done(off);
+clip.play();
+const look = () => {
+  if (clip.currentTime > 0.1 && !clip.ended)
+    off.push(Math.abs(clip.currentTime - talkingHead.state().time));
+  if (!clip.ended) requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, portrait, short_speech):
+    """A page with the viewer and a clip, served by this process."""
+    folder = tmp_path_factory.mktemp("site")
+    animator = load_animator()
+    face, speech = animator.fit(portrait), animator.listen(short_speech)
+    (motion,) = animator.sample(speech, 1)
+    export(animator, face, motion, "glb", folder / "clip")
+    frames = [np.full((64, 64, 3), 90, dtype=np.uint8)] * len(motion)
+    write_clip(frames, folder / "clip.mp4", speech.recording)
+    (folder / "three.min.js").write_bytes((ASSETS / "viewer" / "three.min.js").read_bytes())
+    root = ASSETS.parent
+    (folder / "index.html").write_text(
+        PAGE.format(
+            # Within the page, so that it can be sought without a server that knows parts of files.
+            clip="data:video/mp4;base64,"
+            + base64.b64encode((folder / "clip.mp4").read_bytes()).decode(),
+            style=(root / "app.css").read_text(),
+            viewer=VIEWER.format(three="three.min.js"),
+            script=(root / "viewer.js").read_text(),
+        )
+    )
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", motion
+    server.shutdown()
+    server.server_close()
+
+
+def look(browser):
+    """The picture (h, w, 4) that the viewer shows, its state, and the clip's time."""
+    url, state, time = browser.execute_async_script(LOOK)
+    picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    return np.asarray(picture.convert("RGBA")).astype(int), state, time
+
+
+def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
+    address, motion = site
+    browser.set_script_timeout(120)
+    browser.get(address)
+    assert browser.execute_async_script(SHOW) == ""
+    first, state, _ = look(browser)
+    covered = first[..., 3] > 0
+    assert 0.15 < covered.mean() < 0.9, "the picture is blank, or nothing but head"
+    assert first[covered][:, :3].std() > 20
+    assert state["triangles"] > 5000
+
+    widest = int(np.argmax(np.abs(motion.lower).sum(1)))
+    time = browser.execute_async_script(SEEK, (widest + 0.5) / 25)
+    spoken, state, _ = look(browser)
+    assert np.abs(spoken - first).max() > 40, "it doesn't move"
+    assert abs(state["time"] - time) <= 2 / 25
+
+    canvas = browser.find_element(By.CSS_SELECTOR, "#head-stage canvas")
+    ActionChains(browser).drag_and_drop_by_offset(canvas, -60, 10).perform()
+    turned, state, _ = look(browser)
+    assert 15 < state["yaw"] <= 35
+    assert np.abs(turned - spoken).mean() > 2
+    canvas.send_keys(Keys.ARROW_RIGHT * 9)
+    assert look(browser)[1]["yaw"] == 35, "it turns no further than it is made for"
+
+    browser.find_element(By.NAME, "bare").click()
+    bare, state, _ = look(browser)
+    assert (bare[..., 3] > 0).mean() < 0.6 * (turned[..., 3] > 0).mean()
+    browser.find_element(By.NAME, "bare").click()
+
+    late = browser.execute_async_script(PLAY)
+    assert len(late) >= 3
+    assert np.median(late) <= 2 / 25

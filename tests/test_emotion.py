@@ -1,0 +1,72 @@
+"""The ear of emotions: what it says of plain speech, of silence, and how sure it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from talking_face import Animator, load_animator
+from talking_face.moods import MOODS
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.delivery import N_DELIVERY, delivery
+from talking_face.sound.emotion import Emotion
+from talking_face.training.measure.emotion_report import calibration_error, recall, told_apart
+
+
+@pytest.fixture(scope="module")
+def animator() -> Animator:
+    return load_animator("cpu")
+
+
+def test_plain_reading_is_neutral(animator: Animator, recordings: list[Path]) -> None:
+    for path in recordings:
+        speech = animator.listen(path)
+        heard = animator.emotion(speech)
+        assert heard.mood == "neutral"
+        assert heard.moods(len(speech)).shape == (len(speech), len(MOODS))
+        assert heard.moods(len(speech)).max() < 0.05
+        assert np.abs(heard.affect(len(speech))).max() < 0.35
+        np.testing.assert_allclose(heard.probabilities.sum(axis=1), 1, atol=1e-3)
+        assert np.diff(heard.seconds) == pytest.approx(0.5)
+
+
+def test_loudness_is_hardly_an_emotion(animator: Animator, speech: Path) -> None:
+    waveform = load_audio(speech).waveform[: 3 * SAMPLE_RATE]
+    loud, soft = (
+        animator.emotion(animator.listen(Recording(waveform * gain))) for gain in (1.0, 0.1)
+    )
+    assert loud.mood == soft.mood == "neutral"
+    assert np.abs(loud.probabilities - soft.probabilities).max() < 0.25
+    assert soft.moods(75).max() < 0.05
+
+
+def test_the_shortest_and_the_silent_are_heard(animator: Animator, silence: Recording) -> None:
+    short = Recording(silence.waveform[: int(0.3 * SAMPLE_RATE)])
+    assert len(animator.emotion(animator.listen(short)).seconds) == 1
+    speech = animator.listen(silence)
+    heard = animator.emotion(speech)
+    assert np.isfinite(heard.probabilities).all()
+    assert delivery(speech, slice(0, 25)).shape == (N_DELIVERY,)
+
+
+def test_doubt_is_shown_as_nothing() -> None:
+    chances = np.full((3, 8), 0.05, dtype=np.float32)
+    for row, sure in enumerate((0.3, 0.6, 0.65)):
+        chances[row, 3], chances[row, 0] = sure, 0.7 - sure
+    none = np.zeros(3, dtype=np.float32)
+    heard = Emotion(np.array([0.25, 0.75, 1.25], dtype=np.float32), chances, none, none)
+    shown = heard.moods(38)
+    assert shown[:6].max() == 0
+    assert 0.3 < shown[18, 3] < shown[-1, 3] < 1
+    assert not np.delete(shown, 3, axis=1).any()
+
+
+def test_figures_are_known_ones() -> None:
+    moods = np.array([0, 0, 0, 2])
+    chances = np.eye(9)[[0, 0, 2, 2]] * 0.9 + 0.1 / 9
+    assert recall(chances, moods) == pytest.approx((2 / 3 + 1) / 2)
+    assert recall(chances, moods, np.arange(9) == 0) == pytest.approx(0.5)
+    assert told_apart(np.array([1.0, 3, 2, 4]), np.array([False, True, False, False])) == (
+        pytest.approx(2 / 3)
+    )
+    assert calibration_error(chances, moods) == pytest.approx(0.9 + 0.1 / 9 - 0.75)
