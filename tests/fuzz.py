@@ -143,7 +143,7 @@ def targets() -> dict[str, Target]:
     from talking_face.options import Look
     from talking_face.sound.audio import load_audio
     from talking_face.sound.voice import check_text
-    from talking_face.web.endpoints import _read_look, read_edits
+    from talking_face.web.given import read_edits, read_look
     from talking_face.web.orders import Order
     from talking_face.web.settings import Settings, from_recipe
 
@@ -177,9 +177,9 @@ def targets() -> dict[str, Target]:
         "edits": lambda chance, _: read_edits(
             anything(chance)
             if chance.random() < 0.3
-            else [mapping([*edit_names, "preset"], chance)]
+            else [mapping([*edit_names, "feeling", "preset"], chance)]
         ),
-        "look": lambda chance, _: _read_look(
+        "look": lambda chance, _: read_look(
             mapping(("framing", "size", "background", "else"), chance)
         ),
         "Look": lambda chance, _: Look(**mapping(("framing", "size"), chance)),
