@@ -76,16 +76,16 @@ WEIGHTS: dict[str, WeightSpec] = {
     ),
     "feeling": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.fit.feeling --scores SCORES",
+        build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
         files={
-            "feeling.safetensors": "4cbcf9bf3b8e95d225f62a6919327d07c8a8de317f76eb4a6592289847a6063e",
+            "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
         files={
-            "skin.safetensors": "f339c5dcaa4352db13a4387cb3b1c12f747bcebe0bf4f834e4b9f7d4b4b38c3c",
+            "skin.safetensors": "4fb4c4d48a5b6ebe6ab88683d108ea3ec3ec5d3d3e144088d693c4c0a5b2b3ba",
         },
     ),
     "emotion": WeightSpec(
@@ -119,7 +119,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
-            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
+            "arkit.safetensors": "5d4fdcce40232c694300d2b0053c764385aedbfd3ef827c6e9c4d0c261d711a1",
         },
     ),
     "baseline": WeightSpec(
