@@ -31,6 +31,7 @@ LYING = {
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
     "animator._animator",
+    "training.data.affects.main",
     "training.data.augment._encoder",
     "training.data.utterances.hear",
     "training.data.prepare._encoder",
