@@ -29,6 +29,7 @@ from talking_face.motion import Motion
 from talking_face.options import (
     Look,
     Progress,
+    check_range,
     check_sampling,
     file_name,
     sample_indices,
@@ -61,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
 def animate(options: argparse.Namespace) -> tuple[int, int]:
     """Draw animations and render them; returns how many samples failed, and how many are made."""
     mark, edits, look = mark_of(options), edits_of(options), look_of(options)
+    _camera(options)
     stems = _stems(options)
     comparison, plot = f"comparison_seed-{options.seed}.mp4", f"plot_seed-{options.seed}.png"
     names = [name for stem in stems for name in _clip_files(stem, options, ".npz")]
@@ -140,6 +142,7 @@ def render_motion(options: argparse.Namespace) -> None:
     """Render an animation that is there already."""
     motion = Motion.load(options.motion).with_pose_strength(options.pose_strength)
     mark, edits, look = mark_of(options), edits_of(options), look_of(options)
+    _camera(options)
     _check_time(edits, motion.duration)
     stem = f"{options.photo.stem}_{options.motion.stem}"
     plot = f"{stem}_plot.png"
@@ -248,6 +251,18 @@ def _write_pictures(
         _tell(results, write_gif(clip, clip.with_suffix(".gif"), motion, model, mark_of(options)))
 
 
+def _camera(options: argparse.Namespace) -> Camera | None:
+    """Where `--view` looks from.
+
+    Raises:
+        OptionInvalid: that, or the depth of a video for two eyes, is out of range.
+    """
+    check_range("The depth", options.depth, 0, 1)
+    if options.view is None:
+        return None
+    return Camera(options.view[0], options.view[1], options.zoom, options.orbit)
+
+
 def _write_exports(
     animator: Animator,
     results: Results,
@@ -264,8 +279,8 @@ def _write_exports(
     for kind in options.export:
         for path in export(animator, face, motion, kind, stem, speech, look, mark, options.depth):
             _tell(results, path)
-    if options.view is not None:
-        camera = Camera(options.view[0], options.view[1], options.zoom, options.orbit)
+    camera = _camera(options)
+    if camera is not None:
         path = stem.with_name(f"{stem.name}_view.mp4")
         _tell(results, render_view(animator, face, motion, camera, path, speech, look, mark))
 

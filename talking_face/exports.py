@@ -15,7 +15,7 @@ from typing import Any
 from talking_face.animator import Animator
 from talking_face.arrays import UInt8
 from talking_face.clips.clip import watched
-from talking_face.clips.mark import Mark
+from talking_face.clips.mark import Mark, installed_mark
 from talking_face.clips.stereo import packed
 from talking_face.clips.video import write_clip
 from talking_face.cores import in_order
@@ -81,9 +81,10 @@ def export(
     if kind in PACKING:
         pair = StereoRenderer(animator.renderer(face, look), depth)
         packing: Any = PACKING[kind]
+        seen = mark or installed_mark()
 
         def frame(index: int) -> UInt8:
-            return packed(*pair.frame(motion, index), packing, mark)
+            return packed(*pair.frame(motion, index), packing, seen)
 
         frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
         recording = speech.recording if speech else None

@@ -57,7 +57,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
-            "dirfa.safetensors": "89f962343956d93ba1488072afb000086c83c5861b7cef52b44d802fd112dd75",
+            "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
     "mouth_light": WeightSpec(
@@ -78,7 +78,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
         files={
-            "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",
+            "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
@@ -119,7 +119,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
-            "arkit.safetensors": "1623b11f9540288bb68f865e947812169fce59ebcbfd8210428b4b353facf749",
+            "arkit.safetensors": "5d4fdcce40232c694300d2b0053c764385aedbfd3ef827c6e9c4d0c261d711a1",
         },
     ),
     "baseline": WeightSpec(

@@ -13,6 +13,7 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from talking_face import load_animator
 from talking_face.clips.video import write_clip
@@ -137,3 +138,33 @@ def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
     late = browser.execute_async_script(PLAY)
     assert len(late) >= 3
     assert np.median(late) <= 2 / 25
+
+
+def test_the_tab_shows_the_chosen_sample(browser, page, portrait, short_speech):
+    browser.set_script_timeout(120)
+    browser.get(f"{page}/?size=256&samples=1")
+    wait = WebDriverWait(browser, 120)
+
+    def seen(selector):
+        return wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, selector))
+
+    def press(selector, text=""):
+        parts = [one for one in seen(selector) if text in one.get_property("textContent")]
+        browser.execute_script("arguments[0].click()", parts[0])
+
+    seen("#photo input[type=file]")[0].send_keys(str(portrait))
+    seen("#audio input[type=file]")[0].send_keys(str(short_speech))
+    wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#photo img"))
+    wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#audio #waveform"))
+    seen("#consent input")
+    press("#consent input")
+    press("#generate")
+    wait.until(lambda _: "Done" in browser.find_element(By.ID, "status").text)
+    press("#more button[role=tab]", "3-D")
+    press("#turn")
+    state = "return window.talkingHead.state()"
+    wait.until(lambda _: browser.execute_script(state)["triangles"] > 5000)
+    assert browser.find_element(By.CSS_SELECTOR, "#head-stage canvas").size["width"] > 250
+    assert "AI-generated" in browser.find_element(By.ID, "head-stage").text
+    press("#play-all")
+    wait.until(lambda _: browser.execute_script(state)["time"] > 0.3)

@@ -22,6 +22,8 @@ from talking_face.head.names import ARKIT, VISEMES, mirrored, viseme_weights
 from talking_face.head.view import Camera, draw_head
 from talking_face.options import MAX_POSE_STRENGTH
 
+VALIDATOR = "gltf-validator@2.0.0-dev.3.10"  # Khronos' own; the latest there is
+
 
 @pytest.fixture(scope="module")
 def animator():
@@ -196,7 +198,7 @@ def test_khronos_finds_nothing_wrong_with_a_glb(performance, tmp_path):
     if not node or not npm:
         pytest.skip("node isn't installed")
     (tmp_path / "head.glb").write_bytes(glb_of(performance))
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", "gltf-validator@2"]
+    command = [npm, "install", "--silent", "--no-audit", "--no-fund", VALIDATOR]
     try:
         got = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60)
     except subprocess.TimeoutExpired:

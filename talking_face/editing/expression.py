@@ -6,8 +6,8 @@ which people differ in it. A manner, which each sample has of its own, chooses a
 they drift a little in the course of a clip, as no smile is held.
 
 Two steps: `swell` knows the sound and says how strong a feeling is from frame to frame; `express`
-knows motions alone and moves the face. Lips that touch, touch still: what a mood does to their
-distance is added where they are apart, or where the mouth rests for long.
+knows motions alone and moves the face. Lips that touch, touch still, also in a pause: what a mood
+does to their distance is added where they are apart.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from functools import cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 from talking_face.arrays import Array, Float32
-from talking_face.curves import smoothstep, soft_limit
+from talking_face.curves import soft_limit
 from talking_face.editing.directions import find_directions
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
@@ -48,9 +48,9 @@ PAUSE_SECONDS = 0.4  # softness of the way into a pause
 NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at most: they look on
 # Canonical units that a mood moves a brow by as it is, and at most; and where that is measured.
 RAISED, BROWS = (0.06, 0.1), (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
-# Canonical units of lip distance, over half a second, below which and above which a mouth rests and
-# speaks; where it speaks, a mood parts apart lips by this share of what it would at rest.
-AT_REST, REST_SECONDS, WHILE_SPEAKING, APART = (0.012, 0.035), 0.5, 0.5, 0.06
+# Lips that are APART, canonical units, part by this share of what the mood does to a mouth that
+# doesn't speak; those nearer by as much less.
+WHILE_SPEAKING, APART = 0.4, 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,12 +205,5 @@ def _free_brows(upper: Array, nuance: Array, model: FaceModel) -> Array:
 
 
 def _opening(gap: Array) -> Array:
-    """How much of what a mood does to lips (frames,) so far apart there is room for, 0..1.
-
-    None where they touch; all of it where the mouth rests for long.
-    """
-    apart = np.maximum(gap - TOUCHING, 0.0)
-    widest = maximum_filter1d(apart, round(REST_SECONDS * FPS), mode="nearest")
-    resting = gaussian_filter1d(1 - smoothstep(widest, *AT_REST), REST_SECONDS * FPS / 5)
-    speaking = WHILE_SPEAKING * smoothstep(apart, 0.0, APART)
-    return resting + (1 - resting) * speaking
+    """How much of what a mood does to lips (frames,) so far apart there is room for, 0..1."""
+    return WHILE_SPEAKING * np.clip((gap - TOUCHING) / APART, 0.0, 1.0)

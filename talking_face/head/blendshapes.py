@@ -114,7 +114,7 @@ def curves_of(shapes: Array, displacements: Array, lids: Array, gaze: Array) -> 
 
 def curves_of_motion(motion: Motion, model: FaceModel, learned: Array) -> Curves:
     """Curves of a motion whoever's it is: as on a face at rest."""
-    moved = model.displacement(motion.lower, motion.upper)
+    moved = model.displacement(motion.lower, motion.upper, motion.nuance)
     return curves_of(learned.astype(np.float64), moved, motion.lids, motion.gaze)
 
 

@@ -104,7 +104,9 @@ def relief_of(
     front[:n_contour] = contour
 
     moved = beside[border] & (len(behind) > 0)
-    ends = behind[np.abs(outline[moved, 1:] - behind[None, :, 1]).argmin(1)] if moved.any() else []
+    ends = np.zeros((0, 3))
+    if moved.any():
+        ends = behind[np.abs(outline[moved, 1:] - behind[None, :, 1]).argmin(1)]
     edge = outline.copy()
     if len(ends):
         edge[moved] = ends[:, :2]
