@@ -57,7 +57,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
-            "dirfa.safetensors": "89f962343956d93ba1488072afb000086c83c5861b7cef52b44d802fd112dd75",
+            "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
     "mouth_light": WeightSpec(
@@ -76,16 +76,16 @@ WEIGHTS: dict[str, WeightSpec] = {
     ),
     "feeling": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
-        build="python -m talking_face.training.fit.feeling --scores SCORES",
+        build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
         files={
-            "feeling.safetensors": "4cbcf9bf3b8e95d225f62a6919327d07c8a8de317f76eb4a6592289847a6063e",
+            "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
         licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
         files={
-            "skin.safetensors": "f339c5dcaa4352db13a4387cb3b1c12f747bcebe0bf4f834e4b9f7d4b4b38c3c",
+            "skin.safetensors": "4fb4c4d48a5b6ebe6ab88683d108ea3ec3ec5d3d3e144088d693c4c0a5b2b3ba",
         },
     ),
     "emotion": WeightSpec(

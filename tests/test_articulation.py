@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.articulation import N_LOWER, articulate, mouth_readout
-from talking_face.mapping.listeners import N_OUTPUTS
+from talking_face.mapping.articulation import articulate, likely_mouth, mouth_readout
+from talking_face.mapping.listeners import BINS, N_LOWER, N_OUTPUTS, OPENINGS, WIDTHS
 
 FRAMES = 100
-NEVER = np.zeros(FRAMES)
+NEVER = np.full(FRAMES, -9.0)  # log-odds that the lips meet
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,11 @@ def face(hertz: float, model: FaceModel) -> np.ndarray:
     return coefficients
 
 
+def said_of(coefficients: np.ndarray, meeting: np.ndarray, model: FaceModel) -> np.ndarray:
+    """Of a listener that tells no distribution."""
+    return articulate(np.column_stack([coefficients, meeting]), model)
+
+
 def swing(coefficients: np.ndarray, model: FaceModel) -> float:
     return float((coefficients @ mouth_readout(model)[0])[10:-10, 0].std())
 
@@ -37,18 +42,16 @@ def test_what_is_slow_stays_and_what_is_quick_grows(
     hertz: float, least: float, most: float, model: FaceModel
 ) -> None:
     expected = face(hertz, model)
-    ratio = swing(articulate(expected, NEVER, model), model) / swing(expected, model)
+    ratio = swing(said_of(expected, NEVER, model), model) / swing(expected, model)
     assert least < ratio < most
 
 
 def test_lips_close_where_they_meet_and_nowhere_else(model: FaceModel) -> None:
     expected = face(1.0, model)
     meeting = NEVER.copy()
-    meeting[40:44] = 0.9
+    meeting[40:44] = 2.0
     weights, bias = mouth_readout(model)
-    before, after = (
-        articulate(expected, sure, model) @ weights + bias for sure in (NEVER, meeting)
-    )
+    before, after = (said_of(expected, sure, model) @ weights + bias for sure in (NEVER, meeting))
     assert (after[40:44, 0] < 0).all()
     assert (before[40:44, 0] > 0.05).all()
     np.testing.assert_allclose(after[:, 1], before[:, 1], atol=1e-5)  # as wide as they were
@@ -61,13 +64,42 @@ def test_brows_and_the_network_s_own_answer_are_left_alone(model: FaceModel) -> 
     expected = face(5.0, model)
     expected[:, N_LOWER:] = np.random.default_rng(0).standard_normal((FRAMES, 6))
     kept = expected.copy()
-    said = articulate(expected, np.ones(FRAMES), model)
+    said = said_of(expected, -NEVER, model)
     np.testing.assert_array_equal(expected, kept)
     np.testing.assert_array_equal(said[:, N_LOWER:], expected[:, N_LOWER:])
 
 
 @pytest.mark.parametrize("frames", [1, 3, 8])
 def test_clips_shorter_than_the_filter_are_fine(frames: int, model: FaceModel) -> None:
-    said = articulate(face(1.0, model)[:frames], NEVER[:frames], model)
+    said = said_of(face(1.0, model)[:frames], NEVER[:frames], model)
     assert said.shape == (frames, N_OUTPUTS)
     assert np.isfinite(said).all()
+
+
+def logits_of(opening: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Of listeners that are nearly sure of a bin of each, (frames, 48)."""
+    bins = np.stack([np.searchsorted(OPENINGS, opening), np.searchsorted(WIDTHS, width)], axis=1)
+    return 12.0 * np.eye(BINS)[bins].reshape(len(bins), -1)
+
+
+def test_the_mouth_does_what_is_likely_of_it(model: FaceModel) -> None:
+    weights, bias = mouth_readout(model)
+    opening = np.repeat([0.0, 0.1075, 0.17, 0.0, 0.05], 20)
+    width = np.repeat([0.0, -0.03, 0.03, 0.05, -0.05], 20)
+    expected = face(1.0, model)
+    answer = np.column_stack([expected, NEVER, logits_of(opening, width)])
+    mouth = articulate(answer, model) @ weights + bias
+    wide = (width + (expected @ weights)[:, 1]) / 2  # both have their say
+    middle = np.arange(10, FRAMES, 20)  # of each passage, away from the steps
+    np.testing.assert_allclose(mouth[middle, 0], opening[middle], atol=0.012)
+    np.testing.assert_allclose(mouth[middle, 1] - bias[1], wide[middle], atol=0.008)
+
+
+def test_lips_that_most_would_close_are_closed() -> None:
+    closed, open_ = np.zeros((2, 2 * BINS))
+    closed[0] = open_[0] = np.log(BINS)  # half and more, and a little less than half
+    closed[1:BINS] -= 0.1
+    open_[1:BINS] += 0.1
+    likely = likely_mouth(np.stack([closed, open_]), np.array([0.0, 0.6]))
+    assert likely[0, 0] == 0
+    assert likely[1, 0] > 0.02

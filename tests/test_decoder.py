@@ -11,6 +11,7 @@ from talking_face.mapping.decoder import (
     GROUPS,
     HEADS,
     MEMORY,
+    N_AFFECT,
     N_AUDIO,
     N_STATE,
     N_STYLE,
@@ -48,14 +49,17 @@ def test_decoding_with_a_cache_equals_decoding_at_once():
     frames = STEP * torch.arange(1, steps + 1)
     heard = decoder.hear(torch.randn(1, STEP * steps, N_AUDIO, dtype=torch.float64))
     inside = torch.ones(1, STEP * steps, dtype=torch.bool)
-    style = decoder.embed_style(torch.randn(2, N_STYLE).double(), torch.tensor([True, False]))
+    known = torch.tensor([[True], [False]])
+    style = decoder.embed_style(torch.randn(2, 1, N_STYLE).double(), known)
+    affect = decoder.embed_affect(torch.randn(2, steps, N_AFFECT).double(), ~known)
+    manner = style + affect
     with torch.no_grad():
-        whole, _ = decoder(states, before, heard, inside, frames, style)
+        whole, _ = decoder(states, before, heard, inside, frames, manner)
         kept = []
         for step in range(steps):
             here = slice(step, step + 1)
             one, kept = decoder(
-                states[:, here], before[:, here], heard, inside, frames[here], style, kept
+                states[:, here], before[:, here], heard, inside, frames[here], manner[:, here], kept
             )
             for name in ("logits", "means", "log_scales"):
                 single, at_once = getattr(one, name)[:, 0], getattr(whole, name)[:, step]
@@ -68,13 +72,13 @@ def test_a_step_hears_only_the_audio_around_it():
     decoder = Decoder().eval()
     states = torch.zeros(1, 1, N_STATE)
     inside = torch.ones(1, 100, dtype=torch.bool)
-    style = decoder.no_style[None]
+    manner = decoder.no_style[None, None]
 
     def means(audio):
         frame = torch.tensor([50])
         with torch.no_grad():
             heard = decoder.hear(audio)
-            return decoder(states, states, heard, inside, frame, style)[0].means
+            return decoder(states, states, heard, inside, frame, manner)[0].means
 
     audio = torch.randn(1, 100, N_AUDIO)
     far, near = audio.clone(), audio.clone()

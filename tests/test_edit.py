@@ -373,5 +373,5 @@ def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     edited = animator.edit(motion, edit)
     (frame,) = animator.render(face, edited[10:11], look=Look(size=128))
     shown = animator.preview(face, motion, edit, seconds=0.4, look=Look(size=128))
-    assert np.array_equal(shown, Marks().painter(128, 128)(frame))
-
+    differs = np.abs(shown.astype(int) - Marks().painter(128, 128)(frame))
+    assert differs.max() <= 4  # the invisible mark is another one each time

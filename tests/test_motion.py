@@ -18,7 +18,7 @@ def motion() -> Motion:
 
 
 def test_array_and_channels_are_the_same_numbers(motion: Motion) -> None:
-    assert motion.as_array().shape == (40, 41)
+    assert motion.as_array().shape == (40, N_CHANNELS)
     assert np.array_equal(Motion.from_array(motion.as_array()).as_array(), motion.as_array())
     assert motion.duration == 40 / FPS
     assert motion.rotation.shape == (40, CHANNELS["rotation"])

@@ -165,7 +165,7 @@ def test_channels_are_surprised_together(network, heard):
         np.abs(np.triu(correlation, 1)).argmax(), correlation.shape
     )  # the strongest link, which samples have to show
     states = sample_states(
-        network, heard, expected_face(network, heard)[0], range(12), 0, 1.0
+        network, heard, expected_face(network, heard)[:, :22], range(12), 0, 1.0
     )[:, ::STEP]  # fmt: skip
     steps = np.diff(states, 2, axis=1).reshape(-1, N_STATE)
     seen = np.corrcoef(steps[:, first], steps[:, second])[0, 1]

@@ -9,8 +9,10 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.decoder import GROUPS, N_AUDIO, N_STATE, REACH, STEP
+from talking_face.mapping.decoder import GROUPS, N_AFFECT, N_AUDIO, N_STATE, REACH, STEP
+from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE
+from talking_face.training.data.affects import at_frames
 from talking_face.training.data.augment import at_speed, disturb
 from talking_face.training.data.sequences import MotionSequence, deviation, with_styles
 from talking_face.training.fit.decoder import (
@@ -20,6 +22,7 @@ from talking_face.training.fit.decoder import (
     likelihood,
     mirror_signs,
     new_decoder,
+    stirring,
     surprises,
     train_decoder,
 )
@@ -87,7 +90,7 @@ def test_stretches_are_standardised_and_know_where_they_end(
     sequences: list[MotionSequence], model: FaceModel
 ) -> None:
     draws = draws_of(sequences, model)
-    row = draws.stretch(sequences[0], 100, mirrored=False, unstyled=False)
+    row = draws.stretch(sequences[0], 100)
     grid = 100 + STEP * np.arange(13)
     assert np.array_equal(row["ok"] > 0, grid[1:] < FRAMES)
     inside = grid < FRAMES
@@ -102,16 +105,16 @@ def test_a_mirror_turns_the_head_the_other_way(
     sequences: list[MotionSequence], model: FaceModel
 ) -> None:
     draws = draws_of(sequences, model)
-    plain, mirrored = (draws.stretch(sequences[0], 0, flip, False) for flip in (False, True))
+    plain, mirrored = (draws.stretch(sequences[0], 0, flip) for flip in (False, True))
     yaw_pitch_roll = mirrored["states"][:, :3] / plain["states"][:, :3]
     np.testing.assert_allclose(yaw_pitch_roll, np.tile([-1, 1, -1], (13, 1)))
 
 
 def test_the_decoder_learns_and_hears(sequences: list[MotionSequence], model: FaceModel) -> None:
     recipe = DecoderRecipe(steps=60, check=60, batch=6, length=12, dropout=0.0, learning_rate=3e-3)
-    decoder, styles, together = train_decoder(sequences, model, recipe)
+    decoder, styles, together, *_ = train_decoder(sequences, model, recipe)
     draws = draws_of(sequences, model)
-    rows = [draws.stretch(s, 10, False, False) for s in sequences if s.audio is not None]
+    rows = [draws.stretch(s, 10) for s in sequences if s.audio is not None]
     batch = as_batch(rows)
     untrained = new_decoder(draws, recipe)
     learned, before = likelihood(decoder, batch), likelihood(untrained, batch)
@@ -121,6 +124,45 @@ def test_the_decoder_learns_and_hears(sequences: list[MotionSequence], model: Fa
     assert styles.shape == (2, 2)
     correlation = (together @ together.T).numpy()
     np.testing.assert_allclose(np.diag(correlation), 1, atol=1e-4)
+
+
+def test_lively_voices_are_told_to_move_more(
+    sequences: list[MotionSequence], model: FaceModel
+) -> None:
+    rng = np.random.default_rng(2)
+    stirred = []
+    for s in sequences:
+        affect = np.tile(rng.uniform(-0.5, 0.5, N_AFFECT), (FRAMES, 1)).astype(np.float32)
+        style = 3 + np.array([0.8 * affect[0, 1], 0.4 * affect[0, 1] + 0.2 * affect[0, 0]])
+        known = None if s.audio is None else affect  # who isn't heard has no voice to tell
+        stirred.append(replace(s, style=style.astype(np.float32), affect=known))
+    usual, matrix = stirring(draws_of(stirred, model))
+    assert np.abs(usual).max() < 0.3
+    assert (matrix[:, 1] > 2).all()  # in standard deviations of these people
+    assert abs(matrix[0, 0]) < 0.2 * matrix[0, 1]
+    np.testing.assert_array_equal(stirring(draws_of(sequences, model))[1], 0)
+
+
+def test_affect_reaches_the_decoder_at_its_steps(
+    sequences: list[MotionSequence], model: FaceModel
+) -> None:
+    affect = np.column_stack([np.arange(FRAMES), -np.arange(FRAMES)]).astype(np.float32)
+    felt = replace(sequences[0], affect=affect)
+    draws = draws_of(sequences, model)
+    row = draws.stretch(felt, 10)
+    np.testing.assert_array_equal(row["affect"][:, 0], 10 + STEP * np.arange(1, 13))
+    assert row["felt"].all()
+    for other in (draws.stretch(felt, 10, unfelt=True), draws.stretch(sequences[0], 10)):
+        assert not other["felt"].any()
+
+
+def test_affect_of_a_voice_is_read_at_the_clip_s_speed() -> None:
+    seconds = np.arange(0, 10, 0.5)
+    curve = np.column_stack([seconds, 0.1 * seconds, -0.1 * seconds])
+    for speed in (1.0, 1.12):
+        read = at_frames(curve, 100, speed)
+        middles = speed * (np.arange(100) + 0.5) / FPS
+        np.testing.assert_allclose(read, np.column_stack([middles, -middles]) / 10, atol=1e-5)
 
 
 def test_surprises_tell_what_moves_as_one(

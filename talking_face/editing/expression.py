@@ -6,8 +6,8 @@ which people differ in it. A manner, which each sample has of its own, chooses a
 they drift a little in the course of a clip, as no smile is held.
 
 Two steps: `swell` knows the sound and says how strong a feeling is from frame to frame; `express`
-knows motions alone and moves the face. Lips that touch, touch still: what a mood does to their
-distance is added where they are apart, or where the mouth rests for long.
+knows motions alone and moves the face. Lips that touch, touch still, also in a pause: what a mood
+does to their distance is added where they are apart.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 
 from talking_face.arrays import Array, Float32
-from talking_face.curves import smoothstep, soft_limit
+from talking_face.curves import soft_limit
 from talking_face.editing.directions import find_directions
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
@@ -46,9 +46,11 @@ STRESS = 0.22  # by how much stressed words are stronger, at most
 RESTING = 0.8  # of a feeling, that is left in a pause
 PAUSE_SECONDS = 0.4  # softness of the way into a pause
 NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at most: they look on
-# Canonical units of lip distance, over half a second, below which and above which a mouth rests and
-# speaks; where it speaks, a mood parts apart lips by this share of what it would at rest.
-AT_REST, REST_SECONDS, WHILE_SPEAKING, APART = (0.012, 0.035), 0.5, 0.5, 0.06
+# Canonical units that a mood moves a brow by as it is, and at most; and where that is measured.
+RAISED, BROWS = (0.06, 0.1), (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
+# Lips that are APART, canonical units, part by this share of what the mood does to a mouth that
+# doesn't speak; those nearer by as much less.
+WHILE_SPEAKING, APART = 0.4, 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +139,13 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     directions = find_directions(model)
     open_by = _opening(motion.lower @ directions.gap)
     change = changes(moods, int(manner.max(initial=0.0)), feeling, directions.gap, open_by)
+    free = _free_brows(change["upper"], change["nuance"], model)
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
     return motion.replace(
         lower=motion.lower + directions.lips_kept(change["lower"]) + change["parted"],
-        upper=motion.upper + change["upper"],
-        nuance=motion.nuance + change["nuance"],
+        upper=motion.upper + free * change["upper"],
+        nuance=motion.nuance + free * change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
         lids=motion.lids
         + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
@@ -188,17 +191,19 @@ def _ways(frames: int, rng: np.random.Generator) -> Array:
     begin = WAYS * rng.standard_normal(N_WAYS)
     knots = np.arange(0.0, frames / FPS + 3 * DRIFT_SECONDS, DRIFT_SECONDS)
     drift = DRIFT * rng.standard_normal((len(knots), N_WAYS))
-    drawn = CubicSpline(knots, begin + drift)(np.arange(frames) / FPS)
+    drawn = PchipInterpolator(knots, begin + drift)(np.arange(frames) / FPS)
     return FARTHEST * np.tanh(drawn / FARTHEST)
 
 
-def _opening(gap: Array) -> Array:
-    """How much of what a mood does to lips (frames,) so far apart there is room for, 0..1.
+def _free_brows(upper: Array, nuance: Array, model: FaceModel) -> Array:
+    """What is left of a mood's (frames, 6) and (frames, 8) so that brows push no fold into
+    the forehead, (frames, 1)."""
+    points = list(BROWS)
+    moved = upper @ model.upper[points, 1].T + nuance @ model.nuance[points, 1].T
+    most = np.maximum(np.abs(moved).max(1, keepdims=True), 1e-6)
+    return np.asarray(soft_limit(most, *RAISED) / most)
 
-    None where they touch; all of it where the mouth rests for long.
-    """
-    apart = np.maximum(gap - TOUCHING, 0.0)
-    widest = maximum_filter1d(apart, round(REST_SECONDS * FPS), mode="nearest")
-    resting = gaussian_filter1d(1 - smoothstep(widest, *AT_REST), REST_SECONDS * FPS / 5)
-    speaking = WHILE_SPEAKING * smoothstep(apart, 0.0, APART)
-    return resting + (1 - resting) * speaking
+
+def _opening(gap: Array) -> Array:
+    """How much of what a mood does to lips (frames,) so far apart there is room for, 0..1."""
+    return WHILE_SPEAKING * np.clip((gap - TOUCHING) / APART, 0.0, 1.0)

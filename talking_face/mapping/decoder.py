@@ -27,6 +27,7 @@ REACH = 12  # frames of audio that it hears on either side of a step
 GROUPS = {"head": 6, "upper": CHANNELS["upper"], "lower": CHANNELS["lower"]}
 N_STATE = sum(GROUPS.values())
 N_STYLE = 2  # liveliness of head and of brows
+N_AFFECT = 2  # valence and arousal
 N_DRIVE = 5
 N_AUDIO = N_OUTPUTS + N_PROSODY + N_DRIVE
 
@@ -186,7 +187,7 @@ class Mixture:
 
 
 class Decoder(nn.Module):
-    """The distribution of the next state, given the earlier ones, the audio around and a style."""
+    """The distribution of the next state, given earlier ones, the audio, a style and an affect."""
 
     state_scale: Tensor
     audio_mean: Tensor
@@ -203,6 +204,8 @@ class Decoder(nn.Module):
         self.silence = nn.Parameter(torch.zeros(WIDTH))  # where a clip has no sound at all
         self.style = nn.Linear(N_STYLE, WIDTH)
         self.no_style = nn.Parameter(torch.zeros(WIDTH))
+        self.affect = nn.Linear(N_AFFECT, WIDTH)
+        self.no_affect = nn.Parameter(torch.zeros(WIDTH))
         self.layers = nn.ModuleList(Layer(dropout) for _ in range(LAYERS))
         self.norm = nn.LayerNorm(WIDTH)
         self.output = nn.Linear(WIDTH, COMPONENTS * (len(GROUPS) + 2 * N_STATE))
@@ -235,7 +238,7 @@ class Decoder(nn.Module):
         heard: list[Pair],
         inside: Tensor,
         frames: Tensor,
-        style: Tensor,
+        manner: Tensor,
         kept: list[Pair] | None = None,
     ) -> tuple[Mixture, list[Pair]]:
         """What comes after each state.
@@ -246,13 +249,13 @@ class Decoder(nn.Module):
             heard: of `hear`.
             inside: (B, T) bool, which frames of the audio exist.
             frames: (K,) the frame at which the state that is asked for stands.
-            style: (B, WIDTH) of `embed_style`.
+            manner: (B, K or 1, WIDTH) of `embed_style` and `embed_affect`, added.
             kept: what an earlier call returned; an empty list at the first step.
 
         Returns:
             The distributions, and keys and values of each layer to keep for the next step.
         """
-        x = self.state(torch.cat([states, states - before], dim=-1)) + style[:, None]
+        x = self.state(torch.cat([states, states - before], dim=-1)) + manner
         x = self.drop(x)
         if kept is None:
             steps = torch.arange(x.shape[1], device=x.device)
@@ -282,8 +285,12 @@ class Decoder(nn.Module):
         return mixture, keeping
 
     def embed_style(self, style: Tensor, known: Tensor) -> Tensor:
-        """(B, N_STYLE) standardised and (B,) bool, whether it is known -> (B, WIDTH)."""
-        return torch.where(known[:, None], self.style(style), self.no_style)
+        """(B, K, N_STYLE) standardised and (B, K) bool, whether it is known -> (B, K, WIDTH)."""
+        return torch.where(known[..., None], self.style(style), self.no_style)
+
+    def embed_affect(self, affect: Tensor, known: Tensor) -> Tensor:
+        """(B, K, N_AFFECT) within ±1 and (B, K) bool, whether it is known -> (B, K, WIDTH)."""
+        return torch.where(known[..., None], self.affect(affect), self.no_affect)
 
 
 def prosody_drive(energy: Array, activity: Array, pitch: Array, voicing: Array) -> Array:

@@ -1,4 +1,8 @@
-"""Listeners: speech to the lips and brows that go with it, and whether the lips meet.
+"""Listeners: speech to the lips and brows that go with it, and how likely each opening is.
+
+Beside the expected face a listener tells whether the lips meet, and the distributions of lip
+opening and mouth width over bins: what a mean of many ways of saying something has lost, they keep.
+How they become one mouth, `talking_face.mapping.articulation` says.
 
 A small temporal convolution network on the frozen activations of the speech encoder: it looks half
 a second back and ahead, and it is deterministic. Where nobody speaks, its answer is to be faded to
@@ -21,7 +25,25 @@ from talking_face.sound.encoder import WIDTH as FEATURE_WIDTH
 
 N_LOWER = CHANNELS["lower"]
 N_OUTPUTS = N_LOWER + CHANNELS["upper"]
-N_HEARD = N_OUTPUTS + 1  # and whether the lips meet
+# Edges of the bins, inter-ocular distances: lip opening, and mouth width beside the face at rest.
+# The first bin of the opening is closed lips.
+OPENINGS = np.array(
+    [
+        *(0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.115, 0.13, 0.145, 0.16, 0.18, 0.2),
+        *(0.225, 0.25, 0.28, 0.32, 0.37, 0.43, 0.5, 0.6),
+    ],
+    dtype=np.float32,
+)
+WIDTHS = np.array(
+    [
+        *(-0.2, -0.15, -0.12, -0.1, -0.085, -0.07, -0.058, -0.047, -0.037, -0.028, -0.019, -0.01),
+        *(0.0, 0.01, 0.019, 0.028, 0.037, 0.047, 0.058, 0.07, 0.085, 0.1, 0.14),
+    ],
+    dtype=np.float32,
+)
+BINS = len(OPENINGS) + 1
+N_PLAIN = N_OUTPUTS + 1  # of the baseline: the face, and whether the lips meet
+N_HEARD = N_PLAIN + 2 * BINS
 N_PROSODY = 4
 
 WIDTH = 160
@@ -52,7 +74,7 @@ class Listener(nn.Module):
     feature_scale: Tensor
     output_scale: Tensor
 
-    def __init__(self, width: int = WIDTH, dropout: float = 0.0) -> None:
+    def __init__(self, outputs: int = N_HEARD, dropout: float = 0.0, width: int = WIDTH) -> None:
         super().__init__()
         inputs = BLOCKS * FEATURE_WIDTH
         self.register_buffer("feature_mean", torch.zeros(inputs))
@@ -65,7 +87,7 @@ class Listener(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in DILATIONS)
         self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, N_HEARD)
+        self.output = nn.Linear(width, outputs)
         self.dropout = dropout
 
     def forward(self, features: Tensor, prosody: Tensor, inside: Tensor) -> Tensor:
@@ -77,7 +99,8 @@ class Listener(nn.Module):
             inside: (B, T) float32, 1 where the recording is, 0 where the batch is padded.
 
         Returns:
-            (B, T, 23) float32: lower face, upper face, and the log-odds that the lips meet.
+            (B, T, 71) float32: lower face, upper face, the log-odds that the lips meet, and the
+            logits of the bins of opening and of width; (B, T, 23) of the baseline, without bins.
         """
         scale = self._thin(self.feature_scale.expand(len(features), 1, -1))
         x = (features - self.feature_mean) * scale
@@ -86,8 +109,9 @@ class Listener(nn.Module):
         for norm, layer in zip(self.norms, self.layers, strict=True):
             y = layer((F.gelu(norm(x)) * mask).transpose(1, 2)).transpose(1, 2)
             x = x + y * self._thin(y.new_ones(len(y), 1, y.shape[2]))
-        face, contact = self.output(F.gelu(self.norm(x))).split([N_OUTPUTS, 1], dim=-1)
-        return torch.cat([face * self.output_scale, contact], dim=-1)
+        answer = self.output(F.gelu(self.norm(x)))
+        face, logits = answer[..., :N_OUTPUTS], answer[..., N_OUTPUTS:]
+        return torch.cat([face * self.output_scale, logits], dim=-1)
 
     def _thin(self, channels: Tensor) -> Tensor:
         """Dropout of whole channels (B, 1, n), the same ones at every frame."""
@@ -114,10 +138,10 @@ def prosody_inputs(energy: Array, activity: Array, voicing: Array) -> Array:
 
 @torch.inference_mode()
 def run(network: Listener, features: Array, prosody: Array) -> Array:
-    """The network's own answer, (frames, 23) float32, for features (frames, 6, 512)."""
+    """The network's own answer, (frames, outputs) float32, for features (frames, 6, 512)."""
     device = network.output_scale.device
     frames = len(features)
-    answer = np.empty((frames, N_HEARD), dtype=np.float32)
+    answer = np.empty((frames, network.output.out_features), dtype=np.float32)
     for start in range(0, frames, _CHUNK):
         heed()
         stop = min(start + _CHUNK, frames)

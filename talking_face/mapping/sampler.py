@@ -4,19 +4,17 @@ Head, brows and lips are drawn from the network; blinks and gaze are events besi
 `talking_face.mapping.events`. How lips stray is taken apart: freely what tells nothing of the
 words, little of what does. The network's answer to a calm style levels off above how calm people
 are, so what it draws then is made smaller, too. Sample i is a function of (speech, seed, i,
-diversity, style) alone.
+diversity, style, affect) alone.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
-from scipy.special import expit
 
 from talking_face.arrays import Array
 from talking_face.face.lips import mean_opening
@@ -25,6 +23,7 @@ from talking_face.interruption import heed
 from talking_face.mapping.articulation import articulate
 from talking_face.mapping.decoder import (
     GROUPS,
+    N_AFFECT,
     N_STATE,
     N_STYLE,
     REACH,
@@ -63,6 +62,7 @@ def draw(
     seed: int,
     diversity: float,
     style: tuple[float, float] = (0.0, 0.0),
+    affect: Array | None = None,
 ) -> list[Motion]:
     """Sample the network, and the eyes that go with each sample.
 
@@ -71,25 +71,29 @@ def draw(
         diversity: temperature; 0 gives the likeliest animation, 1 the natural spread, up to 1.5.
         style: how lively head and brows are, in standard deviations over people; (0, 0) is typical.
             The network is told; below 0 what it draws is scaled by exp(0.215 style) as well.
+        affect: (frames, 2) float32, valence and arousal of the voice within ±1; None, the default,
+            where nothing is known of it: then the voice is an average one.
 
     Returns:
         One Motion an index, of len(speech) frames.
     """
-    heard, meeting = expected_face(network, speech)
+    answer = expected_face(network, speech)
+    heard = answer[:, :N_OUTPUTS]
     gate = rest_gate(speech.activity)[:, None]
-    said = articulate(heard, meeting, model)
+    said = articulate(answer, model)
     shapes = model.mean + model.displacement(said[:, :N_LOWER], said[:, N_LOWER:])
     loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
-    sampled = sample_states(network, speech, heard, indices, seed, diversity, style)
+    styles = styles_over_time(network, style, affect, len(speech))
+    sampled = sample_states(network, speech, heard, indices, seed, diversity, styles, affect)
     free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
-    calm_head, calm_brows = (math.exp(_CALMING * min(liveliness, 0.0)) for liveliness in style)
+    calm_head, calm_brows = np.exp(_CALMING * np.minimum(styles, 0.0)).T[..., None]
     motions = []
     for index, states in zip(indices, sampled, strict=True):
         head, brows, stray = np.split(states, np.cumsum([*GROUPS.values()])[:-1], axis=1)
         rotation, translation = calm_head * head[:, :3], calm_head * head[:, 3:]
         lids, gaze = draw_eyes(eyes, rotation, seed, index, diversity)
         motions.append(
-            Motion(
+            Motion.still(len(heard)).replace(
                 lower=(said[:, :N_LOWER] + loose * (stray @ tight)) * gate + stray @ free,
                 upper=said[:, N_LOWER:] * gate + calm_brows * brows,
                 lids=lids,
@@ -102,17 +106,28 @@ def draw(
     return motions
 
 
-def expected_face(network: Dirfa, speech: Speech) -> tuple[Array, Array]:
-    """The mean of the listeners' answers.
-
-    Returns:
-        The face (frames, 22) float32, and the probability (frames,) that its lips meet.
-    """
+def expected_face(network: Dirfa, speech: Speech) -> Array:
+    """The mean of the listeners' answers, (frames, 71) float32: the face first, 22 channels."""
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
     listeners = cast(list[Listener], list(network.listeners))
-    answers = [run(listener, speech.features, prosody) for listener in listeners]
-    mean = np.mean(answers, axis=0)
-    return mean[:, :N_OUTPUTS], expit(mean[:, N_OUTPUTS])
+    return np.mean([run(listener, speech.features, prosody) for listener in listeners], axis=0)
+
+
+def styles_over_time(
+    network: Dirfa, style: tuple[float, float], affect: Array | None, frames: int
+) -> Array:
+    """The style that is wished for, and by how much the voice makes people livelier or calmer.
+
+    Returns:
+        (frames, N_STYLE) float64, standard deviations over people.
+    """
+    styles = np.tile(np.array(style, dtype=np.float64), (frames, 1))
+    if affect is None:
+        return styles
+    usual, stirring = (
+        part.double().cpu().numpy() for part in (network.usual_affect, network.stirring)
+    )
+    return styles + (affect - usual) @ stirring.T
 
 
 @torch.inference_mode()
@@ -123,11 +138,16 @@ def sample_states(
     indices: Sequence[int],
     seed: int,
     diversity: float,
-    style: tuple[float, float] = (0.0, 0.0),
+    styles: Array | None = None,
+    affect: Array | None = None,
 ) -> Array:
     """Decode step by step, all samples as one batch with a cache of keys and values.
 
     In double precision, so that a sample doesn't depend on the batch that it is drawn in.
+
+    Args:
+        styles: (frames, N_STYLE) of `styles_over_time`; None is typical all the time.
+        affect: (frames, N_AFFECT), or None where it isn't known.
 
     Returns:
         (samples, frames, N_STATE) float64: head (6), brows (6) and how lips naturally stray (16),
@@ -140,19 +160,24 @@ def sample_states(
     drive = prosody_drive(speech.energy, speech.activity, speech.pitch, speech.voicing)
     audio = audio_inputs(heard, prosody, drive)
     noise = [_noise(seed, index, len(knots)) for index in indices]
-    styles, uniform, normal = (
+    personal, uniform, normal = (
         torch.from_numpy(np.stack(part)).to(device) for part in zip(*noise, strict=True)
     )
     normal = normal @ network.together.double().T
     decoder, factor = network.decoder, network.style_scale.double()
-    chosen = torch.tensor(style, dtype=torch.float64, device=device)
-    wish = chosen + min(diversity, 1.0) * styles @ factor.T
-    embedded = decoder.embed_style(wish, torch.ones(len(wish), dtype=torch.bool, device=device))
+    at = np.minimum(knots, frames - 1)
+    chosen = torch.from_numpy(np.zeros((len(at), N_STYLE)) if styles is None else styles[at])
+    wish = chosen.to(device) + (min(diversity, 1.0) * personal @ factor.T)[:, None]
+    known = torch.ones(wish.shape[:2], dtype=torch.bool, device=device)
+    manner = decoder.embed_style(wish, known)
+    felt = torch.from_numpy(np.zeros((len(at), N_AFFECT)) if affect is None else affect[at])
+    known = torch.full((1, len(at)), affect is not None, device=device)
+    manner = manner + decoder.embed_affect(felt.double().to(device)[None], known)
     sound = torch.from_numpy(audio).double().to(device)[None]
     near = decoder.hear(sound)
     inside = torch.ones(1, frames, dtype=torch.bool, device=device)
     # Who doesn't speak holds stiller, which few silent moments of the training clips could teach.
-    speaks = rest_gate(speech.activity)[np.minimum(knots, frames - 1)]
+    speaks = rest_gate(speech.activity)[at]
     heat = diversity * (_IDLE + (1 - _IDLE) * speaks)
     temperature = torch.from_numpy(heat).double().to(device)[:, None].expand(-1, N_STATE)
 
@@ -165,9 +190,10 @@ def sample_states(
         first = max(0, min(knots[step] - REACH, frames - 1))
         window = slice(first, knots[step] + REACH + 1)
         around = [(key[:, :, window], value[:, :, window]) for key, value in near]
-        at = torch.tensor([knots[step] - first], device=device)
+        place = torch.tensor([knots[step] - first], device=device)
+        told = manner[:, step : step + 1]
         mixture, kept = decoder(
-            now[:, None], before[:, None], around, inside[:, window], at, embedded, kept
+            now[:, None], before[:, None], around, inside[:, window], place, told, kept
         )
         drawn = mixture.sample(uniform[:, step], normal[:, step], temperature[step])
         before, now = now, _FARTHEST * torch.tanh(drawn / _FARTHEST)

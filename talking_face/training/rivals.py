@@ -30,6 +30,7 @@ from talking_face.mapping.events import EyeModel, draw_eyes
 from talking_face.mapping.listeners import (
     N_LOWER,
     N_OUTPUTS,
+    N_PLAIN,
     Listener,
     prosody_inputs,
     rest_gate,
@@ -94,7 +95,7 @@ def load_baseline(device: str | torch.device = "cpu") -> Listener:
         WeightsMissing, WeightsCorrupt.
     """
     tensors = load_weights("baseline")
-    network = Listener()
+    network = Listener(N_PLAIN)
     network.load_state_dict(
         {name: torch.from_numpy(array.astype(np.float32)) for name, array in tensors.items()}
     )

@@ -55,7 +55,8 @@ def _choice() -> str:
         for name, (x, y) in PLACES.items()
     )
     return (
-        f'<div class="choice"><div class="moods" role="radiogroup" aria-label="Feeling">{buttons}</div>'
+        '<div class="choice"><div class="moods" role="radiogroup" aria-label="Feeling">'
+        f"{buttons}</div>"
         '<div class="pad" role="slider" tabindex="0" aria-label="Feeling by valence (left and '
         'right) and arousal (up and down)" aria-valuemin="-1" aria-valuemax="1" '
         f'aria-valuenow="0"><i></i>{words}<b></b></div></div>'

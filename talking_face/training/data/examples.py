@@ -20,7 +20,7 @@ from talking_face.sound.encoder import N_MELS
 from talking_face.sound.prosody import FRAME
 from talking_face.sound.speech import Speech
 from talking_face.training.data.motions import TrackedMotion, track_motions
-from talking_face.training.data.tracks import load_tracks
+from talking_face.training.data.tracks import Track, load_tracks
 
 SOURCES = (
     "grid", "lrwar", "styletalk", "talkvid", "firstimp", "dolos", "marlin"
@@ -94,21 +94,10 @@ class Example:
 def load_examples(
     cache: Path, model: FaceModel, split: str | None, sources: Sequence[str]
 ) -> list[Example]:
-    """The clips of a split that have sound and a face, in the order of the index.
-
-    Motions are computed from the landmarks once and kept beside them as KEY.motion.npz, until the
-    face model changes.
-    """
+    """The clips of a split that have sound and a face, in the order of the index."""
     tracks = load_tracks(cache, split, sources)
-    bases = np.concatenate([model.mean[..., None], model.lower, model.upper], axis=-1)
-    digest = hashlib.sha256(np.ascontiguousarray(bases).tobytes()).hexdigest()[:16]
-    files = [cache / f"{track.key}.motion.npz" for track in tracks]
-    if not all(_is_current(file, digest) for file in files):
-        logger.info("computing the motions of %d clips", len(tracks))
-        for file, seen in zip(files, track_motions(tracks, model), strict=True):
-            _store(file, seen, digest)
     examples = []
-    for track, file in zip(tracks, files, strict=True):
+    for track, file in zip(tracks, motion_files(cache, tracks, model), strict=True):
         sound = cache / f"{track.key}.speech.npz"
         if not sound.is_file():
             continue
@@ -128,6 +117,21 @@ def load_examples(
                 )
             )
     return examples
+
+
+def motion_files(cache: Path, tracks: Sequence[Track], model: FaceModel) -> list[Path]:
+    """KEY.motion.npz of each clip: the arrays of its motion, ok, opening and width.
+
+    They are computed from the landmarks once and kept beside them until the face model changes.
+    """
+    bases = np.concatenate([model.mean[..., None], model.lower, model.upper], axis=-1)
+    digest = hashlib.sha256(np.ascontiguousarray(bases).tobytes()).hexdigest()[:16]
+    files = [cache / f"{track.key}.motion.npz" for track in tracks]
+    if not all(_is_current(file, digest) for file in files):
+        logger.info("computing the motions of %d clips", len(tracks))
+        for file, seen in zip(files, track_motions(list(tracks), model), strict=True):
+            _store(file, seen, digest)
+    return files
 
 
 def _store(file: Path, seen: TrackedMotion, digest: str) -> None:

@@ -83,7 +83,7 @@ def track_motion(track: Track, model: FaceModel, neutral: Array, still: Array) -
     open_eyes = np.percentile(eyes[ok], 75, axis=0)
     closure = (1 - eyes / open_eyes) / (1 - SHUT)
     n_lower = CHANNELS["lower"]
-    motion = Motion(
+    motion = Motion.still(len(marks)).replace(
         lower=coefficients[:, :n_lower],
         upper=coefficients[:, n_lower:],
         lids=np.clip(closure, -0.3, 1.0),
@@ -124,7 +124,7 @@ def relative_motion(
     scale = pose.scale[source]
     place = pose.origin[:, :2] / scale
     n_lower = CHANNELS["lower"]
-    return Motion(
+    return Motion.still(len(marks)).replace(
         lower=coefficients[:, :n_lower],
         upper=coefficients[:, n_lower:],
         lids=np.clip((1 - eyes / eyes[source]) / (1 - SHUT), -0.3, 1.0),

@@ -19,10 +19,10 @@ from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.mapping.decoder import GROUPS, audio_inputs, prosody_drive
 from talking_face.mapping.listeners import N_LOWER
-from talking_face.motion import Motion
+from talking_face.motion import CHANNELS, Motion
+from talking_face.training.data.affects import load_affects
 from talking_face.training.data.augment import SPEEDS, at_speed, other_hearings
-from talking_face.training.data.examples import Example
-from talking_face.training.data.motions import track_motions
+from talking_face.training.data.examples import Example, motion_files
 from talking_face.training.data.tracks import load_tracks
 from talking_face.training.fit.events import CLOSED, SMOOTHING, bridge
 
@@ -46,6 +46,7 @@ class MotionSequence:
         audio: (T, N_AUDIO), or None for a silent clip.
         ok: (T,) bool.
         style: (2,) logarithms of the speed of head and brows; None where the clip is too short.
+        affect: (T, 2) valence and arousal of the voice; None where they aren't known.
     """
 
     source: str
@@ -54,6 +55,7 @@ class MotionSequence:
     audio: Array | None
     ok: Array
     style: Array | None
+    affect: Array | None = None
 
 
 def as_sequence(
@@ -80,19 +82,26 @@ def load_sequences(
     cache: Path, model: FaceModel, examples: Sequence[Example], expected: Expected
 ) -> list[MotionSequence]:
     """Clips with sound, and silent ones of the split `train`; each at three speeds."""
+    affects = load_affects(cache, examples)
     sequences = []
     for example in [*examples, *other_hearings(cache, examples)]:
         if len(example) >= MIN_FRAMES and example.ok.mean() > 0.8:
             heard = expected(example)
             who = [example.source, example.speaker]
-            sequences.append(as_sequence(example.motion, example.ok, example, heard, who))
+            sequence = as_sequence(example.motion, example.ok, example, heard, who)
+            affect = affects.get(example.key)
+            if affect is not None:
+                affect = affect[: len(example)]
+            sequences.append(replace(sequence, affect=affect))
     heard_keys = {example.key for example in examples}
     tracks = [t for t in load_tracks(cache, "train", SILENT) if t.key not in heard_keys]
-    for seen in track_motions(tracks, model):
-        who = [seen.track.source, seen.track.speaker]
+    for track, file in zip(tracks, motion_files(cache, tracks, model), strict=True):
+        who = [track.source, track.speaker]
+        with np.load(file) as seen:
+            natural, found = Motion(**{name: seen[name] for name in CHANNELS}), seen["ok"]
         for speed in (1.0, *SPEEDS.values()):
-            motion = Motion.from_array(at_speed(seen.motion.as_array(), speed))
-            ok = at_speed(seen.ok[:, None].astype(np.float32), speed)[:, 0] == 1
+            motion = Motion.from_array(at_speed(natural.as_array(), speed))
+            ok = at_speed(found[:, None].astype(np.float32), speed)[:, 0] == 1
             if len(motion) >= STYLED and ok.mean() > 0.8:
                 sequences.append(as_sequence(motion, ok, None, None, who))
     calm = FARTHEST * deviation(sequences)

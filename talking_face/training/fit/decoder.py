@@ -21,6 +21,7 @@ from talking_face.arrays import Array
 from talking_face.face.model import FaceModel
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.decoder import (
+    N_AFFECT,
     N_AUDIO,
     N_STATE,
     N_STYLE,
@@ -40,6 +41,7 @@ LEAST_VARIANCE = 1e-6
 SURPRISED = 25  # batches
 RAREST = 1e-4
 TIGHTNESS = 2.0
+RIDGE = 0.01  # variance of affect below which it tells little of liveliness
 FREEDOM = 1.15  # gives back what smoothing takes from how far lips stray
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class DecoderRecipe:
     noise: float = 0.05  # on the history, so that it learns to mend its own errors
     silent: float = 0.25  # part of the batches without sound, where there are such clips
     unstyled: float = 0.3  # part of the sequences whose style isn't told
+    unfelt: float = 0.3  # part of the sequences whose affect isn't told
     average: float = 0.99
     lips: float = 1.0  # weight of that group's likelihood
     seed: int = 0
@@ -175,10 +178,16 @@ class Draws:
             int(generator.integers(max(1, len(sequence.states) - self.recipe.length * STEP))),
             bool(generator.integers(2)),
             bool(generator.random() < self.recipe.unstyled),
+            bool(generator.random() < self.recipe.unfelt),
         )
 
     def stretch(
-        self, sequence: MotionSequence, start: int, mirrored: bool, unstyled: bool
+        self,
+        sequence: MotionSequence,
+        start: int,
+        mirrored: bool = False,
+        unstyled: bool = False,
+        unfelt: bool = False,
     ) -> dict[str, Array]:
         """One row: states (K + 1, n) from frame `start`, ok (K,), audio from REACH before it."""
         k = self.recipe.length
@@ -192,8 +201,12 @@ class Draws:
             "states": states.astype(np.float32),
             "ok": (ok[1:] & ok[:-1]).astype(np.float32),
             "style": np.zeros(N_STYLE, np.float32),
-            "known": np.array(sequence.style is not None and not unstyled),
+            "known": np.array([sequence.style is not None and not unstyled]),
+            "affect": np.zeros((k, N_AFFECT), np.float32),
+            "felt": np.array([sequence.affect is not None and not unfelt]),
         }
+        if sequence.affect is not None:
+            row["affect"] = sequence.affect[at[1:]]
         if sequence.style is not None:
             row["style"] = ((sequence.style - self.style_mean) / self.style_deviation).astype(
                 np.float32
@@ -215,8 +228,9 @@ def predict(decoder: Decoder, batch: dict[str, Tensor], noise: Tensor | float = 
     shape = (len(states), batch["inside"].shape[1])
     heard = decoder.hear(batch.get("audio"), shape)
     frames = REACH + STEP * torch.arange(1, steps + 1, device=states.device)
-    style = decoder.embed_style(batch["style"], batch["known"])
-    return decoder(states[:, :-1], before, heard, batch["inside"], frames, style)[0]
+    style = decoder.embed_style(batch["style"][:, None], batch["known"])
+    manner = style + decoder.embed_affect(batch["affect"], batch["felt"])
+    return decoder(states[:, :-1], before, heard, batch["inside"], frames, manner)[0]
 
 
 @torch.no_grad()
@@ -227,14 +241,38 @@ def likelihood(decoder: Decoder, batch: dict[str, Tensor]) -> Array:
     return ((value * ok).sum((0, 1)) / ok.sum((0, 1))).cpu().numpy()
 
 
+def stirring(draws: Draws) -> tuple[Array, Array]:
+    """How lively people are by what is heard in their voice, a ridge regression over clips.
+
+    Returns:
+        (N_AFFECT,) valence and arousal of an average clip, and (N_STYLE, N_AFFECT), by how many
+        standard deviations head and brows are livelier for one more of each; zeros where no clip's
+        affect is known.
+    """
+    styled = [
+        s
+        for source in TALKING
+        for s in draws.by_source[source]
+        if s.style is not None and s.affect is not None
+    ]
+    if not styled:
+        return np.zeros(N_AFFECT), np.zeros((N_STYLE, N_AFFECT))
+    affect = np.array([s.affect.mean(axis=0) for s in styled if s.affect is not None])
+    style = (np.array([s.style for s in styled]) - draws.style_mean) / draws.style_deviation
+    usual = affect.mean(axis=0)
+    apart = affect - usual
+    power = apart.T @ apart + RIDGE * len(apart) * np.eye(N_AFFECT)
+    return usual, np.linalg.solve(power, apart.T @ (style - style.mean(axis=0))).T
+
+
 def train_decoder(
     sequences: Sequence[MotionSequence], model: FaceModel, recipe: DecoderRecipe
-) -> tuple[Decoder, Tensor, Tensor]:
+) -> tuple[Decoder, Tensor, Tensor, Tensor, Tensor]:
     """Find on held-out speakers when to stop, then learn from all of them for as long.
 
     Returns:
-        The decoder, the (2, 2) factor of the covariance of styles, and the (N_STATE, N_STATE) one
-        of the correlation of surprises.
+        The decoder, the (2, 2) factor of the covariance of styles, the (N_STATE, N_STATE) one of
+        the correlation of surprises, and both parts of `stirring`.
     """
     speakers = sorted({(s.source, s.speaker) for s in sequences if s.source in TALKING})
     out = set(speakers[1::HELD_OUT])
@@ -245,8 +283,9 @@ def train_decoder(
     decoder, _ = _descend(draws, recipe, best, [])
     talking = replace_draws(draws, [s for s in sequences if s.source in TALKING])
     together = np.linalg.cholesky(surprises(decoder, talking))
-    styles = torch.from_numpy(draws.style_factor.astype(np.float32))
-    return decoder.cpu(), styles, torch.from_numpy(together.astype(np.float32))
+    rest = (draws.style_factor, together, *stirring(draws))
+    style_factor, together, usual, stirred = (torch.from_numpy(a).float() for a in rest)
+    return decoder.cpu(), style_factor, together, usual, stirred
 
 
 def replace_draws(draws: Draws, sequences: Sequence[MotionSequence]) -> Draws:
@@ -280,7 +319,7 @@ def _descend(
     )
     averaged = copy.deepcopy(decoder).eval().requires_grad_(False)
     weights = torch.tensor([1.0, 1.0, recipe.lips], device=parallel.device())
-    tests = [as_batch([draws.stretch(s, 0, mirrored=False, unstyled=False)]) for s in held]
+    tests = [as_batch([draws.stretch(s, 0)]) for s in held]
     best, best_step, waited = -np.inf, steps, 0
     began = time.monotonic()
     decoder.train()

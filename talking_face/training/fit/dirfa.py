@@ -77,7 +77,7 @@ def find_offsets(
     """How late the lips of each clip are, in frames; kept in a file."""
     if not file.is_file():
         seen = shifted_targets(examples, dict.fromkeys((e.key for e in examples), 0.0))
-        first = replace(recipe, steps=recipe.first_steps)
+        first = replace(recipe, steps=min(recipe.first_steps, recipe.steps))
         offsets = estimate_offsets(examples, seen, model, first)
         if parallel.is_first():
             file.write_text(json.dumps(offsets))
@@ -131,6 +131,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--steps", type=int, default=STEPS, help="of each listener")
+    parser.add_argument(
+        "--decoder-steps", type=int, default=DecoderRecipe.steps, help="of the decoder, at most"
+    )
     parser.add_argument("--no-bias", action="store_true", help="decoder without temporal bias")
     options = parser.parse_args()
     parallel.start()
@@ -147,9 +150,12 @@ def main() -> None:
         train_listeners(examples, options.cache, model, recipe, folder)
     )
     sequences = load_sequences(options.cache, model, examples, expected([*network.listeners]))
-    decoder_recipe = DecoderRecipe(seed=options.seed, biased=not options.no_bias)
+    decoder_recipe = DecoderRecipe(
+        steps=options.decoder_steps, seed=options.seed, biased=not options.no_bias
+    )
     trained = train_decoder(sequences, model, decoder_recipe)
-    network.decoder, network.style_scale, network.together = trained
+    network.decoder, network.style_scale, network.together = trained[:3]
+    network.usual_affect, network.stirring = trained[3:]
     free, tight = lip_freedom(model, straying(sequences))
     network.free.copy_(torch.from_numpy(free))
     network.tight.copy_(torch.from_numpy(tight))

@@ -38,7 +38,7 @@ PIECES = 5  # that a clip is cut into: its frames say little new each
 STRONG = 85  # percentile of how strong a mood is on a face
 NEARLY_CLOSED, LEAST_APART = 0.03, 0.01  # canonical units of the lips' distance
 MOST_SCORE = 0.9
-CARICATURE, APART = 0.15, 0.7  # of how a mood differs from the mean of all, and from the most alike
+CARICATURE, APART = 0.2, 0.8  # of how a mood differs from the mean of all, and from the most alike
 STRONGER = 1.6  # times the scores of a mood's mean face, that it has at strength 1
 ROUNDS, STEP, NEAR = 6, 0.25, 0.006  # of the calibration: its weight of staying near the mean
 PIXELS = 150.0  # of a canonical unit, on the faces shown to the network
@@ -114,9 +114,11 @@ def learn(
     shown = np.flatnonzero(mean.any(1))
     length = np.linalg.norm(scores[shown], axis=1)
     alike = scores[shown] @ scores[shown].T / np.outer(length, length) - 2 * np.eye(len(shown))
+    near = APART * np.maximum(alike.max(1), 0.0) ** 4
     for values in (mean, scores):
-        own = values[shown]
-        values[shown] += CARICATURE * (own - own.mean(0)) + APART * (own - own[alike.argmax(1)])
+        all_own = values[shown]
+        values[shown] += CARICATURE * (all_own - all_own.mean(0))
+        values[shown] += near[:, None] * (all_own - all_own[alike.argmax(1)])
     for index in shown:
         wanted = np.clip(scores[index], -MOST_SCORE, MOST_SCORE)
         mean[index] = calibrate(mean[index], wanted, neutrals, model, network)

@@ -17,7 +17,7 @@ from talking_face.arrays import Array
 from talking_face.face.landmarks import FACE_OVAL
 from talking_face.face.model import FaceModel
 from talking_face.mapping.articulation import mouth_readout
-from talking_face.mapping.listeners import N_OUTPUTS
+from talking_face.mapping.listeners import N_OUTPUTS, N_PLAIN, OPENINGS, WIDTHS
 from talking_face.motion import FPS
 from talking_face.training.measure.lip_figures import CLOSED
 
@@ -40,6 +40,7 @@ class LossWeights:
     size: float = 0.5
     speed: float = 0.5
     contact: float = 0.5
+    bins: float = 0.5  # of opening and width, for listeners that tell their distributions
 
 
 class Loss:
@@ -53,6 +54,7 @@ class Loss:
         basis = np.concatenate([model.lower, model.upper], axis=-1)[mouth_points(model), :2]
         flat = torch.from_numpy(basis.reshape(-1, basis.shape[-1]).T.astype(np.float32))
         self.basis = flat.to(scale.device)
+        self.edges = [torch.from_numpy(edges).to(scale.device) for edges in (OPENINGS, WIDTHS)]
 
     def __call__(self, predicted: Tensor, target: Tensor, ok: Tensor) -> Tensor:
         """Scalar loss.
@@ -61,10 +63,11 @@ class Loss:
         lip opening and mouth width, where nearly closed lips count more; one minus the
         correlation of the last two and of their changes with what was tracked, so that timing
         counts whatever the speaker's amplitude; how far their deviation and that of their changes
-        is from the real one, as a logarithm; and the likelihood of closed lips.
+        is from the real one, as a logarithm; the likelihood of closed lips; and, where there are
+        bins, of the opening that was tracked and of the width beside the face at rest.
 
         Args:
-            predicted: (B, T, 23) of a listener.
+            predicted: (B, T, 23 or 71) of a listener.
             target: (B, T, 24), 22 coefficients, then opening and width as tracked.
             ok: (B, T), 1 where the target is known.
         """
@@ -85,6 +88,13 @@ class Loss:
         surprise = F.binary_cross_entropy_with_logits(contact, met, reduction="none")
         rows = weight.sum(1)[:, None]
         changes, real_changes = FPS * mouth.diff(dim=1), FPS * seen.diff(dim=1)
+        missed = torch.zeros_like(surprise)
+        if predicted.shape[-1] > N_PLAIN:
+            happened = (seen[..., 0], real[..., 1] - self.bias[1])
+            likely = predicted[..., N_PLAIN:].chunk(2, dim=-1)
+            for logits, edges, value in zip(likely, self.edges, happened, strict=True):
+                place = torch.bucketize(value.contiguous(), edges)
+                missed += F.cross_entropy(logits.transpose(1, 2), place, reduction="none")
         return (
             w.points * (points.abs().mean(-1) * weight).sum()
             + w.velocity * (speed * speed_weight).sum()
@@ -95,6 +105,7 @@ class Loss:
             + w.size * (misfit(mouth, seen, ok, _SMALL) * rows).sum()
             + w.speed * (misfit(changes, real_changes, speed_ok, _SLOW) * rows).sum()
             + w.contact * (surprise * weight).sum()
+            + w.bins * (missed * weight).sum()
         )
 
 

@@ -23,12 +23,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import save
-from scipy.special import expit
 
 from talking_face.arrays import Array
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.articulation import articulate, mouth_readout
-from talking_face.mapping.listeners import N_OUTPUTS, Listener, run
+from talking_face.mapping.listeners import N_HEARD, N_OUTPUTS, N_PLAIN, Listener, run
 from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift
 from talking_face.training.data.windows import Windows
@@ -55,6 +54,7 @@ class Recipe:
     dropout: float = 0.5
     average: float = 0.995  # exponential moving average of the weights
     seed: int = 0
+    outputs: int = N_HEARD
     # source, windows of it in a batch, frames of a window
     batch: tuple[tuple[str, int, int], ...] = (
         ("grid", 10, 75),
@@ -82,7 +82,7 @@ def train(
     torch.manual_seed(recipe.seed)
     generator = parallel.generator(recipe.seed)
     device = parallel.device()
-    network = Listener(dropout=recipe.dropout)
+    network = Listener(recipe.outputs, recipe.dropout)
     standardise(network, examples)
     network.to(device)
     windows = Windows(examples, targets, recipe.batch, device)
@@ -195,8 +195,7 @@ def held_out_table(network: Listener, examples: Sequence[Example], model: FaceMo
     rows = []
     for example in examples:
         heard = run(network, example.features, example.prosody)
-        face, meeting = heard[:, :N_OUTPUTS], expit(heard[:, N_OUTPUTS])
-        opening, width = (articulate(face, meeting, model) @ weights + bias).T
+        opening, width = (articulate(heard, model) @ weights + bias).T
         figures = lip_figures(opening, width, example.opening, example.width, example.ok)
         rows.append((example.source, figures))
     return format_table(means(rows))
@@ -205,7 +204,8 @@ def held_out_table(network: Listener, examples: Sequence[Example], model: FaceMo
 def learn(examples: Sequence[Example], model: FaceModel, recipe: Recipe) -> Listener:
     """The whole recipe: train, estimate offsets, train again."""
     targets = shifted_targets(examples, dict.fromkeys((e.key for e in examples), 0.0))
-    offsets = estimate_offsets(examples, targets, model, replace(recipe, steps=recipe.first_steps))
+    first = replace(recipe, steps=min(recipe.first_steps, recipe.steps))
+    offsets = estimate_offsets(examples, targets, model, first)
     for source in SOURCES:
         of_source = [offsets[e.key] for e in examples if e.source == source]
         if of_source:
@@ -242,7 +242,8 @@ def main() -> None:
     held: list[Example] = []
     if options.hold_out:
         examples, held = hold_out(examples)
-    network = learn(examples, model, Recipe(steps=options.steps, seed=options.seed, loss=PLAIN))
+    recipe = Recipe(steps=options.steps, seed=options.seed, outputs=N_PLAIN, loss=PLAIN)
+    network = learn(examples, model, recipe)
     if held:
         logger.info("%s", held_out_table(network, held, model))
     content = save({name: part.half().numpy() for name, part in network.state_dict().items()})

@@ -28,6 +28,7 @@ LIPS = (*OUTER_LIPS, *INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS)
 LEAST_MOTION = 0.015  # deviation of the real opening, inter-ocular distances; less is no speech
 CLOSED = 0.02  # opening, inter-ocular distances, below which lips count as met
 STILL = 0.002  # deviation of a mouth's width, inter-ocular distances; the tracker's own
+LEAST_RATIO = 0.05  # of deviations; a mouth that doesn't move at all counts as this
 TOLERANCE = 1  # frames by which a closure may come early or late
 
 
@@ -121,10 +122,18 @@ def lip_figures(
     )
 
 
+def _geometric_mean(ratios: Array) -> float:
+    return float(np.exp(np.log(np.maximum(ratios, LEAST_RATIO)).mean()))
+
+
+_MIDDLE = {"offset": np.median, "amplitude": _geometric_mean, "stretch": _geometric_mean}
+
+
 def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str, float]]:
     """Mean figures of each source, (source, figures) of each clip; `clips` counts them.
 
-    The offset is the median, in which a clip without clear motion counts little. Clips without a
+    The offset is the median, in which a clip without clear motion counts little; of the ratios of
+    deviations it is the geometric mean, in which twice and half as much make one. Clips without a
     closure have no recall or precision.
     """
     by_source: dict[str, list[LipFigures]] = defaultdict(list)
@@ -137,7 +146,7 @@ def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str,
         for field in dataclasses.fields(LipFigures):
             values = np.array([getattr(row, field.name) for row in rows])
             values = values[np.isfinite(values)]
-            middle = np.median if field.name == "offset" else np.mean
+            middle = _MIDDLE.get(field.name, np.mean)
             table[source][field.name] = float(middle(values)) if len(values) else float("nan")
     return table
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from talking_face.face.model import FaceModel
 from talking_face.motion import Motion
 from talking_face.training.data.examples import Example
+from talking_face.training.data.languages import language
 from talking_face.training.measure.diversity import diversity
 from talking_face.training.measure.lip_figures import (
     LipFigures,
@@ -139,12 +140,14 @@ def sync_tables(
 
 
 def lip_tables(examples: Sequence[Example], drawn: Mapping[str, Drawn]) -> dict[str, Table]:
-    """source -> row -> means of the lips' figures."""
+    """source, and language -> row -> means of the lips' figures."""
     tables: dict[str, Table] = {}
     for name, row in drawn.items():
-        table = means([(example.source, row.lips[example.key]) for example in examples])
-        for source, figures in table.items():
-            tables.setdefault(source, {})[name] = figures
+        by_source = [(example.source, row.lips[example.key]) for example in examples]
+        spoken = [(language(example), row.lips[example.key]) for example in examples]
+        by_language = [(label, figures) for label, figures in spoken if label is not None]
+        for group, figures in {**means(by_source), **means(by_language)}.items():
+            tables.setdefault(group, {})[name] = figures
     return tables
 
 

@@ -22,6 +22,7 @@ from talking_face.face.model import FaceModel
 from talking_face.mapping.decoder import STEP
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import load_eyes
+from talking_face.mapping.listeners import N_OUTPUTS
 from talking_face.mapping.sampler import draw, expected_face
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
@@ -207,7 +208,7 @@ def log_likelihood(network: Dirfa, example: Example) -> float:
 
     States are standardised, the style isn't told, and steps at a lost face don't count.
     """
-    heard, _ = expected_face(network, example.speech)
+    heard = expected_face(network, example.speech)[:, :N_OUTPUTS]
     sequence = as_sequence(example.motion, example.ok, example, heard, ["", ""])
     decoder = network.decoder
     states = torch.from_numpy(sequence.states[::STEP])[None] / decoder.state_scale
@@ -219,7 +220,7 @@ def log_likelihood(network: Dirfa, example: Example) -> float:
         decoder.hear(audio),
         torch.ones(audio.shape[:2], dtype=torch.bool),
         STEP * torch.arange(1, steps + 1),
-        decoder.no_style[None],
+        (decoder.no_style + decoder.no_affect)[None, None],
     )
     value = mixture.log_likelihood(states[:, 1:])[0].sum(-1)
     return float(value[torch.from_numpy(example.ok[STEP::STEP])].mean() / STEP)
