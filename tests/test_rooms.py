@@ -37,7 +37,6 @@ LOADERS = {
     "training.data.augment._encoder",
     "training.data.utterances.hear",
     "training.data.prepare._encoder",
-    "training.fit.blendshapes.main",
     "training.fit.critic.main",
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",
