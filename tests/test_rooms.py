@@ -13,7 +13,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # Each room may import from itself and from those before it; rooms of one line not from each other.
 ROOMS = (
     {"hall"}, {"face"}, {"sound"}, {"mapping"}, {"editing"}, {"picture"}, {"head"}, {"clips"},
-    {"animator"},
+    {"live"}, {"animator"},
     {"cli", "web", "training"},
 )  # fmt: skip
 # The rooms of modules that lie in no folder of that name.
@@ -26,15 +26,17 @@ LYING = {
         "hall",
     ),
     **dict.fromkeys("__init__ models memory warm_up cluster remote exports".split(), "animator"),
-    **dict.fromkeys("__main__ arguments checking commands results bench batch".split(), "cli"),
+    **dict.fromkeys(
+        "__main__ arguments checking commands results bench bench_live batch".split(), "cli"
+    ),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
     "animator._animator",
+    "training.data.affects.main",
     "training.data.augment._encoder",
     "training.data.utterances.hear",
     "training.data.prepare._encoder",
-    "training.fit.blendshapes.main",
     "training.fit.critic.main",
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",
