@@ -233,8 +233,9 @@ def work(names: list[str], seeds: range, pipe: Any) -> None:
 
 def fuzz(count: int, seconds: float, first: int = 0) -> tuple[int, list[str]]:
     """Feed so many inputs, or as many as there is time for; returns their number and the finds."""
-    names, finds, done, began = list(targets()), [], 0, time.monotonic()
-    while done < count and time.monotonic() - began < seconds:
+    names, finds, done = list(targets()), [], 0
+    left = seconds  # without what it takes to import everything
+    while done < count and left > 0:
         ours, theirs = multiprocessing.Pipe()
         todo = range(first + done, first + count)
         process = multiprocessing.get_context("spawn").Process(
@@ -242,20 +243,23 @@ def fuzz(count: int, seconds: float, first: int = 0) -> tuple[int, list[str]]:
         )
         process.start()
         theirs.close()
-        for name, seed, find in told(ours, process, began + seconds):
+        began = None
+        for name, seed, find in told(ours, process, left):
+            began = began or time.monotonic()
             if find:
                 finds.append(find)
                 print(find, flush=True)
             done = max(done, seed - first + 1 if name != "memory" else done)
+        left -= time.monotonic() - (began or time.monotonic())
         if process.is_alive():
             process.kill()
         process.join()
     return done, finds
 
 
-def told(pipe: Any, process: Any, end: float) -> Iterator[tuple[str, int, str | None]]:
-    """What a process tells; a find where it hangs or dies over an input."""
-    last = ("start", -1)
+def told(pipe: Any, process: Any, seconds: float) -> Iterator[tuple[str, int, str | None]]:
+    """What a process tells for so long; a find where it hangs or dies over an input."""
+    last, end = ("start", -1), float("inf")
     while time.monotonic() < end:
         patience = 300 if last[1] < 0 else PATIENCE + 5  # everything is imported at first
         try:
@@ -270,6 +274,8 @@ def told(pipe: Any, process: Any, end: float) -> Iterator[tuple[str, int, str | 
                 why = signal.Signals(-process.exitcode).name if process.exitcode < 0 else "exit"
                 yield *last, f"{last[0]} {last[1]}: the process ended by {why}"
             return
+        if last[1] < 0:
+            end = time.monotonic() + seconds
         last = (name, seed)
         yield name, seed, find
 
