@@ -11,7 +11,7 @@ import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machine
 from starlette.middleware import Middleware
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import checks, endpoints, heads
+from talking_face.web import checks, endpoints, heads, live, livetab
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
 from talking_face.web.feelings import feeling_parts
@@ -118,6 +118,8 @@ def create_demo() -> gr.Blocks:
                         turning = Turning.create(ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
+                with gr.Accordion("Live", open=False, elem_id="live"):
+                    livetab.create(material, consent)
                 with gr.Accordion("Verify a file", open=False, elem_id="verify"):
                     checks.create()
         page = Page(
@@ -184,12 +186,13 @@ def launch_options() -> dict[str, Any]:
         "css": card_colours(),
         "css_paths": ROOT / "app.css",
         "head": f"<script>{(ROOT / 'app.js').read_text()}</script>"
+        f"<script>{(ROOT / 'live.js').read_text()}</script>"
         f'<script type="module">{(ROOT / "viewer.js").read_text()}</script>',
         "run_history": False,  # photos of faces and voices are nobody's history
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
-        "app_kwargs": {"middleware": [Middleware(Calls)]},
+        "app_kwargs": {"middleware": [Middleware(Calls)], "routes": [live.route()]},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

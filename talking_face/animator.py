@@ -42,6 +42,10 @@ from talking_face.files import drop_if_empty, keep_apart, output_folder, result_
 from talking_face.frozen import sealed
 from talking_face.gate import admit
 from talking_face.head.head import Head, build_head
+from talking_face.live.chunks import Chunks
+from talking_face.live.manner import Manner
+from talking_face.live.performance import Performance
+from talking_face.live.stream import Stream
 from talking_face.mapping.sampler import draw
 from talking_face.memory import Memory, face_key, speech_key
 from talking_face.models import Models, find_device, load_models
@@ -70,7 +74,7 @@ from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
-from talking_face.sound.audio import AudioSource, Recording, recording_of
+from talking_face.sound.audio import SAMPLE_RATE, AudioSource, Recording, recording_of
 from talking_face.sound.emotion import Emotion, hear_emotion
 from talking_face.sound.speech import Speech, listen
 
@@ -379,6 +383,42 @@ class Animator:
                 drop_if_empty(folder)
 
         return clips()
+
+    @one_thread()
+    def stream(
+        self,
+        face: Face,
+        sound: Iterable[Any],
+        rate: int = SAMPLE_RATE,
+        channels: int = 1,
+        *,
+        seed: int = SEED,
+        diversity: float = DIVERSITY,
+        style: str = STYLE,
+        look: Look = Look(),
+        mark: Mark | None = None,
+        paced: bool = True,
+    ) -> Stream:
+        """A face that speaks while the sound still comes: see `talking_face.live.stream.Stream`.
+
+        Args:
+            sound, rate, channels: chunks of samples, as `talking_face.live.chunks.Chunks` reads.
+            seed, diversity, style: as for `sample`; the lips follow the sound all the same.
+            mark: the visible mark of the frames; None takes the one of this installation.
+            paced: False takes no notice of the clock: frames come as fast as the sound does.
+
+        Raises:
+            OptionInvalid, PhotoUnreadable: at the call; AudioUnreadable: of a chunk, in its turn.
+        """
+        check_made("`fit`", Face, face)
+        check_made("its constructor", Look, look)
+        seed = check_sampling(seed, diversity, style)
+        models, renderer = self.models, partial(self.renderer, look=look)
+        networks = models.ear, models.mapping, models.eyes, models.face
+        performance = Performance(*networks, seed, 0, diversity, STYLES[style])
+        manner = Manner(models.face, models.expression)
+        chunks = Chunks(sound, rate, channels)
+        return Stream(chunks, performance, manner, renderer, face, mark, paced)
 
     def render_motion(
         self,

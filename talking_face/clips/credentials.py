@@ -24,9 +24,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from talking_face import __version__
 from talking_face.errors import CredentialsUnusable
 from talking_face.files import scratch
+from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
 
 CERTIFICATE_VARIABLE = "TALKING_FACE_CERTIFICATE"  # environment variables: PEM files, the chain,
@@ -150,10 +150,15 @@ def sign(path: Path, origin: Origin, title: str) -> None:
 
 def _add_part(builder: Any, part: Path) -> None:
     """Name a file as a part; its statement, if it has a sound one, comes along."""
+    import c2pa
+
     kind = TYPES.get(part.suffix.lower(), "video/mp4")
     about = {"title": part.name, "relationship": "componentOf"}
-    with part.open("rb") as file:
-        builder.add_ingredient(about, kind, file)
+    try:
+        with part.open("rb") as file:
+            builder.add_ingredient(about, kind, file)
+    except c2pa.C2paError as error:  # a statement that can't be read, in somebody's upload
+        logger.info("%s isn't named as a part: %s", part.name, error)
 
 
 def read_statement(path: Path) -> Statement:

@@ -26,8 +26,8 @@ QUANTILES = np.linspace(0.025, 0.975, 20)  # at which the tables of the model ar
 GAZE_LIMIT = 10.0  # degrees; softly, no gaze goes beyond, from half of it on
 _FIRST_BLINK = 0.4  # seconds; none before
 _BLINK_GAP = 0.3  # seconds between two blinks at least
-_LIDS = (-0.25, 1.0)
-_STREAM = 2  # of a sample's seed; 1 is the decoder's
+LIDS = (-0.25, 1.0)
+STREAM = 2  # of a sample's seed; 1 is the decoder's
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +88,13 @@ def draw_eyes(
     Returns:
         lids (T, 2) and gaze (T, 2), float32, in the motion space.
     """
-    sequence = np.random.SeedSequence([seed, index, _STREAM])
+    sequence = np.random.SeedSequence([seed, index, STREAM])
     blinks, looks, slow = (np.random.default_rng(child) for child in sequence.spawn(3))
     frames = len(rotation)
     gaze = fixations(model, frames, looks, diversity) - model.counter * rotation[:, :2]
     gaze = soft_limit(gaze, GAZE_LIMIT / 2, GAZE_LIMIT)
     lids = opening(model, gaze[:, 1], slow, diversity)
-    lids = np.clip(lids + blink_closure(model, frames, blinks, diversity) * (1 - lids), *_LIDS)
+    lids = np.clip(lids + blink_closure(model, frames, blinks, diversity) * (1 - lids), *LIDS)
     return np.repeat(lids[:, None], 2, axis=1).astype(np.float32), gaze.astype(np.float32)
 
 

@@ -46,10 +46,10 @@ from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 
 LIPS = 0.15  # of how far opening and width stray naturally: more would be seen as wrong words
-_IDLE = 0.5  # of the temperature, where nobody speaks
+IDLE = 0.5  # of the temperature, where nobody speaks
 _OPEN = 0.08  # inter-ocular distances; lips that are expected to be nearer stray less
-_FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
-_CALMING = 0.215  # calm is 2 standard deviations below: two thirds, exp(-0.43), of what is drawn
+FARTHEST = 4.0  # standard deviations; softly, no state goes beyond
+CALMING = 0.215  # calm is 2 standard deviations below: two thirds, exp(-0.43), of what is drawn
 _STREAM = 1  # of a sample's seed; 2 is that of the eyes
 
 
@@ -81,12 +81,11 @@ def draw(
     heard = answer[:, :N_OUTPUTS]
     gate = rest_gate(speech.activity)[:, None]
     said = articulate(answer, model)
-    shapes = model.mean + model.displacement(said[:, :N_LOWER], said[:, N_LOWER:])
-    loose = LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None]
+    loose = looseness(said, model)
     styles = styles_over_time(network, style, affect, len(speech))
     sampled = sample_states(network, speech, heard, indices, seed, diversity, styles, affect)
     free, tight = (part.cpu().numpy() for part in (network.free, network.tight))
-    calm_head, calm_brows = np.exp(_CALMING * np.minimum(styles, 0.0)).T[..., None]
+    calm_head, calm_brows = np.exp(CALMING * np.minimum(styles, 0.0)).T[..., None]
     motions = []
     for index, states in zip(indices, sampled, strict=True):
         head, brows, stray = np.split(states, np.cumsum([*GROUPS.values()])[:-1], axis=1)
@@ -104,6 +103,12 @@ def draw(
             )
         )
     return motions
+
+
+def looseness(said: Array, model: FaceModel) -> Array:
+    """How freely lips may stray where it is seen, (frames, 1), beside the face (frames, 22)."""
+    shapes = model.mean + model.displacement(said[:, :N_LOWER], said[:, N_LOWER:])
+    return cast(Array, LIPS * np.clip(mean_opening(shapes) / _OPEN, 0.0, 1.0)[:, None])
 
 
 def expected_face(network: Dirfa, speech: Speech) -> Array:
@@ -178,7 +183,7 @@ def sample_states(
     inside = torch.ones(1, frames, dtype=torch.bool, device=device)
     # Who doesn't speak holds stiller, which few silent moments of the training clips could teach.
     speaks = rest_gate(speech.activity)[at]
-    heat = diversity * (_IDLE + (1 - _IDLE) * speaks)
+    heat = diversity * (IDLE + (1 - IDLE) * speaks)
     temperature = torch.from_numpy(heat).double().to(device)[:, None].expand(-1, N_STATE)
 
     now = torch.zeros(len(indices), N_STATE, dtype=torch.float64, device=device)
@@ -196,7 +201,7 @@ def sample_states(
             now[:, None], before[:, None], around, inside[:, window], place, told, kept
         )
         drawn = mixture.sample(uniform[:, step], normal[:, step], temperature[step])
-        before, now = now, _FARTHEST * torch.tanh(drawn / _FARTHEST)
+        before, now = now, FARTHEST * torch.tanh(drawn / FARTHEST)
         states.append(now)
     values = (torch.stack(states, dim=1) * decoder.state_scale).cpu().numpy()
     return CubicSpline(knots, values, axis=1)(np.arange(frames))
@@ -207,10 +212,15 @@ def _noise(seed: int, index: int, steps: int) -> tuple[Array, Array, Array]:
 
     Each from a stream of its own, so that a longer recording doesn't change how it begins.
     """
-    sequence = np.random.SeedSequence([seed, index, _STREAM])
-    style, uniform, normal = (np.random.default_rng(child) for child in sequence.spawn(3))
+    style, uniform, normal = streams(seed, index)
     return (
         style.standard_normal(N_STYLE),
         uniform.random((steps, len(GROUPS))),
         normal.standard_normal((steps, N_STATE)),
     )
+
+
+def streams(seed: int, index: int) -> list[np.random.Generator]:
+    """The generators of a sample: of its style, of the components and of the deviations."""
+    sequence = np.random.SeedSequence([seed, index, _STREAM])
+    return [np.random.default_rng(child) for child in sequence.spawn(3)]

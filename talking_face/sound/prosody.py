@@ -6,6 +6,8 @@ seconds [i / 25, (i + 1) / 25).
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy import fft, ndimage, signal
 
@@ -101,8 +103,12 @@ def activity(waveform: Float32, frames: int) -> Float32:
 
 def speech_level(waveform: Float32, frames: int) -> Float32:
     """Loudness of the band in which speech lies; as `energy`."""
-    band = signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
-    return energy(signal.sosfilt(band, waveform).astype(np.float32), frames)
+    return energy(signal.sosfilt(_speech_band(), waveform).astype(np.float32), frames)
+
+
+@cache
+def _speech_band() -> Array:
+    return signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
 
 
 def speaking(level: Array) -> Float32:

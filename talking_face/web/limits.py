@@ -57,8 +57,11 @@ class Limits:
 _limits = Limits()
 
 
-def count_order() -> None:
-    """Take note of an order of whose request is being answered.
+def count_order(visitor: str | None = None) -> None:
+    """Take note of an order.
+
+    Args:
+        visitor: an address; None is that of whose request is being answered.
 
     Raises:
         Refused: one too many.
@@ -70,4 +73,4 @@ def count_order() -> None:
     if not told.isdecimal():
         raise OptionInvalid(f"{LIMIT_VARIABLE} must be a whole number, such as 20.")
     client = getattr(LocalContext.request.get(None), "client", None)
-    _limits.count(str(getattr(client, "host", "")), int(told))
+    _limits.count(visitor or str(getattr(client, "host", "")), int(told))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str,
         for field in dataclasses.fields(LipFigures):
             values = np.array([getattr(row, field.name) for row in rows])
             values = values[np.isfinite(values)]
-            middle = _MIDDLE.get(field.name, np.mean)
+            middle: Callable[..., Any] = _MIDDLE.get(field.name, np.mean)
             table[source][field.name] = float(middle(values)) if len(values) else float("nan")
     return table
 

@@ -1,0 +1,134 @@
+"""How good and how quick the live face is: `python -m talking_face.bench_live`.
+
+For each recording: the live lips beside those of the clip of the same sound and seed (correlation
+of their opening at the constant delay, closures kept and right, how much quicker they move), and
+the CPU time of hearing and of rendering a second. Then the delay from a sound to its frame, and
+with `--hours` what becomes of head, eyes and memory in so long a stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from talking_face.animator import load_animator
+from talking_face.arrays import Array
+from talking_face.cores import one_thread
+from talking_face.files import shipped
+from talking_face.live.ear import AHEAD, HOP
+from talking_face.live.performance import Performance
+from talking_face.live.stream import DELAY
+from talking_face.mapping.articulation import mouth_readout
+from talking_face.models import Models
+from talking_face.motion import FPS, Motion
+from talking_face.options import STYLES
+from talking_face.sound.prosody import FRAME
+
+RECORDINGS = ("grid.wav", "pie.wav", "boat.wav")
+PORTRAIT = "woman_long_hair.jpg"
+SHUT = 0.03  # inter-ocular distances
+NEAR = 1  # frames by which a closure may be off
+
+
+def opening(motion: Motion, models: Models) -> Array:
+    """How far the lips of the mean face are apart, (frames,), inter-ocular distances."""
+    weights, bias = mouth_readout(models.face)
+    opened: Array = np.concatenate([motion.lower, motion.upper], axis=1) @ weights[:, 0] + bias[0]
+    return opened
+
+
+def perform(models: Models, wave: Array, seed: int = 0) -> tuple[Motion, float]:
+    """The live motion of a sound, (n,) float32 at 16 kHz, and the CPU seconds that it took."""
+    networks = models.ear, models.mapping, models.eyes, models.face
+    live = Performance(*networks, seed, 0, 1.0, STYLES["natural"])
+    size = HOP * FRAME
+    wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
+    begun = time.process_time()
+    parts = [live.hear(wave[s : s + size]).motion for s in range(0, len(wave) - size + 1, size)]
+    rows = np.concatenate([part.as_array() for part in parts])
+    return Motion.from_array(rows), time.process_time() - begun
+
+
+def shared(some: Array, others: Array) -> float:
+    """The part of the frames of `some` that have one of `others` within `NEAR`."""
+    near = np.abs(some[:, None] - others[None]).min(axis=1, initial=1 << 30) <= NEAR
+    return float(near.mean()) if len(some) else 1.0
+
+
+@one_thread()
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="talking_face.bench_live", description=__doc__)
+    parser.add_argument("recordings", nargs="*", type=Path, help="sounds instead of the examples")
+    parser.add_argument("--hours", type=float, default=0.0, help="also a stream of so many hours")
+    options = parser.parse_args()
+    assets = shipped("assets")
+    animator = load_animator("cpu")
+    models = animator.models
+    for path in options.recordings or [assets / "recordings" / name for name in RECORDINGS]:
+        speech = animator.listen(path)
+        (clip,) = animator.sample(speech, 1, seed=0)
+        motion, spent = perform(models, speech.recording.waveform)
+        live, whole = opening(motion, models)[: len(clip)], opening(clip, models)
+        likeness = np.corrcoef(live, whole)[0, 1]
+        shut, closed = np.flatnonzero(whole < SHUT), np.flatnonzero(live < SHUT)
+        speed = np.abs(np.diff(live)).mean() / np.abs(np.diff(whole)).mean()
+        print(
+            f"{path.name}: opening r {likeness:.3f}, closures kept {shared(shut, closed):.2f} and "
+            f"right {shared(closed, shut):.2f}, speed {speed:.2f} of the clip's; hearing "
+            f"{1000 * spent / motion.duration:.0f} ms of CPU a second"
+        )
+    face = animator.fit(assets / "portraits" / PORTRAIT)
+    renderer = animator.renderer(face)
+    renderer.frame(motion)
+    begun, count = time.process_time(), min(100, len(motion))
+    for index in range(count):
+        renderer.frame(motion, index)
+    frame = (time.process_time() - begun) / count
+    hop = spent / len(motion) * HOP
+    print(f"rendering {1000 * frame * FPS:.0f} ms of CPU a second at 512 pixels")
+    print(
+        f"delay {1000 * DELAY:.0f} ms, and {1000 * (hop + frame):.0f} ms of CPU for hearing a hop "
+        "and rendering its first frame"
+    )
+    if options.hours:
+        endure(models, speech.recording.waveform, options.hours)
+    return 0
+
+
+def endure(models: Models, wave: Array, hours: float) -> None:
+    """Print what becomes of a long stream: a recording and as long a pause, again and again."""
+    networks = models.ear, models.mapping, models.eyes, models.face
+    live = Performance(*networks, 0, 0, 1.0, STYLES["natural"])
+    size = HOP * FRAME
+    loop = np.pad(wave, (0, len(wave) + size - 2 * len(wave) % size))
+    hops = loop[: len(loop) // size * size].reshape(-1, size)
+    total = int(hours * 3600 * FPS / HOP)
+    part = max(1, total // 8)
+    rows: list[Array] = []
+    frames = 0
+    for number in range(total):
+        passage = live.hear(hops[number % len(hops)])
+        frames += len(passage.gate)
+        rows.append(passage.motion.as_array())
+        if (number + 1) % part == 0:
+            motion = Motion.from_array(np.concatenate(rows))
+            rows = []
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            turned, blinks = np.mean(motion.rotation, axis=0), motion.lids[:, 0] > 0.5
+            a_minute = np.count_nonzero(np.diff(blinks.astype(int)) == 1) / motion.duration * 60
+            behind = (number + 1) * HOP - frames
+            print(
+                f"{frames / FPS / 3600:.2f} h: mean head {np.round(turned, 1)}°, deviation "
+                f"{np.round(motion.rotation.std(axis=0), 1)}°, {a_minute:.0f} blinks a minute, "
+                f"{behind} frames behind the sound, {memory:.0f} MB at most",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

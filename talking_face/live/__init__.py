@@ -1,0 +1,1 @@
+"""A face that speaks while the sound still comes: moments instead of clips."""

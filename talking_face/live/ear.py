@@ -1,0 +1,139 @@
+"""The ear of a live face: what the last seconds of sound say of the newest frames.
+
+Encoder and listeners hear the newest second again at every hop, and answer for the frames that have
+`AHEAD` frames of sound behind them. What the offline path measures over ten seconds
+around a frame (how loud the voice is, how quiet the room) is measured over those that have been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from talking_face.arrays import Array, Float32
+from talking_face.face.model import FaceModel
+from talking_face.live.phones import AGAIN, Phones
+from talking_face.mapping.articulation import articulate
+from talking_face.mapping.decoder import audio_inputs, prosody_drive
+from talking_face.mapping.dirfa import Dirfa
+from talking_face.mapping.listeners import (
+    N_OUTPUTS,
+    REACH,
+    Listener,
+    prosody_inputs,
+    rest_gate,
+    run,
+)
+from talking_face.sound import prosody
+from talking_face.sound.encoder import SpeechEncoder
+from talking_face.sound.prosody import FRAME
+
+HOP = 2  # frames, after which it hears again
+AHEAD = 4  # frames of sound behind one that is answered for
+TRAIL = 300  # frames over which loudness is measured
+_NEAR = 48  # frames of which all is kept: the decoder looks back at them
+_QUIET = 75  # frames without a voice, after which the encoder rests
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What is known of the frames `start` … `stop` - 1, the newest that have been heard.
+
+    Attributes:
+        start, stop: numbers of frames, from the beginning of the stream.
+        said: (n, 22) float32, the expected face, articulated.
+        gate: (n,) how far the face speaks, see `rest_gate`.
+        audio: (n, N_AUDIO) float32, what the decoder is told.
+    """
+
+    start: int
+    stop: int
+    said: Array
+    gate: Array
+    audio: Array
+
+
+_STILL = (prosody.QUIETEST, prosody.QUIETEST, 1.0, 0.0)  # level, energy, pitch and voicing
+
+
+class Ear:
+    """Hears a stream, `HOP` frames at a time; its memory is bounded."""
+
+    def __init__(self, encoder: SpeechEncoder, network: Dirfa, model: FaceModel) -> None:
+        self._phones, self._model = Phones(encoder), model
+        self._listeners = cast(Sequence[Listener], list(network.listeners))
+        self._quiet = self._silence(encoder)
+        self.stop = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """As if all that was heard so far had been silence."""
+        self._phones.forget()
+        self._missed = 0  # frames that the listeners haven't heard yet
+        self._wave = np.zeros(min(self.stop, AGAIN) * FRAME, dtype=np.float32)
+        self._trail = np.tile(_STILL, (min(self.stop, TRAIL), 1))
+        self._face = np.tile(self._quiet, (min(self.stop, _NEAR), 1))
+
+    def hear(self, samples: Float32, hurried: bool = False) -> Heard:
+        """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz.
+
+        Args:
+            hurried: let the listeners rest at every other hop.
+        """
+        self.stop += HOP
+        self._wave = np.concatenate([self._wave, samples])[-AGAIN * FRAME :]
+        self._measure()
+        level, energy, pitch, voicing = self._trail.T
+        activity = prosody.speaking(level)
+        voice = prosody_inputs(energy, activity, voicing)
+        drive = prosody_drive(energy, activity, pitch, voicing)
+        self._face = np.concatenate([self._face, np.tile(self._quiet, (HOP, 1))])[-_NEAR:]
+        self._missed += HOP
+        if not activity[-_QUIET:].any():
+            self._phones.forget()
+            self._missed = 0
+        elif not hurried or self._missed > HOP:
+            self._listen(voice)
+        near = slice(-len(self._face), None)
+        return Heard(
+            start=self.stop - len(self._face),
+            stop=self.stop,
+            said=articulate(self._face, self._model),
+            gate=rest_gate(activity)[near],
+            audio=audio_inputs(self._face[:, :N_OUTPUTS], voice[near], drive[near]),
+        )
+
+    def _measure(self) -> None:
+        """Measure the new frames, and the one before again, of which the end wasn't known."""
+        fresh = HOP + (len(self._trail) > 0)
+        piece = self._wave[-(fresh + 2) * FRAME :]  # filters need a moment to settle
+        frames = len(piece) // FRAME
+        curves = (
+            prosody.speech_level(piece, frames),
+            prosody.energy(piece, frames),
+            *prosody.pitch(piece, frames),
+        )
+        kept = self._trail[: len(self._trail) + HOP - fresh]
+        self._trail = np.concatenate([kept, np.stack(curves, axis=1)[-fresh:]])[-TRAIL:]
+
+    def _listen(self, voice: Array) -> None:
+        """Let the listeners answer for the newest frames, those at the edge left as they were."""
+        features = self._phones.hear(self._wave, self._missed)
+        self._missed = 0
+        answer = self._answer(features, voice[-len(features) :])
+        whole = len(features) == len(self._face)  # nothing was before
+        known = answer if whole else answer[REACH:]
+        self._face[-len(known) :] = known[-len(self._face) :]
+
+    def _answer(self, features: Array, voice: Array) -> Array:
+        """The listeners' mean answer, (n, outputs)."""
+        return np.mean([run(one, features, voice) for one in self._listeners], axis=0)
+
+    def _silence(self, encoder: SpeechEncoder) -> Array:
+        """The answer where nobody speaks, (outputs,)."""
+        features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
+        voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
+        return self._answer(features, voice)[AGAIN // 2]

@@ -1,0 +1,99 @@
+"""The live face on the page, in Chromium, whose microphone is a recording."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from talking_face.web import live
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PATIENCE = 120.0  # seconds; long, as a busy machine is slow, not wrong
+FRAMES = "return Number(document.querySelector('#live-stage canvas').dataset.frames ?? 0)"
+STATE = "return document.querySelector('#live-stage').dataset.state"
+PRESS = "document.querySelector('#live-stage [name=%s]').click()"
+SAID = "return document.querySelector('#live-stage output').textContent"
+PHOTO = "return !!document.querySelector('#photo img')"
+
+
+@pytest.fixture
+def talker(speech: Path, tmp_path: Path) -> Iterator[Any]:
+    """A browser that hears the recording, again and again, as its microphone."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver aren't installed (apt-get install chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (
+        "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --disable-dev-shm-usage "
+        "--autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
+        "--use-fake-ui-for-media-stream"
+    ).split():
+        options.add_argument(flag)
+    options.add_argument(f"--use-file-for-fake-audio-capture={speech}")
+    options.add_argument(f"--user-data-dir={tmp_path}")
+    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        yield started
+    finally:
+        started.quit()
+
+
+def wait(true: Callable[[], Any]) -> Any:
+    until = time.monotonic() + PATIENCE
+    while not (found := true()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    return found
+
+
+def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
+    talker: Any, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[live.Moment] = []
+    real = live.packed
+    monkeypatch.setattr(live, "packed", lambda moment: sent.append(moment) or real(moment))
+    monkeypatch.setattr(live, "carried", lambda: 1)
+    run = talker.execute_script
+    talker.get(page)
+    wait(lambda: run("return !!document.querySelector('#examples img')"))
+    run("document.querySelector('#examples img').click()")
+    wait(lambda: run(PHOTO))
+    run("document.querySelector('#live button').click()")
+    wait(lambda: run("return !!document.querySelector('#live-start')?.checkVisibility()"))
+    run("document.querySelector('#live-start').click()")
+    wait(lambda: run(STATE) == "on" and run(FRAMES) > 0)
+
+    run(PRESS % "microphone")
+    wait(lambda: max((moment.gate for moment in sent), default=0) > 0.9)
+    run(PRESS % "microphone")  # mute
+    run(PRESS % "interrupt")
+    count = len(sent)
+    wait(lambda: any(moment.gate == 0 for moment in sent[count + 1 :]))
+
+    count = len(sent)
+    run("document.querySelector('#live-stage [name=text]').value = 'Hello, and good morning.'")
+    run("document.querySelector('#live-stage form').requestSubmit()")
+    wait(lambda: "good morning" in run(SAID))
+    wait(lambda: max((moment.gate for moment in sent[count:]), default=0) > 0.9)
+    shown = run(FRAMES)
+    wait(lambda: run(FRAMES) > shown)
+
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    talker.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    wait(lambda: run("return document.documentElement.scrollWidth") <= 390)
+
+    run("document.querySelector('#live-stop').click()")
+    assert run(STATE) == "off"
+    wait(lambda: live.SEATS.taken == 0)
+    wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])

@@ -1,0 +1,252 @@
+"""The live face: the same lips as of a clip, whatever the chunks, at any time, without an end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+
+from talking_face import Edit, load_animator
+from talking_face.arrays import Array, Float32
+from talking_face.errors import AudioUnreadable, OptionInvalid
+from talking_face.live.chunks import Chunks, Resampler
+from talking_face.live.ear import AHEAD, HOP
+from talking_face.live.eyes import BLOCK, EndlessEyes
+from talking_face.live.manner import Manner
+from talking_face.live.performance import Performance
+from talking_face.live.posture import Posture
+from talking_face.live.stream import _Mouth
+from talking_face.live.supply import Cutter, Paced
+from talking_face.mapping.articulation import mouth_readout
+from talking_face.mapping.events import draw_eyes
+from talking_face.motion import FPS, Motion
+from talking_face.options import Look
+from talking_face.sound.audio import SAMPLE_RATE, load_audio
+from talking_face.sound.prosody import FRAME
+
+ANIMATOR = load_animator("cpu")
+MODELS = ANIMATOR.models
+SHUT = 0.03  # inter-ocular distances
+
+
+def opening(motion: Motion) -> Array:
+    weights, bias = mouth_readout(MODELS.face)
+    return np.concatenate([motion.lower, motion.upper], axis=1) @ weights[:, 0] + bias[0]
+
+
+def performance() -> Performance:
+    return Performance(MODELS.ear, MODELS.mapping, MODELS.eyes, MODELS.face, 0, 0, 1.0, (0.0, 0.0))
+
+
+def heard(live: Performance, wave: Float32) -> Motion:
+    size = HOP * FRAME
+    starts = range(0, len(wave) - size + 1, size)
+    parts = [live.hear(wave[start : start + size]).motion.as_array() for start in starts]
+    return Motion.from_array(np.concatenate(parts))
+
+
+@pytest.fixture(scope="module")
+def words(recordings: list[Path]) -> Float32:
+    """Two seconds of speech between half-second silences, 16 kHz."""
+    wave = load_audio(recordings[0].with_name("grid.wav")).waveform[: 2 * SAMPLE_RATE]
+    return np.pad(wave, SAMPLE_RATE // 2)
+
+
+@pytest.fixture(scope="module")
+def said(words: Float32) -> Motion:
+    return heard(performance(), np.pad(words, (0, SAMPLE_RATE)))
+
+
+def test_lips_are_those_of_the_clip_and_close_where_they_do(words: Float32, said: Motion) -> None:
+    (clip,) = ANIMATOR.sample(ANIMATOR.listen((SAMPLE_RATE, words)), 1, seed=0)
+    live, whole = opening(said)[: len(clip)], opening(clip)
+    assert np.corrcoef(live, whole)[0, 1] > 0.97
+    shut = np.flatnonzero(whole[5:-5] < SHUT) + 5
+    assert np.mean([(live[i - 1 : i + 2] < SHUT).any() for i in shut]) > 0.9
+
+
+def test_no_seam_is_seen_where_it_hears_again(said: Motion) -> None:
+    jerk = np.abs(np.diff(opening(said), 2))
+    phases = [jerk[phase::HOP].mean() for phase in range(HOP)]
+    assert max(phases) < 2 * min(phases)
+
+
+def test_nothing_jumps_between_listening_and_speaking(said: Motion) -> None:
+    for channel, most in (("rotation", 1.5), ("translation", 0.02), ("upper", 0.6)):
+        assert np.abs(np.diff(getattr(said, channel), axis=0)).max() < most, channel
+
+
+def test_who_is_spoken_to_holds_the_mouth_shut_and_nods_a_little() -> None:
+    posture = Posture(0, 0)
+    rotation, translation = posture.hold(np.zeros(60 * FPS))
+    nods = np.diff(rotation[3 * FPS :, 1])
+    assert 1.0 < rotation[:, 1].max() < 4.0
+    assert np.abs(nods).max() < 0.7
+    assert (nods > 0.05).any()
+    assert translation[:, 2].max() > 0.015
+    speaking, _ = Posture(0, 0).hold(np.ones(60 * FPS))
+    assert not speaking.any()
+
+
+def test_silence_and_steady_noise_say_nothing() -> None:
+    noise = 0.02 * np.random.default_rng(0).standard_normal(5 * SAMPLE_RATE).astype(np.float32)
+    for sound in (np.zeros(SAMPLE_RATE, dtype=np.float32), noise):
+        assert opening(heard(performance(), sound))[3 * FPS :].max(initial=0.0) < SHUT
+
+
+def test_the_first_minute_of_the_eyes_is_the_clip_s_and_the_next_goes_on() -> None:
+    frames = BLOCK + 20 * FPS
+    still, ahead = np.zeros((frames, 3)), np.zeros((2, 3))
+    eyes = EndlessEyes(MODELS.eyes, 7, 0, 1.0)
+    parts = [eyes.look(still[i : i + 2], ahead) for i in range(0, frames, 2)]
+    lids, gaze = (np.concatenate(part) for part in zip(*parts, strict=True))
+    whole = draw_eyes(MODELS.eyes, still, 7, 0, 1.0)
+    assert np.allclose(gaze[: BLOCK - FPS], whole[1][: BLOCK - FPS], atol=1e-6)
+    assert np.abs(lids - whole[0])[: BLOCK - FPS].max() < 0.02
+    later = lids[BLOCK - 2 * FPS :]
+    quickest = np.abs(np.diff(whole[0], axis=0)).max()
+    assert later.max() > 0.5
+    assert np.abs(np.diff(later, axis=0)).max() < 1.2 * quickest
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+def test_any_rate_in_any_chunks_is_the_same_sound(rate: int) -> None:
+    time_ = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * 440 * time_).astype(np.float32)
+    whole = Resampler(rate, SAMPLE_RATE).resample(tone)
+    cut, way = np.random.default_rng(0).integers(1, 700, 9999).cumsum(), Resampler(rate, 16000)
+    parts = np.split(tone, cut[cut < len(tone)])
+    assert np.allclose(np.concatenate([way.resample(part) for part in parts]), whole, atol=1e-6)
+    assert abs(len(whole) - SAMPLE_RATE) <= 1
+    spectrum = np.abs(np.fft.rfft(whole[1000:9000] * np.hanning(8000)))
+    assert np.argmax(spectrum) == 220
+    assert spectrum[230:].max() < 1e-3 * spectrum.max()
+
+
+def test_chunks_of_all_kinds_are_read_and_others_refused() -> None:
+    chunks = Chunks([], 16000, channels=2)
+    stereo = np.array([[8192, 0], [-16384, 16384]], dtype=np.int16)
+    data = stereo.tobytes()
+    got = np.concatenate([chunks.mono(data[:3]), chunks.mono(data[3:5]), chunks.mono(data[5:])])
+    assert np.allclose(got, [0.125, 0.0])
+    assert np.allclose(chunks.mono(stereo), got)
+    assert np.allclose(chunks.mono(np.array([np.nan, 7.0, -0.5])), [0.0, 1.0, -0.5])
+    assert len(chunks.mono(b"")) == 0
+    for wrong in ("text", np.zeros(3, dtype=np.int64), np.zeros((2, 9)), [[1.0], [2.0, 3.0]]):
+        with pytest.raises(AudioUnreadable):
+            chunks.mono(wrong)
+    for sound, rate in ((b"one chunk", 16000), ([], 100)):
+        with pytest.raises(OptionInvalid):
+            Chunks(sound, rate)
+
+
+def test_a_mood_comes_without_a_jump_and_goes_again(said: Motion) -> None:
+    manner = Manner(MODELS.face, MODELS.expression)
+    shown = [manner.apply(said[i : i + 1]) for i in range(5)]
+    assert all(np.array_equal(m.lower, said[i : i + 1].lower) for i, m in enumerate(shown))
+    manner.change(Edit(smile=0.8, gaze=(5, 0), pose_strength=0.0))
+    shown += [manner.apply(said[i : i + 1]) for i in range(5, 45)]
+    gaze = np.array([m.gaze[0, 0] for m in shown]) - said.gaze[:45, 0]
+    assert np.allclose(gaze[-1], 5, atol=0.1)
+    assert np.abs(np.diff(gaze)).max() < 1.5
+    assert np.abs(shown[-1].rotation).max() < 1e-6
+    manner.change(Edit(feeling="happy"))
+    felt = [manner.apply(said[i : i + 1]) for i in range(45, 70)][-1]
+    assert np.abs(felt.nuance).max() > 0
+    assert not felt.feeling.any()
+
+
+def test_an_interrupted_mouth_shuts_within_three_frames(words: Float32) -> None:
+    live, mouth = performance(), _Mouth()
+    passages = [live.hear(words[i : i + HOP * FRAME]) for i in range(0, 40 * FRAME, HOP * FRAME)]
+    shown = [(p, i) for p in passages for i in range(len(p.gate))]
+    before = [mouth.next(p, i, False) for p, i in shown[:-4]]
+    after = [mouth.next(p, i, True) for p, i in shown[-4:]]
+    assert opening(before[-1])[0] > 0.05 or max(opening(m)[0] for m in before) > 0.05
+    assert opening(after[2])[0] < SHUT
+    assert opening(after[3])[0] < SHUT
+
+
+@pytest.fixture(scope="module")
+def face(portrait: Path) -> Any:
+    return ANIMATOR.fit(portrait)
+
+
+LOOK = Look(size=128)
+
+
+def test_moments_follow_each_other_and_carry_the_sound(face: Any, words: Float32) -> None:
+    sound = (words[: FRAME * 20] * 32767).astype(np.int16)
+    pieces = np.array_split(sound, 13)
+    moments = list(ANIMATOR.stream(face, pieces, look=LOOK, paced=False))
+    assert np.allclose(np.diff([m.time for m in moments]), 1 / FPS)
+    assert len(moments) >= 20
+    assert moments[0].frame.shape == (128, 128, 3)
+    played = np.concatenate([m.sound for m in moments])[::3][: len(sound)]
+    lags = [np.corrcoef(played[lag : lag + 9000], sound[:9000])[0, 1] for lag in range(20)]
+    assert max(lags) > 0.98  # late by less than 1.3 ms
+    again = ANIMATOR.stream(face, np.array_split(sound, 5), look=LOOK, paced=False)
+    for moment, other in zip(moments, islice(again, 8), strict=False):
+        assert np.array_equal(moment.frame, other.frame)
+
+
+def test_where_no_sound_comes_the_face_idles_and_closing_ends_it(face: Any) -> None:
+    asked, never = Event(), Event()
+
+    def late() -> Iterator[bytes]:
+        asked.set()
+        yield b"\1" * 101
+        never.wait(30)
+
+    with ANIMATOR.stream(face, late(), look=LOOK) as stream:
+        moments = [next(stream) for _ in range(3)]
+        stream.interrupt()
+        stream.show(face)
+    assert asked.is_set()
+    assert moments[-1].time > moments[0].time
+    assert list(stream) == []
+    never.set()
+
+
+def test_a_chunk_that_is_no_sound_is_told_of(face: Any) -> None:
+    for paced in (False, True):
+        stream = ANIMATOR.stream(face, [np.zeros(9), "x"], look=LOOK, paced=paced)
+        with pytest.raises(AudioUnreadable):
+            list(stream)
+
+
+def test_the_clock_is_kept_however_the_sound_comes() -> None:
+    """In a time that passes only where it is waited for, hops are as many as the time allows."""
+    begun = time.monotonic()
+    clock = lambda: begun + 20 * (time.monotonic() - begun)  # noqa: E731 (twenty times as fast)
+    paced = Paced(Chunks([np.ones(8000, dtype=np.float32)], 16000), clock)
+    hops = list(paced.hops())
+    assert len(hops) * HOP / FPS == pytest.approx(1.5, abs=0.2)
+    total = sum(np.count_nonzero(hop.heard > 0.5) for hop in hops)
+    assert abs(total - 8000) < 50
+
+
+def test_a_cutter_answers_at_once_and_loses_nothing() -> None:
+    cutter, cut = Cutter(44100), []
+    for _ in range(100):
+        cut += list(cutter.cut(np.full(441, 0.5, dtype=np.float32)))
+    assert len(cut) == int(1.0 * FPS / HOP)
+    assert AHEAD >= HOP
+    assert cutter.missing <= HOP / FPS
+
+
+def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Float32) -> None:
+    stream = ANIMATOR.stream(face, [words, words], look=LOOK, paced=False)
+    first = [next(stream) for _ in range(30)]
+    stream.interrupt()
+    rest = list(stream)
+    assert max(m.gate for m in first) == 1.0
+    assert rest[3].gate == 0.0
+    assert not rest[0].sound.any()
+    assert first[-1].time + len(words) / SAMPLE_RATE < rest[-1].time < 2 * len(words) / SAMPLE_RATE

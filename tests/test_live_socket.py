@@ -1,0 +1,199 @@
+"""Live faces over the page's WebSocket, as programs use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import websocket
+
+from talking_face.web import live
+from talking_face.web.live import HEADER, SEATS
+
+ROOT = Path(__file__).parents[1]
+BEGIN = {"photo": "woman_long_hair.jpg", "size": 96, "rate": 16000}
+
+
+@pytest.fixture
+def address(page: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(live, "carried", lambda: 3)
+    yield page.replace("http", "ws", 1) + live.PLACE
+    wait_for(lambda: SEATS.taken == 0)
+
+
+def wait_for(true: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def opened(address: str, **options: Any) -> Any:
+    socket = websocket.create_connection(address, timeout=120)
+    socket.send(json.dumps(BEGIN | options))
+    return socket
+
+
+def moments(socket: Any, count: int) -> list[tuple[float, float, np.ndarray, np.ndarray]]:
+    found = []
+    while len(found) < count:
+        message = socket.recv()
+        if isinstance(message, str):
+            continue
+        at, gate, size = HEADER.unpack_from(message)
+        sound = np.frombuffer(message[HEADER.size : HEADER.size + size], "<i2")
+        picture = cv2.imdecode(np.frombuffer(message[HEADER.size + size :], np.uint8), 1)
+        found.append((at, gate, sound, picture))
+    return found
+
+
+def refusal(address: str, message: str) -> str:
+    with closing(websocket.create_connection(address, timeout=120)) as socket:
+        socket.send(message)
+        return str(json.loads(socket.recv())["error"])
+
+
+def test_the_client_of_the_documents_gets_frames_that_speak(
+    address: str, portrait: Path, short_speech: Path, tmp_path: Path
+) -> None:
+    page = address.removesuffix(live.PLACE).replace("ws", "http", 1)
+    command = [sys.executable, ROOT / "examples/live_client.py", page, portrait, short_speech]
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, timeout=300)
+    assert json.loads(done.stdout)["ready"], done.stderr
+    frames = [cv2.imread(str(path)) for path in sorted(tmp_path.glob("*.jpg"))]
+    assert len(frames) > 3
+    assert frames[0].shape == (512, 512, 3)
+
+
+def test_a_text_is_spoken_and_interrupted(address: str) -> None:
+    with closing(opened(address)) as socket:
+        assert json.loads(socket.recv())["ready"]
+        socket.send('{"say": "A boat. And then, many more of them came by.", "edit": "happy"}')
+        spoken = 0.0
+        for _ in range(400):
+            ((_, gate, sound, _),) = moments(socket, 1)
+            spoken = max(spoken, gate)
+            if gate > 0.9 and np.abs(sound).max(initial=0) > 1000:
+                break
+        assert spoken > 0.9
+        socket.send('{"interrupt": true}')
+        after = moments(socket, 25)  # some were on their way
+        assert after[-1][1] == 0.0
+        assert not after[-1][2].any()
+
+
+def test_a_second_one_is_refused_until_the_first_has_left(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "carried", lambda: 1)
+    with closing(opened(address)) as socket:
+        moments(socket, 1)
+        assert "all are in use" in refusal(address, json.dumps(BEGIN))
+        assert SEATS.taken == 1
+    wait_for(lambda: SEATS.taken == 0)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+    with closing(opened(address)) as socket:
+        moments(socket, 1)
+        socket.send('{"stop": true}')
+        wait_for(lambda: SEATS.taken == 0)
+
+
+def test_what_is_wrong_is_told_in_a_sentence(address: str, portrait: Path) -> None:
+    image = b64encode(portrait.read_bytes()[:5000]).decode()
+    for message, words in (
+        ("{", "JSON"),
+        ("[]", "which photo"),
+        (json.dumps({"photo": image}), "may use"),
+        (json.dumps({"photo": image, "consent": True}), "photo"),
+        (json.dumps({"photo": "***", "consent": True}), "base64"),
+        (json.dumps({"photo": {"path": "/etc/passwd"}, "consent": True}), "uploads"),
+        (json.dumps(BEGIN | {"rate": 10}), "rate"),
+        (json.dumps(BEGIN | {"size": 4000}), "pixels"),
+        (json.dumps(BEGIN | {"colour": 1}), "option"),
+        (json.dumps(BEGIN | {"edit": {"smile": 7}}), "Smile"),
+    ):
+        assert words in refusal(address, message), message
+
+
+def test_a_mistake_in_between_ends_nothing(address: str) -> None:
+    with closing(opened(address)) as socket:
+        moments(socket, 1)
+        socket.send_binary(b"\1\2\3")
+        socket.send('{"say": "…"}')
+        while isinstance(message := socket.recv(), bytes):
+            pass
+        assert "nothing to say" in json.loads(message)["error"]
+        assert moments(socket, 2)
+
+
+def test_other_sites_pages_are_refused(address: str) -> None:
+    socket = websocket.create_connection(address, origin="http://example.org", timeout=60)
+    with closing(socket):
+        assert "own page" in json.loads(socket.recv())["error"]
+
+
+def test_the_assistant_answers_with_a_chat_endpoint_and_without(
+    address: str, portrait: Path
+) -> None:
+    page = address.removesuffix(live.PLACE).replace("ws", "http", 1)
+    command = [sys.executable, ROOT / "examples/assistant.py", page, portrait, "--hidden"]
+    with chat_endpoint("I am well. And you?") as (url, asked):
+        for settings, words in (({"CHAT_URL": url}, "I am well."), ({}, "You said: How are you?")):
+            environment = {k: v for k, v in os.environ.items() if k != "CHAT_URL"} | settings
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+                bufsize=1,
+            ) as running:
+                assert running.stdin
+                assert running.stdout
+                running.stdin.write("How are you?\n")
+                running.stdin.flush()
+                said = next(line for line in running.stdout if "Ready" not in line)
+                running.kill()
+            assert said.strip() == words
+            wait_for(lambda: SEATS.taken == 0)
+    assert asked[0]["messages"][-1] == {"role": "user", "content": "How are you?"}
+
+
+@contextmanager
+def chat_endpoint(words: str) -> Iterator[tuple[str, list[Any]]]:
+    """A server that streams these words as OpenAI's does; and what it was asked."""
+    asked: list[Any] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            for word in words.split(" "):
+                told = {"choices": [{"delta": {"content": word + " "}}]}
+                self.wfile.write(f"data: {json.dumps(told)}\n\n".encode())
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
