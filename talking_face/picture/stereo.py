@@ -77,7 +77,7 @@ class StereoRenderer:
         away = np.ascontiguousarray(points[:, 2], dtype=np.float32)
         draw_map(moved, away, source, self._renderer.triangles, at_x, at_y, depth)
         border = cv2.BORDER_REPLICATE
-        front = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+        front: UInt8 = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
         if alpha is not None and plate.background is not None:
             share = cv2.remap(alpha, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
             through = share < 1
