@@ -8,6 +8,8 @@ between what the two eyes see of one place, is at most `MAX_DISPARITY` of the wi
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -77,7 +79,7 @@ class StereoRenderer:
         away = np.ascontiguousarray(points[:, 2], dtype=np.float32)
         draw_map(moved, away, source, self._renderer.triangles, at_x, at_y, depth)
         border = cv2.BORDER_REPLICATE
-        front: UInt8 = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+        front: Any = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
         if alpha is not None and plate.background is not None:
             share = cv2.remap(alpha, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
             through = share < 1
