@@ -91,6 +91,7 @@ class Statement:
         making: our own assertion; None in files of other programs.
         parts: titles of the files that it was put together from.
         problem: why it isn't valid, or can't be read; None where nothing is wrong.
+        name: what tells this statement from all others; None without one.
     """
 
     found: bool = False
@@ -102,6 +103,7 @@ class Statement:
     making: Mapping[str, Any] | None = None
     parts: tuple[str, ...] = ()
     problem: str | None = None
+    name: str | None = None
 
 
 def sign(path: Path, origin: Origin, title: str) -> None:
@@ -213,6 +215,7 @@ def _statement(told: Mapping[str, Any], state: str) -> Statement:
         making=next((one.get("data") for one in made if one.get("label") == MAKING), None),
         parts=tuple(str(one.get("title", "")) for one in active.get("ingredients", [])),
         problem=None if valid else "; ".join(wrong) or "It was changed since it was signed.",
+        name=told.get("active_manifest"),
     )
 
 
