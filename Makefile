@@ -1,6 +1,7 @@
 # make demo    the web page, on http://127.0.0.1:7860
 # make test    lint, type check and all tests that don't take long
 # make slow    those that do: the page in a browser, installed copies, separate processes
+# make fuzz    20,000 hostile inputs (INPUTS=… for another number)
 # make load    many visitors at once and many orders in a row; wants the machine for itself
 # make bench   speed and memory
 # make lock    requirements*.lock anew: the newest versions that requirements*.txt admit
@@ -25,8 +26,9 @@ PIP_FLAGS ?=
 PYTEST_FLAGS ?=
 SPREAD := -n 2 --dist loadgroup --durations 10
 WHEELS ?=
+INPUTS ?= 20000
 
-.PHONY: help demo test slow load lint bench lock install install-dev clean
+.PHONY: help demo test slow load fuzz lint bench lock install install-dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -42,6 +44,9 @@ slow: install-dev
 
 load: install-dev
 	$(RUN) -m pytest -m load -s
+
+fuzz: install-dev
+	$(RUN) -m tests.fuzz $(INPUTS)
 
 lint: install-dev
 	$(RUN) -m ruff check .

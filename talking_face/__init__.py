@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+from talking_face.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from talking_face.animator import Animator as Animator

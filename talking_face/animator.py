@@ -202,7 +202,8 @@ class Animator:
             wanted = [index for *_, index in keys]
             models = self.models.mapping, self.models.eyes, self.models.face
             heard = self.emotion(speech)
-            motions = draw(*models, speech, wanted, seed, diversity, STYLES[style])
+            affect = heard.affect(len(speech))
+            motions = draw(*models, speech, wanted, seed, diversity, STYLES[style], affect)
             return [
                 feel_voice(motion, speech, heard, seed, index)
                 for index, motion in zip(wanted, motions, strict=True)

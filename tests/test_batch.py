@@ -144,6 +144,8 @@ def test_a_batch_makes_what_single_runs_make_and_goes_on_where_it_was(
     for entry in made["a"]["made"]:
         path = out / entry["file"]
         assert path.stat().st_size == entry["bytes"]
+        signed = entry["manifest"] or ""
+        assert signed.startswith("urn:") == (path.suffix == ".mp4")
         if path.suffix == ".npz":
             assert Motion.load(path) == Motion.load(single / path.name)
         else:

@@ -156,8 +156,6 @@ def test_the_tab_shows_the_chosen_sample(browser, page, portrait, short_speech):
     seen("#audio input[type=file]")[0].send_keys(str(short_speech))
     wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#photo img"))
     wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#audio #waveform"))
-    seen("#consent input")
-    press("#consent input")
     press("#generate")
     wait.until(lambda _: "Done" in browser.find_element(By.ID, "status").text)
     press("#more button[role=tab]", "3-D")

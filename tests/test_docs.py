@@ -22,6 +22,7 @@ PACKAGE = ROOT / "talking_face"
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "weights/README.md",
     ROOT / "deploy/README.md",
     *sorted((ROOT / "docs").glob("*.md")),

@@ -8,7 +8,7 @@ import torch
 from talking_face.face.landmarks import mouth_width
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.mapping.articulation import mouth_readout
-from talking_face.mapping.listeners import N_OUTPUTS
+from talking_face.mapping.listeners import N_HEARD, N_OUTPUTS, N_PLAIN, OPENINGS
 from talking_face.motion import Motion
 from talking_face.training.data.clips import read_clips
 from talking_face.training.data.examples import Example
@@ -150,6 +150,20 @@ def test_closures_within_a_frame_count() -> None:
 def test_a_mouth_at_rest_has_no_figures() -> None:
     still = np.full(60, 0.01)
     assert lip_figures(syllables(60), still, still, still, everything(60)) is None
+
+
+def test_the_loss_wants_the_openings_that_happened(model: FaceModel) -> None:
+    loss = Loss(model, torch.ones(N_OUTPUTS), LossWeights())
+    target = torch.zeros(1, 40, N_OUTPUTS + 2)
+    target[..., N_OUTPUTS] = 0.2  # as tracked; the faces stay at rest
+    told = torch.zeros(1, 40, N_HEARD)
+    right, wrong = told.clone(), told.clone()
+    place = int(np.searchsorted(OPENINGS, 0.2))
+    right[..., N_PLAIN + place] = wrong[..., N_PLAIN] = 3.0
+    ok = torch.ones(1, 40)
+    values = [loss(answer, target, ok).item() for answer in (right, told, wrong)]
+    assert values == sorted(values)
+    assert values[0] < values[2] - 1
 
 
 def test_tables_average_by_source() -> None:

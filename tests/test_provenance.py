@@ -286,7 +286,7 @@ def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:
 
 
 def test_nothing_that_uploads_say_of_people_reaches_results(
-    clip: Path, portrait: Path, speech: Path, tmp_path: Path
+    portrait: Path, speech: Path, tmp_path: Path
 ) -> None:
     from talking_face import load_animator
 

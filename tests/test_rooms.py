@@ -20,21 +20,23 @@ ROOMS = (
 LYING = {
     **dict.fromkeys(
         (
-            "arrays errors options files cache cores interruption weights ffmpeg curves frozen "
-            "moods motion motion_space motion_files motion_table"
+            "arrays errors options gate version files cache cores interruption weights ffmpeg "
+            "curves frozen moods motion motion_space motion_files motion_table"
         ).split(),
         "hall",
     ),
     **dict.fromkeys("__init__ models memory warm_up cluster remote exports".split(), "animator"),
-    **dict.fromkeys("__main__ arguments commands results bench bench_live batch".split(), "cli"),
+    **dict.fromkeys(
+        "__main__ arguments checking commands results bench bench_live batch".split(), "cli"
+    ),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
     "animator._animator",
+    "training.data.affects.main",
     "training.data.augment._encoder",
     "training.data.utterances.hear",
     "training.data.prepare._encoder",
-    "training.fit.blendshapes.main",
     "training.fit.critic.main",
     "training.fit.dirfa.main",
     "training.fit.encoder_positions.main",

@@ -104,6 +104,20 @@ def test_head_and_brows_are_calmed_apart(network, heard):
     assert still_brows < 0.9 * brows
 
 
+def test_an_excited_voice_moves_more(network, heard):
+    eyes, model = load_eyes(), load_face_model()
+
+    def speed(arousal: float | None) -> float:
+        affect = None
+        if arousal is not None:
+            affect = np.tile(np.array([0.0, arousal], dtype=np.float32), (len(heard), 1))
+        motions = draw(network, eyes, model, heard, range(4), 0, 1.0, affect=affect)
+        return float(np.mean([np.abs(np.diff(m.rotation, axis=0)).mean() for m in motions]))
+
+    calm, unknown, excited = speed(-0.4), speed(None), speed(0.6)
+    assert 1.1 * calm < unknown < excited / 1.1
+
+
 def test_diversity_zero_is_one_animation(network, heard):
     samples = sample(network, heard, indices=(0, 7), diversity=0.0)
     other = sample(network, heard, indices=[0], seed=9, diversity=0.0)[0]

@@ -24,6 +24,7 @@ from talking_face import commands
 from talking_face.animator import load_animator
 from talking_face.arguments import FAILED, OK, edits_of
 from talking_face.batch.table import Row, inputs_of
+from talking_face.clips.credentials import TYPES, read_statement
 from talking_face.errors import TalkingFaceError
 from talking_face.face.face import Face
 from talking_face.face.photo import load_photo
@@ -87,12 +88,14 @@ class Outcome:
         seconds: that it took.
         notes: sentences about what was chosen or repaired.
         error: why all or a part of it couldn't be done; None where all was.
+        signed: the names of the signed statements in files, by the file's name.
     """
 
     files: Files = field(default_factory=dict)
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     error: str | None = None
+    signed: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def job_of(row: Row, digests: dict[tuple[Path, int, int], str]) -> Job:
@@ -178,8 +181,10 @@ def make(job: Job, face: FittedFace | None, speech: HeardSpeech | None, *inputs:
             error = " ".join(notes)
         for placed, path in real.items():
             error = error and error.replace(placed, path)
-        files = {path.name: path.read_bytes() for path in sorted(options.output.glob("*"))}
-    return Outcome(files, time.perf_counter() - began, tuple(notes), error)
+        paths = sorted(options.output.glob("*"))
+        files = {path.name: path.read_bytes() for path in paths}
+        signed = {path.name: read_statement(path).name for path in paths if path.suffix in TYPES}
+    return Outcome(files, time.perf_counter() - began, tuple(notes), error, signed)
 
 
 def check(job: Job, face: FittedFace | None, speech: HeardSpeech | None, *inputs: bytes) -> Outcome:

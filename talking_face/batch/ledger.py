@@ -140,7 +140,12 @@ def _record(job: Job, outcome: Outcome) -> dict[str, Any]:
         "samples": job.options.samples,
         "seconds": round(outcome.seconds, 3),
         "made": [
-            {"file": f"{job.name}/{name}", "bytes": len(content), "sha256": _sha256(content)}
+            {
+                "file": f"{job.name}/{name}",
+                "bytes": len(content),
+                "sha256": _sha256(content),
+                "manifest": outcome.signed.get(name),
+            }
             for name, content in _seen(outcome).items()
         ],
         "notes": list(outcome.notes),

@@ -24,9 +24,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from talking_face import __version__
 from talking_face.errors import CredentialsUnusable
 from talking_face.files import scratch
+from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
 
 CERTIFICATE_VARIABLE = "TALKING_FACE_CERTIFICATE"  # environment variables: PEM files, the chain,
@@ -91,6 +91,7 @@ class Statement:
         making: our own assertion; None in files of other programs.
         parts: titles of the files that it was put together from.
         problem: why it isn't valid, or can't be read; None where nothing is wrong.
+        name: what tells this statement from all others; None without one.
     """
 
     found: bool = False
@@ -102,6 +103,7 @@ class Statement:
     making: Mapping[str, Any] | None = None
     parts: tuple[str, ...] = ()
     problem: str | None = None
+    name: str | None = None
 
 
 def sign(path: Path, origin: Origin, title: str) -> None:
@@ -150,10 +152,15 @@ def sign(path: Path, origin: Origin, title: str) -> None:
 
 def _add_part(builder: Any, part: Path) -> None:
     """Name a file as a part; its statement, if it has a sound one, comes along."""
+    import c2pa
+
     kind = TYPES.get(part.suffix.lower(), "video/mp4")
     about = {"title": part.name, "relationship": "componentOf"}
-    with part.open("rb") as file:
-        builder.add_ingredient(about, kind, file)
+    try:
+        with part.open("rb") as file:
+            builder.add_ingredient(about, kind, file)
+    except c2pa.C2paError as error:  # a statement that can't be read, in somebody's upload
+        logger.info("%s isn't named as a part: %s", part.name, error)
 
 
 def read_statement(path: Path) -> Statement:
@@ -208,6 +215,7 @@ def _statement(told: Mapping[str, Any], state: str) -> Statement:
         making=next((one.get("data") for one in made if one.get("label") == MAKING), None),
         parts=tuple(str(one.get("title", "")) for one in active.get("ingredients", [])),
         problem=None if valid else "; ".join(wrong) or "It was changed since it was signed.",
+        name=told.get("active_manifest"),
     )
 
 

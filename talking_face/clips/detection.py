@@ -87,10 +87,11 @@ def mean_contrast(frames: Iterable[UInt8]) -> Float32 | None:
     """
     total, count = None, 0
     for frame in frames:
-        size = small_size(*frame.shape, SMALL)
+        height, width = frame.shape
+        size = small_size(height, width, SMALL)
         way = cv2.INTER_AREA if min(frame.shape) >= SMALL else cv2.INTER_LINEAR
-        small = cv2.resize(frame, size, interpolation=way).astype(np.float32)
-        field, _ = local_contrast(small, SMALL / SIDE)
+        small = np.asarray(cv2.resize(frame, size, interpolation=way), dtype=np.float32)
+        field, *_ = local_contrast(small, SMALL / SIDE)
         total = field if total is None else total + field
         count += 1
     return None if total is None else total / np.float32(count)
@@ -134,7 +135,8 @@ def _waves(field: Float32, width: float, height: float, plan: Layout) -> Array:
         max(1, round(field.shape[0] * scale / height)),
     )
     way = cv2.INTER_AREA if scale / width < 1 else cv2.INTER_LINEAR
-    spectrum = np.fft.rfft2(fold(cv2.resize(field, size, interpolation=way)))
+    scaled: Float32 = np.asarray(cv2.resize(field, size, interpolation=way), dtype=np.float32)
+    spectrum = np.fft.rfft2(fold(scaled))
     waves = spectrum[plan.rows, plan.columns]
     evened, usual = plan.evened(waves)
     return evened / usual

@@ -164,7 +164,8 @@ def _read_logo(logo: str | Path) -> Image.Image:
         with Image.open(logo) as picture:
             if max(picture.size) > LARGEST_LOGO:
                 raise OptionInvalid(
-                    f"The mark's logo {logo} is larger than {LARGEST_LOGO} pixels. Use a smaller one."
+                    f"The mark's logo {logo} is larger than {LARGEST_LOGO} pixels. "
+                    "Use a smaller one."
                 )
             return picture.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -17,8 +17,8 @@ from itertools import combinations
 import numpy as np
 from reedsolo import RSCodec
 
-from talking_face import __version__
 from talking_face.arrays import Array
+from talking_face.version import __version__
 
 TOOL = 7  # this package; other numbers are free for those who change it
 _MAJOR, _MINOR, *_ = __version__.split(".")
@@ -136,7 +136,8 @@ def _most_reliable_basis(order: Array) -> tuple[Array, Array]:
     Returns:
         It, (INFORMATION, LENGTH) uint8, and those places, (INFORMATION,).
     """
-    rows, places = _generator().copy(), []
+    rows = _generator().copy()
+    places: list[int] = []
     for place in order:
         done = len(places)
         found = np.flatnonzero(rows[done:, place])
@@ -146,7 +147,7 @@ def _most_reliable_basis(order: Array) -> tuple[Array, Array]:
         others = np.flatnonzero(rows[:, place])
         others = others[others != done]
         rows[others] ^= rows[done]
-        places.append(place)
+        places.append(int(place))
         if len(places) == INFORMATION:
             break
     return rows, np.array(places)

@@ -6,7 +6,7 @@ docs/provenance.md for what the answers mean and what they can't tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -120,7 +120,7 @@ def verify(path: str | Path) -> Verdict:
     return Verdict(read_statement(path), mark, own)
 
 
-def luma(path: Path) -> Iterator[UInt8]:
+def luma(path: Path) -> Generator[UInt8, None, None]:
     """Frames of a picture or a video, (H, W) uint8 luma, all of one size, at least one.
 
     Raises:
@@ -131,7 +131,7 @@ def luma(path: Path) -> Iterator[UInt8]:
         if looped:
             yield from looped
             return
-        yield cv2.cvtColor(load_photo(path), cv2.COLOR_RGB2GRAY)
+        yield _grey(load_photo(path))
         return
     except PhotoUnreadable:
         pass  # a video, or nothing that can be read
@@ -141,11 +141,15 @@ def luma(path: Path) -> Iterator[UInt8]:
             for frame in islice(frames, MOST_FRAMES):
                 shape = shape or frame.shape
                 if frame.shape == shape:  # some streams change their size on the way
-                    yield cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+                    yield _grey(frame)
     except VideoUnreadable as error:
         raise FileUnverifiable(
             f"{path.name} can't be read as a picture or a video. Give one that programs can show."
         ) from error
+
+
+def _grey(picture: UInt8) -> UInt8:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
 def _loop(path: Path) -> list[UInt8]:

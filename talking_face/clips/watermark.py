@@ -4,8 +4,8 @@ Spread-spectrum watermarking (Cox et al., "Secure spread spectrum watermarking f
 Transactions on Image Processing 6, 1997) in the Fourier domain of a tile that fills the picture
 again and again (Kutter, "Watermarking resisting to translation, rotation, and scaling", SPIE 3528,
 1998). A part of the tile's waves are pilots, whose phases only the key tells: they say where the
-tile lies, how large it is, and whether it is there at all. The others carry the bits. Waves are 10
-to 28 pixels long in a picture of 512: what compression and scaling leave alone.
+tile lies, how large it is, and whether it is there at all. The others carry the bits. Waves are 9
+to 26 pixels long in a picture of 512: what compression and scaling leave alone.
 
 The picture itself disturbs its mark far more than any compression does, but whoever sets the mark
 knows the picture: bits that the picture says already are set faintly, bits that it contradicts
@@ -33,18 +33,19 @@ PUBLIC_KEY = "talking-face"  # anybody can read, and forge, marks that are set w
 
 SIDE = 128  # of the small picture in which everything is worked out: its shorter side, pixels
 TILE = 64  # pixels of the small picture
-WAVES = (9.0, 25.0)  # per tile: the longest and the shortest waves
+WAVES = (10.0, 28.0)  # per tile: the longest and the shortest waves
 PILOTS = 0.27  # of the waves
 
 FLAT = 2.0  # grey levels: what a plain wall is taken to vary by, so that noise counts for little
-PLAIN = 1.5  # grey levels: how strong the pattern is there
-BUSY = 8.0  # grey levels: places that vary by more are marked no more strongly
-STRENGTH = 1.0  # of each wave, where the picture's own have a power of 1
-RMS = 1.95  # grey levels, of the whole pattern at most: PSNR 42.3 dB
+PLAIN = 0.85  # grey levels: how strong the pattern is there
+BUSY = 5.0  # grey levels: places that vary by more are marked no more strongly
+STRENGTH = 1.3  # of each wave, where the picture's own have a power of 1
+RMS = 2.0  # grey levels, of the whole pattern at most: PSNR 42.1 dB
 MARGIN = 1.1  # by which a bit is to be read, in units of the strength
 FAINTEST, STRONGEST = 0.2, 2.0  # of that
 STEADIEST = 1.5  # times the usual of its length that a wave counts for, at most
 CLIPPED = 1.5  # local deviations; a few sharp edges mustn't count for more than a wall
+RIM = 0.4  # weight of what is at the rim of the picture, where that of the middle is 1
 ROUNDS = 4  # in which the strength is found
 GRAIN = 1 / 8  # grey levels, of the pattern before it is scaled up
 SLOWNESS = 0.12  # part by which the waves follow the picture in each frame
@@ -100,10 +101,10 @@ def layout(key: str) -> Layout:
     columns = np.arange(TILE // 2 + 1)[None]
     radius = np.hypot(rows, columns)
     inside = (radius >= WAVES[0]) & (radius <= WAVES[1]) & ((columns > 0) | (rows > 0))
-    places = np.nonzero(inside)
+    high, wide = np.nonzero(inside)
     seed = hashlib.sha256(key.encode()).digest()
     chance = np.random.default_rng(int.from_bytes(seed[:16], "big"))
-    order = chance.permutation(len(places[0]))
+    order = chance.permutation(len(high))
     pilots, bearers = np.split(order, [round(PILOTS * len(order))])
     signs = chance.integers(0, 2, (2, len(pilots))) * 2 - 1
     bit = np.arange(2 * len(bearers)) % LENGTH
@@ -111,7 +112,7 @@ def layout(key: str) -> Layout:
     sign = chance.integers(0, 2, len(bit)) * 2 - 1
     pilot = signs[0] + 1j * signs[1]
     return Layout(
-        *places, radius[places].astype(int), pilots, bearers, pilot, bit, sign.astype(float)
+        high, wide, radius[inside].astype(int), pilots, bearers, pilot, bit, sign.astype(float)
     )
 
 
@@ -126,33 +127,50 @@ def small_size(height: int, width: int, side: int) -> tuple[int, int]:
     return max(side, round(width * scale)), max(side, round(height * scale))
 
 
-def local_contrast(small: Float32, grain: float = 1.0) -> tuple[Float32, Float32]:
-    """A small picture with its light and its busy places evened out, and what it was divided by.
+def local_contrast(small: Float32, grain: float = 1.0) -> tuple[Float32, Float32, Float32]:
+    """What a small picture shows apart from its light, where the mark can be told from it.
+
+    Each pixel weighs as a matched filter wants it: as strong as the mark is there, over the power
+    of what the picture itself shows.
 
     Args:
         small: (h, w) luma, grey levels. grain: its shorter side in units of SIDE.
 
     Returns:
-        (h, w) deviations from the surroundings, -CLIPPED to CLIPPED; and (h, w) their scale.
+        (h, w) the field; (h, w) how strong the mark may be, and what the picture itself varies by,
+        grey levels.
     """
     reflect = cv2.BORDER_REFLECT
     deviation = small - cv2.GaussianBlur(small, (0, 0), 4 * grain, borderType=reflect)
     power = cv2.GaussianBlur(deviation * deviation, (0, 0), 3 * grain, borderType=reflect)
     scale = np.sqrt(power) + np.float32(FLAT)
-    return np.clip(deviation / scale, -CLIPPED, CLIPPED), scale
+    strong = room(small, scale, grain)
+    field = np.clip(deviation / scale, -CLIPPED, CLIPPED) * (strong / scale)
+    return field * _window(*small.shape), strong, scale
 
 
-def strength_there(small: Float32, scale: Float32) -> Float32:
-    """How strong the pattern may be: as the surroundings vary, but faint on plain places in them.
+@lru_cache(maxsize=8)
+def _window(height: int, width: int) -> Float32:
+    """1 in the middle, less at the rims: what is cropped mustn't be what the mark relied on."""
+    sides = [
+        RIM + (1 - RIM) * np.sin(np.pi * (np.arange(side) + 0.5) / side) for side in (height, width)
+    ]
+    return np.outer(*sides).astype(np.float32)
+
+
+def room(small: Float32, scale: Float32, grain: float = 1.0) -> Float32:
+    """How strong the pattern may be, (h, w) grey levels: as the surroundings vary, but faint on
+    plain places in them, and in the dark.
 
     Next to an edge a wall is as plain as elsewhere, and shows as much.
     """
-    fine = small - cv2.GaussianBlur(small, (0, 0), 1.5, borderType=cv2.BORDER_REFLECT)
-    near = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 1.0, borderType=cv2.BORDER_REFLECT))
-    near = cv2.erode(near, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REFLECT)
-    return np.minimum(
-        np.minimum(scale, np.float32(PLAIN) + near * np.float32(2.0)), np.float32(BUSY)
-    )
+    reflect = cv2.BORDER_REFLECT
+    fine = small - cv2.GaussianBlur(small, (0, 0), 1.5 * grain, borderType=reflect)
+    near = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), grain, borderType=reflect))
+    near = cv2.erode(near, np.ones((3, 3), np.uint8), borderType=reflect)
+    most = np.minimum(np.float32(PLAIN) + near * np.float32(1.3), np.float32(BUSY))
+    dark = np.clip((small + np.float32(8)) / np.float32(40), 0.5, 1.0)
+    return np.asarray(np.minimum(scale, most) * dark, dtype=np.float32)
 
 
 def folded(field: Float32) -> Float32:
@@ -188,11 +206,10 @@ class Watermark:
             frame: (H, W, 3) uint8 RGB.
         """
         way = cv2.INTER_AREA if min(self._shape) >= SIDE else cv2.INTER_LINEAR
-        small = cv2.resize(frame, self._small, interpolation=way)
-        small = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        field, scale = local_contrast(small)
-        room = strength_there(small, scale) * np.clip((small + 8) / 40, 0.5, 1.0)
-        wanted = self._wanted(field, room, float(np.mean(room / scale)))
+        scaled = cv2.resize(frame, self._small, interpolation=way)
+        small: Float32 = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+        field, strong, scale = local_contrast(small)
+        wanted = self._wanted(field, _rms(strong), float(np.mean((strong / scale) ** 2)))
         self._waves = (
             wanted if self._waves is None else self._waves + SLOWNESS * (wanted - self._waves)
         )
@@ -201,7 +218,7 @@ class Watermark:
         tile = np.fft.irfft2(spectrum, (TILE, TILE)) * (TILE**2 / np.sqrt(field.size))
         rows, columns = (-(-side // TILE) for side in field.shape)
         tiles = np.tile(tile.astype(np.float32), (rows, columns))
-        pattern = tiles[: field.shape[0], : field.shape[1]] * room
+        pattern = tiles[: field.shape[0], : field.shape[1]] * strong
         return pattern * np.float32(min(1.0, RMS / max(_rms(pattern), 1e-6)))
 
     def __call__(self, frame: UInt8) -> UInt8:
@@ -212,12 +229,12 @@ class Watermark:
         added = cv2.cvtColor(added, cv2.COLOR_GRAY2RGB)
         return np.asarray(cv2.addWeighted(frame, 1.0, added, GRAIN, -128 * GRAIN))
 
-    def _wanted(self, field: Float32, room: Float32, gain: float) -> Array:
+    def _wanted(self, field: Float32, strong: float, gain: float) -> Array:
         """The waves that this frame needs, (waves,) complex.
 
         Args:
             field: what it shows by itself.
-            room: how strong the pattern may be in it, grey levels.
+            strong: what the pattern may be multiplied by, on average, grey levels.
             gain: how much of the pattern is there again in the field.
         """
         layout = self._layout
@@ -227,15 +244,13 @@ class Watermark:
         # All pilots together are as one bit more.
         piloted = float((shown[layout.pilots] * layout.pilot.conj()).real.mean()) / 2
         strength = STRENGTH
-        for _ in range(
-            ROUNDS
-        ):  # as strong as is allowed, once it is known which bits need how much
+        for _ in range(ROUNDS):  # as strong as is allowed; which bits need how much depends on it
             missing = np.clip(
                 MARGIN * strength - said, FAINTEST * strength, MARGIN * STRONGEST * strength
             )
             pilots = np.clip(strength - piloted, 0.8 * strength, MARGIN * STRONGEST * strength)
             power = 4 * len(layout.pilots) * pilots**2 + 2 * np.sum(missing[layout.bit] ** 2)
-            strength *= min(RMS / (np.sqrt(power / field.size) * _rms(room)), STRENGTH / strength)
+            strength *= min(RMS / (np.sqrt(power / field.size) * strong), STRENGTH / strength)
         real, imaginary = np.split((self._word * missing)[layout.bit] * layout.sign, 2)
         waves = np.empty(len(layout.rows), complex)
         waves[layout.bearers] = real + 1j * imaginary

@@ -76,7 +76,7 @@ def articulate(heard: Array, model: FaceModel) -> Array:
     coefficients, meeting = heard[:, :N_OUTPUTS], expit(heard[:, N_OUTPUTS])
     weights, bias = mouth_readout(model)
     mouth = coefficients @ weights + bias
-    likely = mouth.copy()
+    likely: Array = mouth.copy()
     if heard.shape[1] > N_PLAIN:
         opening, width = likely_mouth(heard[:, N_PLAIN:], bias).T
         likely[:, 0] = opening

@@ -149,8 +149,8 @@ class Renderer:
         self._skin = None
         if skin is not None:
             mean = self._refine(model.mean)[:, :2]
-            here = height, width
-            self._skin = Skin(skin, here, self._source_face, mean, self.mesh.triangles)
+            size_here = height, width
+            self._skin = Skin(skin, size_here, self._source_face, mean, self.mesh.triangles)
 
     def frames(self, motion: Motion) -> Iterator[UInt8]:
         """Render a motion: (H, W, 3) uint8 RGB frames, each a new array."""

@@ -8,6 +8,8 @@ between what the two eyes see of one place, is at most `MAX_DISPARITY` of the wi
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -77,14 +79,15 @@ class StereoRenderer:
         away = np.ascontiguousarray(points[:, 2], dtype=np.float32)
         draw_map(moved, away, source, self._renderer.triangles, at_x, at_y, depth)
         border = cv2.BORDER_REPLICATE
-        front = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
-        behind = _shifted(plate.canvas, shift)
-        if alpha is None or plate.background is None:
-            return self._placed(behind, front)
-        share = cv2.remap(alpha, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)[..., None]
-        back = _shifted(plate.background, shift)
-        mixed = back + share * (front.astype(np.float32) - back)
-        return self._placed(behind, np.rint(mixed).astype(np.uint8))
+        front: Any = cv2.remap(window, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+        if alpha is not None and plate.background is not None:
+            share = cv2.remap(alpha, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+            through = share < 1
+            back = _shifted(plate.background, shift)[through].astype(np.float32)
+            front[through] = np.rint(back + share[through][:, None] * (front[through] - back))
+        if plate.canvas.shape == window.shape:
+            return front
+        return self._placed(_shifted(plate.canvas, shift), front)
 
     def _placed(self, canvas: Array, window: Array) -> UInt8:
         plate = self._renderer.plate

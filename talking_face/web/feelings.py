@@ -50,7 +50,7 @@ def _choice() -> str:
         for name in FEELINGS
     )
     words = "".join(
-        f'<span style="left:{50 + 46 * x:.0f}%;top:{50 - 46 * y:.0f}%" '
+        f'<span style="left:{50 + 46 * x:.2f}%;top:{50 - 46 * y:.2f}%" '
         f'data-place="{name}" aria-hidden="true">{name}</span>'
         for name, (x, y) in PLACES.items()
     )

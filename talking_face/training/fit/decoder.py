@@ -283,9 +283,9 @@ def train_decoder(
     decoder, _ = _descend(draws, recipe, best, [])
     talking = replace_draws(draws, [s for s in sequences if s.source in TALKING])
     together = np.linalg.cholesky(surprises(decoder, talking))
-    rest = (draws.style_factor, together, *stirring(draws))
-    style_factor, together, usual, stirred = (torch.from_numpy(a).float() for a in rest)
-    return decoder.cpu(), style_factor, together, usual, stirred
+    found = (draws.style_factor, together, *stirring(draws))
+    style_factor, correlated, usual, stirred = (torch.from_numpy(a).float() for a in found)
+    return decoder.cpu(), style_factor, correlated, usual, stirred
 
 
 def replace_draws(draws: Draws, sequences: Sequence[MotionSequence]) -> Draws:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -122,11 +123,19 @@ def lip_figures(
     )
 
 
+def _arithmetic_mean(values: Array) -> float:
+    return float(values.mean())
+
+
+def _median(values: Array) -> float:
+    return float(np.median(values))
+
+
 def _geometric_mean(ratios: Array) -> float:
     return float(np.exp(np.log(np.maximum(ratios, LEAST_RATIO)).mean()))
 
 
-_MIDDLE = {"offset": np.median, "amplitude": _geometric_mean, "stretch": _geometric_mean}
+_MIDDLE = {"offset": _median, "amplitude": _geometric_mean, "stretch": _geometric_mean}
 
 
 def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str, float]]:
@@ -146,7 +155,7 @@ def means(clips: Sequence[tuple[str, LipFigures | None]]) -> dict[str, dict[str,
         for field in dataclasses.fields(LipFigures):
             values = np.array([getattr(row, field.name) for row in rows])
             values = values[np.isfinite(values)]
-            middle = _MIDDLE.get(field.name, np.mean)
+            middle: Callable[..., Any] = _MIDDLE.get(field.name, _arithmetic_mean)
             table[source][field.name] = float(middle(values)) if len(values) else float("nan")
     return table
 

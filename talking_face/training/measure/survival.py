@@ -153,7 +153,8 @@ def _clip(
     path = write_clip(plain, folder / "clip.mp4", mark=Mark())
     told = read_statement(path).making or {}
     payload = replace(new_payload(), clip=told["settings"]["clip"])
-    paint = Watermark(payload, *plain[0].shape[:2], PUBLIC_KEY)
+    height, width = plain[0].shape[:2]
+    paint = Watermark(payload, height, width, PUBLIC_KEY)
     errors = [float(np.mean((paint(frame).astype(float) - frame) ** 2)) for frame in plain[::5]]
     return path, 10 * float(np.log10(255**2 / np.mean(errors))), encode(payload)
 
@@ -190,7 +191,7 @@ def _fields(path: Path, crops: int) -> Iterator[Array]:
         side = int(chance.uniform(0.5, 0.9) * min(height, width))
         top, left = chance.integers(height - side + 1), chance.integers(width - side + 1)
         piece = np.ascontiguousarray(frames[0][top : top + side, left : left + side])
-        field = mean_contrast([cv2.resize(piece, (256, 256))])
+        field = mean_contrast([np.asarray(cv2.resize(piece, (256, 256)), dtype=np.uint8)])
         if field is not None:
             yield field
 
