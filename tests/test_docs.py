@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from gradio_client import Client
 
+from talking_face import checking
 from talking_face.arguments import build_parser, parse
 from talking_face.batch.arguments import build_parser as build_batch_parser
 
@@ -116,6 +117,8 @@ def test_commands_are_understood(
     if module == "talking_face":
         if arguments[:1] == ["batch"]:
             build_batch_parser().parse_args(arguments[1:])
+        elif arguments[:1] == [checking.COMMAND]:
+            checking.parse(arguments[1:])
         else:
             parse(arguments)
         return
