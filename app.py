@@ -9,6 +9,9 @@ from typing import Any
 import gradio as gr
 import spaces  # noqa: F401  (before torch, which it prepares on ZeroGPU machines)
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import BaseRoute, Route
 
 from talking_face.clips.plots import COLOURS
 from talking_face.web import checks, endpoints, heads, live, livetab
@@ -176,6 +179,18 @@ def card_colours() -> str:
     return "\n".join(rules)
 
 
+def live_routes() -> list[BaseRoute]:
+    """The WebSocket of live faces, and the page for people who speak by typing."""
+
+    async def typing(_: Request) -> FileResponse:
+        return FileResponse(ROOT / "examples" / "typing.html")
+
+    async def script(_: Request) -> FileResponse:
+        return FileResponse(ROOT / "live.js", media_type="text/javascript")
+
+    return [live.route(), Route("/typing", typing), Route("/live.js", script)]
+
+
 def launch_options() -> dict[str, Any]:
     """What `launch` needs to know of this page."""
     has_screen = sys.platform in ("darwin", "win32") or any(
@@ -192,7 +207,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
-        "app_kwargs": {"middleware": [Middleware(Calls)], "routes": [live.route()]},
+        "app_kwargs": {"middleware": [Middleware(Calls)], "routes": live_routes()},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

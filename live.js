@@ -43,7 +43,7 @@ const talkingFaceLive = (() => {
     socket.onopen = () =>
       socket.send(
         JSON.stringify({
-          photo: { path: photo.path },
+          photo: typeof photo === "string" ? photo : { path: photo.path },
           face: Number(face) || 0,
           consent: Boolean(consent),
           rate: context.sampleRate,

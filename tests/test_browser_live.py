@@ -89,11 +89,31 @@ def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     shown = run(FRAMES)
     wait(lambda: run(FRAMES) > shown)
 
-    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    talker.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    wait(lambda: run("return document.documentElement.scrollWidth") <= 390)
-
     run("document.querySelector('#live-stop').click()")
     assert run(STATE) == "off"
     wait(lambda: live.SEATS.taken == 0)
     wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+
+
+def test_who_types_speaks_with_their_own_photo(
+    talker: Any, page: str, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[live.Moment] = []
+    real = live.packed
+    monkeypatch.setattr(live, "packed", lambda moment: sent.append(moment) or real(moment))
+    monkeypatch.setattr(live, "carried", lambda: 1)
+    run = talker.execute_script
+    talker.get(f"{page}/typing")
+    talker.find_element("id", "photo").send_keys(str(portrait))
+    wait(lambda: run("return localStorage.getItem('typing-photo')"))
+    run("find('#start').click()")
+    wait(lambda: "may use" in run(SAID))
+    run("find('#consent').click(), find('#start').click()")
+    wait(lambda: run(STATE) == "on" and run(FRAMES) > 0)
+    run("find('[name=text]').value = 'Good morning, all of you.', find('#keep').click()")
+    wait(lambda: max((moment.gate for moment in sent), default=0) > 0.9)
+    assert "Good morning, all of you." in run("return find('#phrases').textContent")
+    run("find('#scan').click()")
+    wait(lambda: run("return document.querySelectorAll('.lit').length"))
+    run("find('#stop').click()")
+    wait(lambda: live.SEATS.taken == 0)

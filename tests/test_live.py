@@ -65,7 +65,8 @@ def said(words: Float32) -> Motion:
 
 def test_lips_are_those_of_the_clip_and_close_where_they_do(words: Float32, said: Motion) -> None:
     (clip,) = ANIMATOR.sample(ANIMATOR.listen((SAMPLE_RATE, words)), 1, seed=0)
-    live, whole = opening(said)[: len(clip)], opening(clip)
+    # Of the very first sound the encoder has heard too little; after that,
+    live, whole = opening(said)[FPS : len(clip)], opening(clip)[FPS:]
     assert np.corrcoef(live, whole)[0, 1] > 0.97
     shut = np.flatnonzero(whole[5:-5] < SHUT) + 5
     assert np.mean([(live[i - 1 : i + 2] < SHUT).any() for i in shut]) > 0.9

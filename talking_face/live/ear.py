@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 
 from talking_face.arrays import Array, Float32
+from talking_face.curves import smoothstep
 from talking_face.face.model import FaceModel
 from talking_face.live.phones import AGAIN, Phones
 from talking_face.mapping.articulation import articulate
@@ -56,6 +57,9 @@ class Heard:
     audio: Array
 
 
+# dB in the speech band: surely no voice, surely one. How loud this voice is going to be isn't known
+# yet, and the noise of a room that begins after silence is not to part the lips.
+_VOICE = (-58.0, -46.0)
 _STILL = (prosody.QUIETEST, prosody.QUIETEST, 1.0, 0.0)  # level, energy, pitch and voicing
 
 
@@ -102,7 +106,7 @@ class Ear:
             start=self.stop - len(self._face),
             stop=self.stop,
             said=articulate(self._face, self._model),
-            gate=rest_gate(activity)[near],
+            gate=rest_gate(np.minimum(activity, smoothstep(level, *_VOICE)))[near],
             audio=audio_inputs(self._face[:, :N_OUTPUTS], voice[near], drive[near]),
         )
 
