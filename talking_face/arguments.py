@@ -10,16 +10,18 @@ from pathlib import Path
 from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
 from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import OptionInvalid
-from talking_face.exports import EXPORTS
-from talking_face.head.view import MAX_PITCH, MAX_YAW
 from talking_face.moods import FEELINGS, VOICE
 from talking_face.options import (
+    DEPTH,
     DIVERSITY,
+    EXPORTS,
     FRAMINGS,
     MAX_DIVERSITY,
+    MAX_PITCH,
     MAX_POSE_STRENGTH,
     MAX_SAMPLES,
     MAX_SEED,
+    MAX_YAW,
     POSE_STRENGTH,
     SAMPLES,
     SEED,
@@ -29,7 +31,6 @@ from talking_face.options import (
     VOICE_SPEEDS,
     Look,
 )
-from talking_face.picture.stereo import DEPTH
 
 # The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
 SLIDERS = {

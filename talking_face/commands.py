@@ -21,12 +21,13 @@ from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
-from talking_face.exports import EXPORTS, export, render_view
+from talking_face.exports import export, render_view
 from talking_face.face.face import Face
 from talking_face.files import output_folder
 from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import (
+    EXPORTS,
     Look,
     Progress,
     check_range,

@@ -29,21 +29,12 @@ from talking_face.head.obj import write_obj
 from talking_face.head.performance import Performance, displaced, perform, pose_in
 from talking_face.head.view import Camera, draw_head
 from talking_face.motion import FPS, Motion
-from talking_face.options import Look, Progress, shown
+from talking_face.options import DEPTH, EXPORTS, Look, Progress, shown
 from talking_face.picture.plate import CROP_SIZE
 from talking_face.picture.renderer import Renderer
-from talking_face.picture.stereo import DEPTH, StereoRenderer
+from talking_face.picture.stereo import StereoRenderer
 from talking_face.sound.speech import Speech
 
-# What is written for each kind, behind the name of the clip.
-EXPORTS = {
-    "glb": (".glb",),
-    "obj": (".obj", ".mtl", "_texture.jpg"),
-    "arkit": ("_arkit.csv", "_arkit.json"),
-    "stereo": ("_stereo.mp4",),
-    "stereo-half": ("_stereo-half.mp4",),
-    "anaglyph": ("_anaglyph.mp4",),
-}
 PACKING = {"stereo": "side-by-side", "stereo-half": "half", "anaglyph": "anaglyph"}
 
 

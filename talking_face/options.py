@@ -36,6 +36,17 @@ MAX_TEXT = 8000  # characters; ten minutes of speech, about
 VOICE_SPEEDS = (0.5, 2.0)
 # How lively head and brows are, in standard deviations over people.
 STYLES = {"calm": (-2.0, -2.0), "natural": (0.0, 0.0), "lively": (2.0, 2.0)}
+# What is written for each kind of export, behind the name of the clip.
+EXPORTS = {
+    "glb": (".glb",),
+    "obj": (".obj", ".mtl", "_texture.jpg"),
+    "arkit": ("_arkit.csv", "_arkit.json"),
+    "stereo": ("_stereo.mp4",),
+    "stereo-half": ("_stereo-half.mp4",),
+    "anaglyph": ("_anaglyph.mp4",),
+}
+DEPTH = 0.7  # of the strongest depth
+MAX_YAW, MAX_PITCH = 35.0, 20.0  # degrees from straight ahead, which a head is made for
 SIDE_RANGE = (64, 4096)  # pixels, smallest and largest output
 
 

@@ -423,7 +423,8 @@ def test_the_page_is_private_and_documented(page: str) -> None:
     assert not config.get("run_history", False)
     public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
     assert public == set(
-        "generate edit preview mix compare table poster gif faces mesh emotion speak voices".split()
+        "generate edit preview mix compare table poster gif faces mesh emotion speak voices "
+        "export view verify".split()
     )
 
 

@@ -83,7 +83,8 @@ def test_a_clip_plays_to_its_end_with_sound_and_true_colours(browser, site, tmp_
     assert seen["time"] == pytest.approx(seen["seconds"], abs=0.05)
     assert seen["frames"] > 0.5 * recording.frames  # a slow machine may drop some
     assert seen["heard"] > 10_000
-    assert np.abs(np.array(seen["pixels"]) - COLOURS).max() <= 5
+    # The invisible mark moves a pixel by a few levels.
+    assert np.abs(np.array(seen["pixels"]) - COLOURS).max() <= 9
 
 
 def test_a_comparison_plays(browser, site, tmp_path, tone):

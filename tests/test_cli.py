@@ -109,7 +109,8 @@ def test_motion_only_then_motion(run, portrait, short_speech, tmp_path):
     assert code == 0
     assert [Path(line).name for line in rendered] == [f"{portrait.stem}_sample-1_seed-0.mp4"]
     pairs = zip(read_frames(rendered[0]), read_frames(direct / "sample-1_seed-0.mp4"), strict=True)
-    assert all(np.array_equal(one, other) for one, other in pairs)
+    # The invisible mark tells one clip from the other.
+    assert all(np.abs(one.astype(int) - other).mean() < 4 for one, other in pairs)
 
 
 def test_motion_as_a_table_with_its_head_held_still(run, portrait, short_speech, tmp_path):

@@ -516,7 +516,8 @@ def test_every_action_is_an_mcp_tool(page: str, portrait: Path) -> None:
 
     tools, found, silent = anyio.run(use)
     assert set(tools) == set(
-        "generate edit preview mix compare table poster gif faces mesh speak list_voices".split()
+        "generate edit preview mix compare table poster gif faces mesh speak list_voices "
+        "emotion export view verify".split()
     )
     for tool in tools.values():
         assert len(tool.description) > 30

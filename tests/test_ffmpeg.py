@@ -66,7 +66,8 @@ def test_one_that_talks_much_is_heard_out(instead, moving_frames, tone, tmp_path
     clip = write_clip(moving_frames, tmp_path / "clip.mp4", tone)
     instead(CHATTY)
     chatty = write_clip(moving_frames, tmp_path / "chatty.mp4", tone)
-    assert chatty.read_bytes() == clip.read_bytes()
+    assert abs(chatty.stat().st_size - clip.stat().st_size) < 0.05 * clip.stat().st_size
+    assert len(list(read_frames(chatty))) == 25
     assert load_audio(sound).duration == 1.0
     assert len(list(read_frames(clip))) == 25
     assert write_comparison([clip], ["a"], tmp_path / "all.mp4").is_file()

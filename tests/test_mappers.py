@@ -7,8 +7,8 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -358,8 +358,12 @@ def test_the_network_is_trained_by_a_command_that_can_be_resumed(
     parts.mkdir()
     examples = load_examples(cache, model, "train", ("styletalk", "talkvid"))
     (parts / "offsets.json").write_text(json.dumps({example.key: 0.0 for example in examples}))
-    brief = partial(DecoderRecipe, steps=4, check=2, batch=3, length=8)
-    monkeypatch.setattr(dirfa, "DecoderRecipe", brief)
+
+    class Brief(DecoderRecipe):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given | {"steps": 4, "check": 2, "batch": 3, "length": 8})
+
+    monkeypatch.setattr(dirfa, "DecoderRecipe", Brief)
     monkeypatch.setattr("talking_face.training.fit.decoder.SURPRISED", 20)
     arguments = ["--cache", cache, "--output", output, "--resume", parts, "--steps", 2]
     monkeypatch.setattr(sys, "argv", ["dirfa", *map(str, arguments)])

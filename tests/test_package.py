@@ -36,10 +36,12 @@ EXTRAS = {  # and the modules that they bring
     "voice": ("hibari",),
     "insightface": ("insightface",),
     "cluster": ("ray",),
-    "training": ("onnxruntime", "skimage"),
+    "training": ("ai_edge_litert", "onnxruntime", "skimage"),
 }
 OTHERWISE = {  # modules that aren't called as what brings them
     "PIL": "pillow",
+    "c2pa": "c2pa-python",
+    "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python",
     "hibari": "hibari-tts",
     "skimage": "scikit-image",

@@ -22,7 +22,7 @@ from talking_face.errors import EncodingFailed, OutputUnwritable, VideoUnreadabl
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import load_face_model
 from talking_face.ffmpeg import find_ffmpeg
-from talking_face.motion import FPS, Motion
+from talking_face.motion import FPS, N_CHANNELS, Motion
 
 FRAMES = 5 * FPS
 SIDE = 400
@@ -135,7 +135,7 @@ def test_short_motions_loop_as_a_whole_or_nearly(model, frames):
 
 
 def test_only_the_first_minute_is_searched(motion, model):
-    long = Motion.from_array(np.zeros((2 * SEARCHED, 33)))
+    long = Motion.from_array(np.zeros((2 * SEARCHED, N_CHANNELS)))
     lower = long.lower.copy()
     lower[SEARCHED + 10 :] = motion.lower[80]
     long = long.replace(lower=lower)

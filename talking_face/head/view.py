@@ -16,10 +16,9 @@ from talking_face.arrays import Array, UInt8
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import Pose, rotation_matrix
 from talking_face.head.head import Head
-from talking_face.options import check_range
+from talking_face.options import MAX_PITCH, MAX_YAW, check_range
 from talking_face.picture.mesh import draw_map
 
-MAX_YAW, MAX_PITCH = 35.0, 20.0  # degrees from straight ahead, which a head is made for
 ZOOMS = (0.5, 2.0)
 FINER = 2  # pixels of the drawing a pixel of the picture, either way
 FAR = 1.2  # canonical units that the background is behind the pivot

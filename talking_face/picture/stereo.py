@@ -15,11 +15,10 @@ import numpy as np
 
 from talking_face.arrays import Array, UInt8
 from talking_face.motion import Motion
-from talking_face.options import check_range
+from talking_face.options import DEPTH, check_range
 from talking_face.picture.mesh import draw_map
 from talking_face.picture.renderer import Renderer
 
-DEPTH = 0.7  # of the strongest depth
 MAX_DISPARITY = 0.02  # of the picture's width
 FAR = 1.1  # canonical units behind the eyes' plane that the background is
 NEAR = -0.35  # of the same that what is nearest comes before the screen

@@ -6,8 +6,7 @@ from gradio.events import api
 
 from talking_face.exports import check_export
 from talking_face.head.view import Camera
-from talking_face.options import number
-from talking_face.picture.stereo import DEPTH
+from talking_face.options import DEPTH, number
 from talking_face.web.endpoints import file_of
 from talking_face.web.given import given_shot
 from talking_face.web.messages import heeding_client, plain_sentences

@@ -11,12 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from talking_face.exports import EXPORTS, export, render_view
+from talking_face.exports import export, render_view
 from talking_face.face.face import Face
 from talking_face.head.view import Camera
 from talking_face.motion import Motion
-from talking_face.options import file_name
-from talking_face.picture.stereo import DEPTH
+from talking_face.options import DEPTH, EXPORTS, file_name
 from talking_face.sound.speech import Speech
 from talking_face.web.events import TURN
 from talking_face.web.folders import new_folder
