@@ -193,7 +193,7 @@ def close_connection(page: str, photo: Path, sound: Path, begun: Callable[[], No
             for path in (photo, sound)
         ]
         files = [{"path": path.json()[0], "meta": {"_type": "gradio.FileData"}} for path in paths]
-        data = [*files, 6, 0, 1.0, "natural", 1.0, 1.0, [], {"size": 1024}, 0, False]
+        data = [*files, 6, 0, 1.0, "natural", 1.0, 1.0, [], {"size": 1024}, 0, False, "voice", 1.0]
         event = http.post(call, json={"data": data}).json()["event_id"]
         with http.stream("GET", f"{call}/{event}"):
             begun()
