@@ -216,6 +216,12 @@ def feed(name: str, target: Target, seed: int, folder: Path) -> str | None:
     return f"{name} {seed}: took {took:.0f} s" if took > PATIENCE else None
 
 
+def most_memory() -> int:
+    """Bytes that this process held at most; `getrusage` counts those of its parent, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
 def work(names: list[str], seeds: range, pipe: Any) -> None:
     """Feed targets in a process of its own, telling which input is next."""
     warnings.simplefilter("ignore")
@@ -227,7 +233,7 @@ def work(names: list[str], seeds: range, pipe: Any) -> None:
             name = names[seed // BATCH % len(names)]
             pipe.send((name, seed, None))
             pipe.send((name, seed, feed(name, known[name], seed, Path(folder))))
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    used = most_memory()
     pipe.send(("memory", seeds.stop, f"{used / 2**30:.1f} GiB" if used > MEMORY else None))
 
 
