@@ -482,7 +482,8 @@ def space(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The app as a Space starts it: read-only checkout, no home; yields its address and folder."""
     folder = tmp_path
     checkout, writable = folder / "app", folder / "tmp"
-    for name in ("app.py", "app.css", "app.js", "viewer.js", "talking_face", "assets", "weights"):
+    scripts = ("app.js", "viewer.js", "live.js")
+    for name in ("app.py", "app.css", *scripts, "talking_face", "assets", "weights"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         checkout.mkdir(exist_ok=True)
         copy(ROOT / name, checkout / name)

@@ -77,7 +77,10 @@ def test_a_machine_that_dies_takes_no_job_with_it(
     here = make(
         jobs[-1], None, None, *(jobs[-1].inputs[n].read_bytes() for n in ("audio", "photo"))
     )
-    assert here.files == outcomes[jobs[-1].name].files
+    there = outcomes[jobs[-1].name].files
+    assert here.files.keys() == there.keys()
+    (name,) = (name for name in there if name.endswith(".npz"))
+    assert there[name] == here.files[name]
 
 
 def test_the_page_s_clips_are_made_there_alike_and_can_be_stopped(

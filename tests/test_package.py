@@ -233,7 +233,8 @@ def test_models_that_somebody_put_beside_the_weights_stay_out(tmp_path: Path) ->
     for name in (".gitignore", "pyproject.toml", "README.md", "LICENSE"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "talking_face").mkdir()
-    (tmp_path / "talking_face/__init__.py").write_text('__version__ = "1"\n')
+    (tmp_path / "talking_face/__init__.py").write_text("")
+    (tmp_path / "talking_face/version.py").write_text('__version__ = "1"\n')
     (tmp_path / "weights/insightface").mkdir(parents=True)
     (tmp_path / "weights/insightface/model.onnx").touch()
     (tmp_path / "weights/LICENSE-whisper").touch()

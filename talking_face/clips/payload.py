@@ -102,7 +102,7 @@ def _coder() -> RSCodec:
     return RSCodec(_PARITY)
 
 
-def _signs(data: bytes) -> Array:
+def _signs(data: bytes | bytearray) -> Array:
     bits = np.unpackbits(np.frombuffer(bytes(data), np.uint8))
     return (1 - 2 * bits.astype(np.int8)).astype(np.int8)
 
