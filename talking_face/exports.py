@@ -7,6 +7,7 @@ What the command line, the page and the API write beside clips; see docs/three-d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from talking_face.head.obj import write_obj
 from talking_face.head.performance import Performance, displaced, perform, pose_in
 from talking_face.head.view import Camera, draw_head
 from talking_face.motion import FPS, Motion
-from talking_face.options import DEPTH, EXPORTS, Look, Progress, shown
+from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_progress, shown
 from talking_face.picture.plate import CROP_SIZE
 from talking_face.picture.renderer import Renderer
 from talking_face.picture.stereo import StereoRenderer
@@ -67,6 +68,7 @@ def export(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     check_export(kind)
+    check_progress(progress)
     motion = animator.expressed(motion)
     paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
     if kind in PACKING:
@@ -77,9 +79,7 @@ def export(
         def frame(index: int) -> UInt8:
             return packed(*pair.frame(motion, index), packing, seen)
 
-        frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
-        recording = speech.recording if speech else None
-        return [write_clip(frames, paths[0], recording, mark, side_by_side=kind != "anaglyph")]
+        return [_video(frame, len(motion), paths[0], speech, mark, progress, kind != "anaglyph")]
     if kind == "obj":
         head, renderer = animator.head(face), animator.renderer(face)
         gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
@@ -118,12 +118,26 @@ def render_view(
     Raises:
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
+    check_progress(progress)
     size = (look.size or CROP_SIZE) // 2 * 2
     motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
-    frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
-    watched_frames = watched(frames, len(motion), "Rendering", progress)
-    return write_clip(watched_frames, path, speech.recording if speech else None, mark)
+    frame = partial(_viewed, head, renderer, motion, camera, size)
+    return _video(frame, len(motion), path, speech, mark, progress)
+
+
+def _video(
+    frame: Callable[[int], UInt8],
+    count: int,
+    path: Path,
+    speech: Speech | None,
+    mark: Mark | None,
+    progress: Progress | None,
+    side_by_side: bool = False,
+) -> Path:
+    frames = watched(in_order(frame, count), count, "Rendering", progress)
+    recording = speech.recording if speech else None
+    return write_clip(frames, path, recording, mark, side_by_side=side_by_side)
 
 
 def _viewed(

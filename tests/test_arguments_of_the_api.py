@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
@@ -30,8 +31,10 @@ from talking_face.errors import (
     TextUnspeakable,
     VideoUnreadable,
 )
+from talking_face.exports import export, render_view
 from talking_face.face.photo import load_photo
 from talking_face.files import output_folder, read_pipe
+from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import MAX_SEED, Look, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
@@ -153,6 +156,19 @@ def test_what_another_step_makes(wrong: Any, animator: Animator, speech: Any) ->
         ("constructor", lambda: animator.render_motion(None, motion, "clip.mp4", mark=wrong)),
     ):
         assert f"as {maker}" in refused(OptionInvalid, work).replace("`", "").replace("its ", "")
+
+
+@pytest.mark.parametrize("wrong", [3, "a bar", [print], True], ids=kind)
+def test_progress(wrong: Any, animator: Animator, speech: Any, portrait: Path) -> None:
+    face, heard, motion = animator.fit(portrait), speech, Motion.still(2)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: animator.animate(face, heard, progress=wrong),
+        lambda: animator.render_motion(face, motion, "clip.mp4", progress=wrong),
+        lambda: export(animator, face, motion, "glb", Path("clip"), progress=wrong),
+        lambda: render_view(animator, face, motion, Camera(), Path("v.mp4"), progress=wrong),
+    )
+    for call in calls:
+        assert "progress" in refused(OptionInvalid, call)
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"Hello.", ["Hello."]])
