@@ -329,29 +329,26 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-@pytest.mark.parametrize("form", ["substituted", "standard input"])
-def test_files_through_pipes(form: str, sound: Path, portrait: Path) -> None:
+@pytest.mark.parametrize("by_standard_input", ["photo", "sound"])
+def test_files_through_pipes(by_standard_input: str, sound: Path, portrait: Path) -> None:
+    """The other one comes by process substitution."""
     script = (
         "import sys\n"
         "from talking_face.face.photo import load_photo\n"
         "from talking_face.sound.audio import load_audio\n"
-        "if sys.argv[1] == 'photo': print(load_photo(sys.argv[2]).shape)\n"
-        "else: print(load_audio(sys.argv[2]).duration)\n"
+        "print(load_photo(sys.argv[1]).shape, load_audio(sys.argv[2]).duration)\n"
     )
-    for kind, path, told in (
-        ("photo", portrait, str(load_photo(portrait).shape)),
-        ("sound", sound, str(load_audio(sound).duration)),
-    ):
-        command = {
-            "substituted": f'"$0" -c "$1" {kind} <(cat "$2")',
-            "standard input": f'cat "$2" | "$0" -c "$1" {kind} /dev/stdin',
-        }[form]
-        done = subprocess.run(
-            ["bash", "-c", command, sys.executable, script, path],
-            capture_output=True, text=True, timeout=120, check=True,
-            cwd=Path(cli.__file__).parents[1],
-        )  # fmt: skip
-        assert done.stdout.strip() == told
+    command = {
+        "photo": 'cat "$2" | "$0" -c "$1" /dev/stdin <(cat "$3")',
+        "sound": 'cat "$3" | "$0" -c "$1" <(cat "$2") /dev/stdin',
+    }[by_standard_input]
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, script, portrait, sound],
+        capture_output=True, text=True, timeout=120, check=True,
+        cwd=Path(cli.__file__).parents[1],
+    )  # fmt: skip
+    told = f"{load_photo(portrait).shape} {load_audio(sound).duration}"
+    assert done.stdout.strip() == told
 
 
 def test_a_pipe_that_nobody_writes_into(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
