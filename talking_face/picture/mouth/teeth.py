@@ -171,15 +171,10 @@ def _continued(strip: Array) -> Array:
     ends = np.where(side < 0, *last)
     beyond = np.maximum(np.abs(column - MIDLINE_COLUMN) - ends, 0.0)
     source = MIDLINE_COLUMN + side * (ends - beyond / _NARROWED)
-    mirrored = cv2.remap(
-        strip,
-        source.astype(np.float32),
-        (row + _RISE * beyond).astype(np.float32),
-        cv2.INTER_LINEAR,
-        None,
-        cv2.BORDER_REPLICATE,
-    )
-    mirrored[..., :3] *= np.exp(-_DARKER * beyond)[..., None]
+    places = source.astype(np.float32), (row + _RISE * beyond).astype(np.float32)
+    border = cv2.BORDER_REPLICATE
+    mirrored = np.asarray(cv2.remap(strip, *places, cv2.INTER_LINEAR, None, border), np.float32)
+    mirrored[..., :3] *= np.exp(-_DARKER * beyond)[..., None].astype(np.float32)
     share = smoothstep(beyond, 0.0, 1.5)[..., None]
     return np.asarray(strip + share * (mirrored - strip), dtype=np.float32)
 
