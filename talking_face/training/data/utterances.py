@@ -6,7 +6,6 @@ The table has the columns path (relative to the folder above its own), source, s
 intensity and split, where split is `train` or `val` and no speaker is in both. Each utterance KEY
 gives `KEY.plain.npz` with the arrays of `talking_face.training.data.prepare`, and those of training
 speakers `KEY.varied.npz`: played at another speed, equalised at random, in a room and under noise.
-One in sixteen of them is heard 20 dB softer, `KEY.faint.npz`: what that changes is no emotion.
 What is there already isn't made again.
 """
 
@@ -35,8 +34,7 @@ from talking_face.training.data.augment import disturb
 from talking_face.training.data.prepare import save_speech
 from talking_face.training.fit import parallel
 
-PLAIN, VARIED, FAINT = "plain", "varied", "faint"
-FAINTER, ONE_IN = 0.1, 16  # times as strong; of the training's utterances
+PLAIN, VARIED = "plain", "varied"
 SPEEDS = (0.87, 1.15)
 NAMES = {"disgust": "disgusted"}  # of the tables, where they differ from ours
 BORED = (-0.65, -0.62)  # valence and arousal, of the same study as those of the moods
@@ -129,9 +127,7 @@ def hear(utterances: Sequence[Utterance], cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(parallel.device())
     for utterance in tqdm(utterances, desc="hearing"):
-        versions: tuple[str, ...] = (PLAIN,) if utterance.validation else (PLAIN, VARIED)
-        if heard_faint(utterance):
-            versions += (FAINT,)
+        versions = (PLAIN,) if utterance.validation else (PLAIN, VARIED)
         for version in versions:
             file = cache / f"{utterance.key}.{version}.npz"
             if file.is_file():
@@ -142,8 +138,6 @@ def hear(utterances: Sequence[Utterance], cache: Path) -> None:
                 speed = float(np.exp(generator.uniform(*np.log(SPEEDS))))
                 other = disturb(recording.waveform, speed, generator)
                 recording = Recording.from_waveform(other, SAMPLE_RATE)
-            elif version == FAINT:
-                recording = Recording.from_waveform(FAINTER * recording.waveform, SAMPLE_RATE)
             save_speech(file, listen(recording, encoder))
 
 
@@ -170,22 +164,6 @@ def load_passages(utterances: Sequence[Utterance], cache: Path) -> Passages:
         validation=np.array([one.validation for one in of]),
         whole=np.array([whole for _, _, whole in parts]),
     )
-
-
-def heard_faint(utterance: Utterance) -> bool:
-    """Whether an utterance is one of those that are heard a second time, softer."""
-    return not utterance.validation and bool(_generator(utterance.key).integers(ONE_IN) == 0)
-
-
-def load_fainter(utterances: Sequence[Utterance], cache: Path) -> Array:
-    """What 20 dB less change in the statistics of utterances, (n, N_DELIVERY) float32."""
-    pairs = [
-        [load_heard(cache / f"{one.key}.{version}.npz") for version in (FAINT, PLAIN)]
-        for one in utterances
-        if heard_faint(one)
-    ]
-    all_of = slice(0, None)
-    return np.stack([delivery(faint, all_of) - delivery(plain, all_of) for faint, plain in pairs])
 
 
 def load_heard(file: Path) -> Stored:

@@ -3,14 +3,13 @@
     python -m talking_face.training.fit.emotion --table emotion.csv --heard HEARD --cache CACHE
 
 HEARD is the folder of `talking_face.training.data.utterances`, CACHE that of
-`talking_face.training.data.prepare`, whose clips of the sources `PLAIN` count as neutral. From the
-statistics of passages is taken what a softer recording changes (nuisance attribute projection,
-Solomonoff et al. 2005), and the rest is projected to its principal components; several small
-networks of different seeds learn mood, valence and arousal from these, with corpora, and moods in a
-corpus, drawn equally often, and with passages mixed (mixup, Zhang et al. 2018). One in five
-training speakers is held out first, to find by how much the networks are too sure (temperature
-scaling, Guo et al. 2017); what is shipped then learns from all of them. `--hold-out` stops there,
-for choosing settings.
+`talking_face.training.data.prepare`, whose clips of the sources `PLAIN` count as neutral. The
+statistics of passages are projected to their principal components; several small networks of
+different seeds learn mood, valence and arousal from these, with corpora, and moods in a corpus,
+drawn equally often, and with passages mixed (mixup, Zhang et al. 2018). One in five training
+speakers is held out first, to find by how much the networks are too sure (temperature scaling, Guo
+et al. 2017); what is shipped then learns from all of them. `--hold-out` stops there, for choosing
+settings.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ from talking_face.sound.emotion import (
 )
 from talking_face.training.data.utterances import (
     Passages,
-    load_fainter,
     load_heard,
     load_passages,
     read_utterances,
@@ -55,7 +53,6 @@ RATE, DECAY = 2e-3, 0.05
 SMOOTHED = 0.1  # of each label, spread over the corpus's other moods
 NOISE = 0.3  # standard deviations, at most
 AFFECT = 2.0  # weight of valence and arousal
-LOUDNESS = 6  # directions of what a softer recording changes, that are taken out
 SOFTEST = 0.3  # singular values below this share of the mean one are not enlarged further
 
 logger = logging.getLogger(__name__)
@@ -94,14 +91,10 @@ def held_out(speakers: Array) -> Array:
     return np.array([places[name] % 5 == 0 for name in speakers])
 
 
-def train(passages: Passages, fainter: Array, members: int = MEMBERS) -> EmotionNetwork:
-    """A network that has learned from all of these; its temperature is 1.
-
-    Args:
-        fainter: (n, N_DELIVERY) of `load_fainter`.
-    """
+def train(passages: Passages, members: int = MEMBERS) -> EmotionNetwork:
+    """A network that has learned from all of these; its temperature is 1."""
     network = EmotionNetwork(members)
-    project(network, passages.statistics, fainter)
+    project(network, passages.statistics)
     with torch.inference_mode():
         inputs = torch.cat(
             [network.projected(torch.from_numpy(part.astype(np.float32)))
@@ -113,21 +106,14 @@ def train(passages: Passages, fainter: Array, members: int = MEMBERS) -> Emotion
     return network.requires_grad_(False).eval()
 
 
-def project(network: EmotionNetwork, statistics: Array, fainter: Array) -> None:
-    """What is usual, and the principal components of what isn't, each of a like size.
-
-    They are blind to how loud a recording is: see `load_fainter`.
-    """
+def project(network: EmotionNetwork, statistics: Array) -> None:
+    """What is usual, and the principal components of what isn't, each of a like size."""
     values = torch.from_numpy(statistics.astype(np.float32))
     network.centre.copy_(values.mean(dim=0))
     network.spread.copy_(values.std(dim=0) + 0.01)
     usual = ((values - network.centre) / network.spread).clamp(-CLIPPED, CLIPPED)
-    softer = torch.from_numpy(fainter.astype(np.float32)) / network.spread
-    blind = torch.linalg.svd(softer.clamp(-CLIPPED, CLIPPED), full_matrices=False)[2][:LOUDNESS]
-    usual -= (usual @ blind.T) @ blind
     torch.manual_seed(0)
     _, sizes, directions = torch.svd_lowrank(usual, N_PROJECTED, niter=3)
-    directions -= blind.T @ (blind @ directions)
     deviations = sizes / len(usual) ** 0.5
     scale = deviations.clamp(min=SOFTEST * float(deviations.mean()))
     with torch.no_grad():
@@ -214,18 +200,16 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
-    utterances = read_utterances(options.table)
-    acted = load_passages(utterances, options.heard)
-    fainter = load_fainter(utterances, options.heard)
+    acted = load_passages(read_utterances(options.table), options.heard)
     passages = joined(acted, load_plain(options.cache))
     passages = passages[~passages.validation]
     apart = held_out(passages.speaker)
-    network = train(passages[~apart], fainter)
+    network = train(passages[~apart])
     cool(network, passages[apart & passages.whole])
     logger.info("temperature %.3f\n%s", network.temperature, report(network, passages[apart]))
     if options.hold_out:
         return
-    shipped = train(passages, fainter)
+    shipped = train(passages)
     shipped.temperature.copy_(network.temperature)
     tensors = {name: part.half().contiguous() for name, part in shipped.state_dict().items()}
     save_file(tensors, options.output)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from talking_face.sound.emotion import load_emotion
-from talking_face.training.data.utterances import load_fainter, load_passages, read_utterances
+from talking_face.training.data.utterances import load_passages, read_utterances
 from talking_face.training.fit.emotion import joined, load_plain, train
 from talking_face.training.measure.emotion_report import report
 
@@ -33,14 +33,12 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(1)
-    utterances = read_utterances(options.table)
-    acted = load_passages(utterances, options.heard)
-    fainter = load_fainter(utterances, options.heard)
+    acted = load_passages(read_utterances(options.table), options.heard)
     passages = joined(acted, load_plain(options.cache))
     network = load_emotion()
     print(report(network, passages[passages.validation], tables=True))
     for source in np.unique(acted.source):
-        others = train(passages[~passages.validation & (passages.source != source)], fainter)
+        others = train(passages[~passages.validation & (passages.source != source)])
         others.temperature.copy_(network.temperature)
         print(f"\nwithout {source}:\n")
         print(report(others, passages[passages.validation & (passages.source == source)]))

@@ -114,20 +114,24 @@ def measure_acted(
     return np.stack(means), np.array(acted), np.array(heard), np.concatenate(every)
 
 
-def measure_plain(animator: Animator, faces: list[Face], files: list[Path], sees: Sees) -> Array:
-    """By how much the voice's feeling shifts each score of plain speech on average, (52,)."""
-    shifts = []
+def measure_plain(
+    animator: Animator, faces: list[Face], files: list[Path], sees: Sees
+) -> tuple[Array, int]:
+    """By how much the voice's feeling shifts each score of plain speech on average, (52,), and how
+    many recordings show any feeling at any moment."""
+    shifts, felt = [], 0
     for index, (file, face) in enumerate(
         zip(tqdm(files, desc="plain"), cycle(faces), strict=False)
     ):
         speech = animator.listen(file)
         motion = animator.sample(speech, [0], seed=index)[0]
+        felt += bool(motion.feeling[:, :-1].any())
         without = animator.edit(motion, Edit(feeling=NONE), speech)
         frames = moments(motion, speech)
         one, other = (label(animator, face, m, frames, sees) for m in (motion, without))
         if len(one) == len(other) > 0:
             shifts.append((one - other).mean(0))
-    return np.abs(np.mean(shifts, axis=0))
+    return np.abs(np.mean(shifts, axis=0)), felt
 
 
 def spread_of_real(folder: Path, sources: Sequence[str]) -> Array:
@@ -173,10 +177,12 @@ def main() -> None:
             areas = ", ".join(f"{sign} {area:.2f}" for sign, area in told(means, moods).items())
             print(f"by what was {by}: {areas}")
         if options.plain:
-            shift = measure_plain(animator, faces, options.plain, sees)
+            shift, felt = measure_plain(animator, faces, options.plain, sees)
             most = int(shift.argmax())
-            print(f"plain speech ({len(options.plain)}): any score shifts by at most "
-                  f"{shift[most]:.3f} ({SCORE_NAMES[most]})")  # fmt: skip
+            print(
+                f"plain speech: {felt} of {len(options.plain)} recordings show anything; on "
+                f"average no score shifts by more than {shift[most]:.3f} ({SCORE_NAMES[most]})"
+            )
     if options.scores:
         real, made = spread_of_real(options.scores, options.real), every.std(0)
         seen = real > 0.02
