@@ -319,10 +319,14 @@ class Contents:
         timed: whether it says when its sound is to be heard.
         layouts: of the channels of each sound track, such as "stereo" or "60 channels"; None
             where this ffmpeg can't decode it.
+        seconds: how long it says that it lasts; None where it doesn't.
+        comment: the comment that the file has; empty without one.
     """
 
     timed: bool
     layouts: tuple[str | None, ...]
+    seconds: float | None = None
+    comment: str = ""
 
 
 def look_into(source: list[str], seconds: float) -> Contents | Ended:
@@ -337,10 +341,18 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
     tracks = re.findall(r"^ +Stream #0:(\d+).*?: Audio: (.*)$", ended.said, re.MULTILINE)
     tracks.sort(key=lambda track: int(track[0]))  # they are listed program by program
     found = (re.search(r" Hz, ([^,]+)", about) for _, about in tracks)
+    lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", ended.said, re.MULTILINE)
+    comment = re.search(r"^    comment +: (.*)$", ended.said, re.MULTILINE | re.IGNORECASE)
     return Contents(
         timed=not set(container[1].split(",")).isdisjoint(TIMED),
         layouts=tuple(layout[1] if layout else None for layout in found),
+        seconds=_seconds(*lasts.groups()) if lasts else None,
+        comment=comment[1] if comment else "",
     )
+
+
+def _seconds(hours: str, minutes: str, seconds: str) -> float:
+    return 3600 * float(hours) + 60 * float(minutes) + float(seconds)
 
 
 def failure(ended: Ended, path: Path) -> TalkingFaceError:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.clips import credentials
+from talking_face.clips import certificates, credentials
 from talking_face.clips.credentials import Origin, read_statement
 from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contrast
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
@@ -193,12 +193,12 @@ def test_a_comparison_names_its_parts(clip: Path, tmp_path: Path) -> None:
 def test_certificate_and_key_can_be_ones_own(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain, key = credentials._new_certificate()
+    chain, key = certificates._new_certificate()
     (tmp_path / "chain.pem").write_bytes(chain)
     (tmp_path / "key.pem").write_bytes(key)
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE", str(tmp_path / "chain.pem"))
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE_KEY", str(tmp_path / "key.pem"))
-    assert credentials.installed_certificate() == (chain, key)
+    assert certificates.installed_certificate() == (chain, key)
     (tmp_path / "key.pem").write_text("no key")
     copy = treated(clip, tmp_path / "copy.mp4", "-c", "copy")
     assert not read_statement(copy).found
@@ -206,21 +206,21 @@ def test_certificate_and_key_can_be_ones_own(
         credentials.sign(copy, Origin(), "copy.mp4")
     monkeypatch.delenv("TALKING_FACE_CERTIFICATE")
     with pytest.raises(CredentialsUnusable, match="TALKING_FACE_CERTIFICATE_KEY"):
-        credentials.installed_certificate()
+        certificates.installed_certificate()
 
 
 def test_the_own_certificate_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    made = credentials._own_certificate(tmp_path)
+    made = certificates._own_certificate(tmp_path)
     kept = tmp_path / "signer.pem"
     assert kept.read_bytes() == b"".join(made)
     assert os.name == "nt" or kept.stat().st_mode & 0o077 == 0
-    credentials._own_certificate.cache_clear()
-    assert credentials._own_certificate(tmp_path) == made
+    certificates._own_certificate.cache_clear()
+    assert certificates._own_certificate(tmp_path) == made
 
 
 def test_a_home_that_cant_be_written_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    chain, key = credentials._own_certificate(tmp_path / "file" / "talking_face")
+    chain, key = certificates._own_certificate(tmp_path / "file" / "talking_face")
     assert b"BEGIN CERTIFICATE" in chain
     assert b"BEGIN PRIVATE KEY" in key
 

@@ -195,7 +195,10 @@ def _pattern(frame: UInt8, marks: Marks) -> bytes:
 
 
 def read_frames(
-    path: str | Path, max_side: int | None = None, rate: float = FPS
+    path: str | Path,
+    max_side: int | None = None,
+    rate: float = FPS,
+    start: float | None = None,
 ) -> Generator[UInt8, None, None]:
     """Decode a video of any container, turned the way that it is meant to be seen.
 
@@ -203,6 +206,7 @@ def read_frames(
         path: the video.
         max_side: pixels; larger pictures are scaled down to it, keeping their proportions.
         rate: frames a second that are wanted.
+        start: seconds from the beginning, near which to begin, where decoding can; None: there.
 
     Yields:
         (H, W, 3) uint8 RGB, not writable.
@@ -214,14 +218,17 @@ def read_frames(
     path = Path(path)
     if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")
-    filters = [f"fps={rate:g}:start_time=0"]
+    filters = [f"fps={rate:g}" + (":start_time=0" if start is None else "")]
     if max_side is not None:
         filters.append(
             f"scale='min(iw,{max_side})':'min(ih,{max_side})'"
             ":force_original_aspect_ratio=decrease:flags=area"
         )
-    command = [*ffmpeg.command(), *ffmpeg.source(path)]
-    command += ["-map", "0:v:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-"]
+    command = ffmpeg.command()
+    if start is not None:
+        command += ["-noaccurate_seek", "-ss", f"{start:.3f}"]
+    command += [*ffmpeg.source(path), "-map", "0:v:0", "-vf", ",".join(filters)]
+    command += ["-f", "image2pipe", "-c:v", "ppm", "-"]
     count = 0
     with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
