@@ -47,6 +47,7 @@ _BEGINNINGS = (  # where they are, what they are, which kind that tells
     (0, b"glTF", ".glb"), (8, b"WEBP", ".webp"), (8, b"WAVE", ".wav"),
     (4, b"ftypqt", ".mov"), (4, b"ftypi", ".mp4"), (4, b"ftypmp4", ".mp4"), (4, b"ftypM4V", ".mp4"),
 )  # fmt: skip
+_SEARCHED = 2**24  # bytes from the beginning
 _SLACK = 256  # bytes by which a statement may grow when what it is about does
 UNTRUSTED = "signingCredential.untrusted"
 
@@ -208,11 +209,19 @@ def read_statement(path: Path) -> Statement:
             state = reader.get_validation_state()
     except (c2pa.C2paError, OSError, ValueError) as error:
         logger.debug("the content credentials of %s can't be read: %s", path, error)
-        name = str(error).partition(":")[0]
-        if name in ("NotSupported", "ManifestNotFound", "Io"):
+        if str(error).startswith(("NotSupported", "ManifestNotFound", "Io")) or not _there(path):
             return Statement()
         return Statement(problem="There are content credentials, but they can't be read.")
     return _statement(told, str(state))
+
+
+def _there(path: Path) -> bool:
+    """Whether what can't be read looks like content credentials at all."""
+    try:
+        with path.open("rb") as file:
+            return b"jumdc2pa" in file.read(_SEARCHED)
+    except OSError:
+        return False
 
 
 def _kind(beginning: bytes) -> str | None:

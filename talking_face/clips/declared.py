@@ -29,7 +29,7 @@ from talking_face.motion_files import DAMAGE as NOT_A_MOTION
 
 TEXTS = (".obj", ".mtl", ".srt", ".vtt")
 TABLES = (".csv",)
-WITHOUT_PICTURES = (".glb", ".npz", ".json", ".wav", *TEXTS, *TABLES)
+WITHOUT_PICTURES = (".npz", ".json", ".wav", *TEXTS, *TABLES)
 LONGEST = 200  # characters that are told of it
 READ = 4096  # bytes of the beginning of a text, and of a note, that are looked at
 LARGEST_JSON = 2**24  # bytes; ten minutes of curves are half of it

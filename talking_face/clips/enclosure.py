@@ -84,20 +84,43 @@ def extras_of(glb: bytes) -> dict[str, Any]:
     return extras if isinstance(extras, dict) else {}
 
 
+def texture_of(glb: bytes) -> bytes:
+    """The first picture in a glb, as a file; empty where there is none.
+
+    Raises:
+        ValueError: it isn't a glb.
+    """
+    told, binary = _parted(glb)
+    images = told.get("images")
+    image = images[0] if isinstance(images, list) and images else None
+    try:
+        start, size = _view(
+            told, binary, image.get("bufferView") if isinstance(image, dict) else None
+        )
+    except LookupError:
+        return b""
+    return glb[start : start + size]
+
+
 def _place(glb: bytes) -> tuple[int, int]:
     """First byte and length of the room; raises LookupError where there is none."""
-    told, (start, length, _) = _parted(glb)
-    views = told.get("bufferViews")
+    told, binary = _parted(glb)
     extras = told["asset"].get("extras")
-    number = extras.get(NAME) if isinstance(extras, dict) else None
+    return _view(told, binary, extras.get(NAME) if isinstance(extras, dict) else None)
+
+
+def _view(told: dict[str, Any], binary: tuple[int, int, bytes], number: Any) -> tuple[int, int]:
+    """First byte and length of a buffer view in the file; raises LookupError without one."""
+    start, length, _ = binary
+    views = told.get("bufferViews")
     if type(number) is not int or not isinstance(views, list) or not 0 <= number < len(views):
-        raise LookupError("no statement")
+        raise LookupError("no such view")
     view = views[number] if isinstance(views[number], dict) else {}
     offset, size = view.get("byteOffset", 0), view.get("byteLength")
     if type(offset) is not int or type(size) is not int or view.get("buffer") != 0:
-        raise LookupError("no statement")
+        raise LookupError("no such view")
     if offset < 0 or size < 8 or offset + size > length:
-        raise LookupError("no statement")
+        raise LookupError("no such view")
     return start + offset, size
 
 

@@ -18,10 +18,12 @@ import numpy as np
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.arrays import UInt8
+from talking_face.arrays import Float32, UInt8
 from talking_face.clips.credentials import Statement, read_statement
 from talking_face.clips.declared import WITHOUT_PICTURES, declared
 from talking_face.clips.detection import Found, detect, mean_contrast
+from talking_face.clips.enclosure import LARGEST as LARGEST_GLB
+from talking_face.clips.enclosure import texture_of
 from talking_face.clips.payload import TOOL
 from talking_face.clips.video import read_frames
 from talking_face.clips.watermark import PUBLIC_KEY, installed_key
@@ -137,20 +139,28 @@ def verify(path: str | Path) -> Verdict:
             raise FileUnverifiable(f"{path.name} is larger than 2 GiB. Cut a piece out of it.")
     except (OSError, ValueError) as error:
         raise FileUnverifiable(f"{path!s:.80} can't be opened. Check the path.") from error
-    if path.suffix.lower() in WITHOUT_PICTURES:
-        return Verdict(read_statement(path), None, plain=declared(path))
-    try:
-        with closing(luma(path)) as frames:
-            field = mean_contrast(frames)
-    except FileUnverifiable:
-        if not _is_sound(path):
-            raise
-        return Verdict(read_statement(path), None, plain=declared(path))
-    assert field is not None, "whatever can be read has a frame"
+    field = _field(path)
+    statement, plain = read_statement(path), declared(path)
+    if field is None:
+        return Verdict(statement, None, plain=plain)
     keys = dict.fromkeys((installed_key(), PUBLIC_KEY))
     found = [(detect(field, key), key != PUBLIC_KEY) for key in keys]
     mark, own = next((one for one in found if one[0].present), found[0])
-    return Verdict(read_statement(path), mark, own, declared(path))
+    return Verdict(statement, mark, own, plain)
+
+
+def _field(path: Path) -> Float32 | None:
+    """What the invisible mark is looked for in; None of files that have no pictures."""
+    suffix = path.suffix.lower()
+    if suffix in WITHOUT_PICTURES:
+        return None
+    try:
+        with closing(luma(path)) as frames:
+            return mean_contrast(frames)
+    except FileUnverifiable:
+        if suffix == ".glb" or _is_sound(path):
+            return None
+        raise
 
 
 def luma(path: Path) -> Generator[UInt8, None, None]:
@@ -160,11 +170,21 @@ def luma(path: Path) -> Generator[UInt8, None, None]:
         FileUnverifiable.
     """
     try:
-        looked_at = _loop(path) or [_grey(load_photo(path))]
+        looked_at = _loop(path) or [_grey(load_photo(_picture_in(path)))]
     except PhotoUnreadable:
         yield from _of_video(path)  # or nothing that can be read
     else:
         yield from looked_at
+
+
+def _picture_in(path: Path) -> Path | bytes:
+    """The file itself, or the texture in a glb."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_GLB) if file.read(4) == b"glTF" else b""
+        return texture_of(b"glTF" + data) if data else path
+    except (OSError, ValueError):
+        return path
 
 
 def _of_video(path: Path) -> Generator[UInt8, None, None]:
