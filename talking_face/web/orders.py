@@ -85,7 +85,7 @@ class Order:
             )
         if settings.background not in BACKGROUNDS:
             raise OptionInvalid('The background must be "photo", "colour" or "image".')
-        if not consent and not is_example(photo_path):
+        if consent is not True and not is_example(photo_path):
             raise ConsentMissing(
                 "Say first that you may use this photo and voice: tick the box above the button."
             )

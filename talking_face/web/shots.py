@@ -27,6 +27,7 @@ from talking_face.sound.audio import load_audio
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import speak
 from talking_face.web.folders import new_folder
+from talking_face.web.limits import count_order
 from talking_face.web.models import Take, animator, hear_and_draw
 from talking_face.web.orders import Order
 
@@ -246,7 +247,12 @@ def pictured(picture: UInt8 | Image.Image, name: str, kind: str = GENERATED) -> 
 
 
 def spoken(text: str, voice: str | None, speed: float) -> tuple[Path, str]:
-    """A text as a sound file, and the phonemes that the voice chose; raises as `speak`."""
+    """A text as a sound file, and the phonemes that the voice chose.
+
+    Raises:
+        As `speak`; Refused: too many orders.
+    """
+    count_order()
     said = speak(text, voice, speed)
     path = new_folder() / "spoken.wav"
     write_speech(said, path)
