@@ -78,6 +78,8 @@ def _of_glb(path: Path) -> list[str]:
 def _of_archive(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as stored:
+            if "note.npy" not in stored.namelist():
+                return []
             packed = stored.getinfo("note.npy")
             if packed.file_size > READ or packed.compress_type not in (0, zipfile.ZIP_DEFLATED):
                 return []
