@@ -162,6 +162,16 @@ def test_every_order_counts_and_each_visitor_for_itself(
     assert "orders an hour" in answer.content[0].text
 
 
+def test_visitors_behind_a_proxy_are_told_apart(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the proxy says of them, where it is one that is trusted: here, the same machine's."""
+    monkeypatch.setenv("TALKING_FACE_ORDERS_PER_HOUR", "1")
+    monkeypatch.setattr(limits, "_limits", limits.Limits())
+    for visitor in ("203.0.113.9", "203.0.113.10"):
+        client = Client(page, verbose=False, headers={"X-Forwarded-For": visitor})
+        client.predict("Good morning.", api_name="/speak")
+    assert list(limits._limits._orders) == ["203.0.113.9", "203.0.113.10"]
+
+
 def test_strangers_cant_have_each_others_uploads_by_their_content(
     page: str, portrait: Path
 ) -> None:

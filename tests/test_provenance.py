@@ -19,7 +19,7 @@ from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contra
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
 from talking_face.clips.marks import new_payload
 from talking_face.clips.payload import LENGTH, TOOL, VERSION, Payload, decode, encode
-from talking_face.clips.verification import verify
+from talking_face.clips.verification import LOOKED_AT, luma, verify
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.clips.watermark import PUBLIC_KEY, Watermark
 from talking_face.errors import CredentialsUnusable, FileUnverifiable, OptionInvalid
@@ -274,6 +274,29 @@ def test_the_command_tells_people_and_programs(
     assert "no valid mark found" in printed[0]
     assert "text.txt can't be read" in complaint
     assert run("verify", tmp_path / "nothing.mp4")[0] == 2
+
+
+def test_a_long_video_is_looked_at_in_pieces(clip: Path, tmp_path: Path) -> None:
+    """As many frames of ten minutes as of a few seconds, from all over it."""
+    command = [*ffmpeg.command(), "-stream_loop", "1500", *ffmpeg.source(clip), "-c", "copy"]
+    subprocess.run([*command, str(tmp_path / "long.mp4")], check=True)
+    began = sum(os.times()[:4])
+    assert len(list(luma(tmp_path / "long.mp4"))) == LOOKED_AT
+    assert sum(os.times()[:4]) - began < 5  # of the processor
+    verdict = verify(tmp_path / "long.mp4")
+    assert verdict.mark is not None
+    assert verdict.mark.present
+
+
+def test_pieces_come_from_all_over_a_video(tmp_path: Path) -> None:
+    """Its pictures grow lighter, from black to white in a minute."""
+    frames = (np.full((64, 64, 3), 255 * n // 1499, np.uint8) for n in range(1500))
+    path = write_clip(frames, tmp_path / "lighter.mp4")
+    light = [float(frame.mean()) for frame in luma(path)]
+    assert len(light) == LOOKED_AT
+    assert light == sorted(light)
+    assert light[0] < 20
+    assert light[-1] > 180
 
 
 def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:

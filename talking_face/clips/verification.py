@@ -31,11 +31,12 @@ from talking_face.cores import one_thread
 from talking_face.errors import FileUnverifiable, PhotoUnreadable, VideoUnreadable
 from talking_face.face.photo import DAMAGE, FORMATS, MAX_SIDE, load_photo
 from talking_face.files import is_file
+from talking_face.motion import FPS
 
-RATE = 5.0  # frames a second that are looked at, at most
 LOOKED_AT = 40  # frames of a video, spread over all of it
-LONG = 20.0  # seconds; of longer ones, so many pieces are looked at:
+LONG = 20.0  # seconds; of longer ones, so many pieces are looked at, with so many frames a second:
 PIECES = 5
+RATE = 5.0
 PROBED = 20.0  # seconds that it may take to find out how long a video is
 LARGEST = 1024  # pixels, the longer side, of a video's frames; the mark is in what is coarser
 MOST_LOOPED = 100  # frames of an animated picture
@@ -195,7 +196,7 @@ def _of_video(path: Path) -> Generator[UInt8, None, None]:
     if seconds and seconds > LONG:
         starts += [seconds * piece / PIECES for piece in range(1, PIECES)]
     each = LOOKED_AT // len(starts)
-    rate = min(RATE, each / (seconds or 1.0)) if len(starts) == 1 else RATE
+    rate = RATE if len(starts) > 1 else min(float(FPS), each / (seconds or LONG))
     shape = None
     for start in starts:
         with closing(_near(path, rate, start)) as frames:
