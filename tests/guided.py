@@ -1,15 +1,16 @@
 """Hostile bytes that grow towards code that none has reached yet: libFuzzer, by atheris.
 
-    python -m tests.guided head -max_total_time=60
+    python -m tests.guided head --seconds 60
 
 Needs atheris (`pip install atheris`), which has wheels for few systems, so that nothing here
 installs it. What is fed is this package's own reading of bytes: decoders are programs and libraries
-of others, which tests/fuzz.py feeds. Behind the target's name come libFuzzer's own options; a crash
-is written into the current folder, and becomes a test in tests/test_hostile.py.
+of others, which tests/fuzz.py feeds. An input that crashes, takes 10 s or 2 GiB is written into the
+current folder, and becomes a test in tests/test_hostile.py.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,21 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import atheris
+Target = Callable[[bytes], Any]
 
-with atheris.instrument_imports(include=["talking_face"]):
-    from talking_face.clips.declared import declared
-    from talking_face.clips.enclosure import extras_of, opened, texture_of
-    from talking_face.clips.share import with_comment
-    from talking_face.errors import TalkingFaceError
-    from talking_face.face.photo import load_photo
-    from talking_face.motion import Motion
-    from talking_face.web.settings import from_recipe
-
-LIMITS = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=65536"]
+NAMES = ("head", "motion", "table", "note", "words", "picture", "recipe", "gif")
+LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=65536")
 
 
-def of_file(load: Callable[[Path], Any], suffix: str) -> Callable[[bytes], Any]:
+def of_file(load: Callable[[Path], Any], suffix: str) -> Target:
     """What loads a file, fed with its bytes."""
     path = Path(tempfile.mkdtemp()) / f"input{suffix}"
 
@@ -42,27 +35,54 @@ def of_file(load: Callable[[Path], Any], suffix: str) -> Callable[[bytes], Any]:
     return fed
 
 
-def head(data: bytes) -> None:
-    """A glb: its words, its texture, its statement."""
-    for look in (extras_of, texture_of, opened):
-        with suppress(ValueError):  # what these three say of what isn't a glb
-            look(data)
+def targets() -> dict[str, Target]:
+    """What is fed, by name."""
+    from talking_face.clips.declared import declared
+    from talking_face.clips.enclosure import extras_of, opened, texture_of
+    from talking_face.clips.share import with_comment
+    from talking_face.face.photo import load_photo
+    from talking_face.motion import Motion
+    from talking_face.web.settings import from_recipe
+
+    def head(data: bytes) -> None:
+        for look in (extras_of, texture_of, opened):
+            with suppress(ValueError):  # what these three say of what isn't a glb
+                look(data)
+
+    return {
+        "head": head,
+        "motion": of_file(Motion.load, ".npz"),
+        "table": of_file(Motion.load, ".csv"),
+        "note": of_file(declared, ".npz"),
+        "words": of_file(declared, ".json"),
+        "picture": of_file(load_photo, ".png"),
+        "recipe": lambda data: from_recipe(data.decode("utf-8", "surrogateescape")),
+        "gif": lambda data: with_comment(b"GIF89a" + data.ljust(8, b"\0"), "a comment"),
+    }
 
 
-TARGETS: dict[str, Callable[[bytes], Any]] = {
-    "head": head,
-    "motion": of_file(Motion.load, ".npz"),
-    "table": of_file(Motion.load, ".csv"),
-    "note": of_file(declared, ".npz"),
-    "words": of_file(declared, ".json"),
-    "picture": of_file(load_photo, ".png"),
-    "recipe": lambda data: from_recipe(data.decode("utf-8", "surrogateescape")),
-    "gif": lambda data: with_comment(b"GIF89a" + data.ljust(8, b"\0"), "a comment"),
-}
+def beginnings(name: str) -> list[str]:
+    """A folder with files to begin with, where there are some of that kind."""
+    from tests.fuzz import seeds
+
+    kind = {"table": "motion", "note": "motion", "words": "text"}.get(name, name)
+    folder = Path(tempfile.mkdtemp())
+    for number, data in enumerate(seeds().get(kind, [])):
+        (folder / str(number)).write_bytes(data)
+    return [str(folder)]
 
 
 def main() -> None:
-    target = TARGETS[sys.argv[1]]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("target", choices=NAMES)
+    parser.add_argument("--seconds", type=int, default=60)
+    options = parser.parse_args()
+    import atheris
+
+    with atheris.instrument_imports(include=["talking_face"]):
+        from talking_face.errors import TalkingFaceError
+
+        target = targets()[options.target]
 
     def one(data: bytes) -> None:
         try:
@@ -71,17 +91,8 @@ def main() -> None:
             if "\n" in str(error) or not str(error):
                 raise AssertionError(f"no plain sentence: {error!r}") from error
 
-    seeds = []
-    if sys.argv[1] in ("head", "motion", "table", "picture"):
-        folder = Path(tempfile.mkdtemp())
-        from tests.fuzz import seeds as material
-
-        known = material()
-        kind = "motion" if sys.argv[1] == "table" else sys.argv[1]
-        for number, data in enumerate(known[kind]):
-            (folder / str(number)).write_bytes(data)
-        seeds = [str(folder)]
-    atheris.Setup([sys.argv[0], *LIMITS, *sys.argv[2:], *seeds], one)
+    more = [f"-max_total_time={options.seconds}", *beginnings(options.target)]
+    atheris.Setup([sys.argv[0], *LIMITS, *more], one)
     atheris.Fuzz()
 
 

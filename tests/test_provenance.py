@@ -294,7 +294,7 @@ def test_pieces_come_from_all_over_a_video(tmp_path: Path) -> None:
     path = write_clip(frames, tmp_path / "lighter.mp4")
     light = [float(frame.mean()) for frame in luma(path)]
     assert len(light) == LOOKED_AT
-    assert light == sorted(light)
+    assert min(np.diff(light)) > -2
     assert light[0] < 20
     assert light[-1] > 180
 
