@@ -32,6 +32,7 @@ from talking_face.errors import (
 from talking_face.interruption import Unwanted, heed, unwanted
 from talking_face.motion import FPS
 
+MOST_PIXELS = 2**25  # of a picture in a video: 8K has a little less
 STALL = 60.0  # seconds in which nothing gets on: no picture taken, made or written
 _LOOK = 0.5  # seconds between two looks whether what it does is still wanted
 SAID = 65536  # bytes kept of the beginning, and of the end, of what one run says
@@ -94,7 +95,8 @@ def command() -> list[str]:
 def source(path: str | Path, part: Part | None = None) -> list[str]:
     """Options that open a file, which may be anybody's: this file alone, and only as `FORMATS`.
 
-    The name passes neither for an option nor for an address.
+    Larger pictures than `MOST_PIXELS` aren't decoded: each takes memory many times over. The name
+    passes neither for an option nor for an address.
 
     Args:
         part: the bytes to read, where that isn't all of the file.
@@ -102,7 +104,8 @@ def source(path: str | Path, part: Part | None = None) -> list[str]:
     name, protocols = f"file:{Path(path).resolve()}", "file"
     if part is not None:
         name, protocols = f"subfile,,start,{part[0]},end,{part[1]},,:{name}", "file,subfile"
-    return ["-protocol_whitelist", protocols, "-format_whitelist", FORMATS, "-i", name]
+    limits = ["-protocol_whitelist", protocols, "-format_whitelist", FORMATS]
+    return [*limits, "-max_pixels", str(MOST_PIXELS), "-i", name]
 
 
 def raw_input(pixel_format: str, width: int, height: int, rate: float = FPS) -> list[str]:

@@ -32,6 +32,7 @@ from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
+from talking_face.motion_space import MAX_SECONDS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
 
@@ -104,7 +105,8 @@ def write_clip(
 def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: str | Path) -> Path:
     """Put finished clips side by side, each under its label, with the sound of the first.
 
-    Up to four stand in a row, five and six in two rows. Needs the same memory for any length.
+    Up to four stand in a row, five and six in two rows. Needs the same memory for any length; what
+    lasts longer than a motion can is cut off.
 
     Args:
         clips: 1 to 6 files that `write_clip` made, of one length.
@@ -149,7 +151,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
     chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{colour.TAGS}[all]")
     command = ffmpeg.command()
     for clip in clips:
-        command += ffmpeg.source(clip)
+        command += ["-t", f"{MAX_SECONDS:g}", *ffmpeg.source(clip)]
     command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
     marks = Marks(Origin({"comparison": len(clips)}, parts=[Path(clip) for clip in clips]))
     with appearing(path) as comparison, scratch(path) as first:
