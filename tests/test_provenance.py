@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.clips import credentials
+from talking_face.clips import certificates, credentials
 from talking_face.clips.credentials import Origin, read_statement
 from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contrast
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
 from talking_face.clips.marks import new_payload
 from talking_face.clips.payload import LENGTH, TOOL, VERSION, Payload, decode, encode
-from talking_face.clips.verification import verify
+from talking_face.clips.verification import LOOKED_AT, luma, verify
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.clips.watermark import PUBLIC_KEY, Watermark
 from talking_face.errors import CredentialsUnusable, FileUnverifiable, OptionInvalid
@@ -117,7 +117,7 @@ def test_payloads_come_back_through_noise() -> None:
 def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
     photo: np.ndarray, place: tuple[int, int, float], mirrored: bool
 ) -> None:
-    told = new_payload()
+    told = Payload(TOOL, VERSION, 7654321, datetime.date(2026, 1, 2))
     marked = Watermark(told, *photo.shape[:2], "a key")(photo)
     error = np.mean((marked.astype(float) - photo) ** 2)
     assert 10 * np.log10(255**2 / error) >= 42
@@ -131,6 +131,18 @@ def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
     assert found.payload == told
     assert found.mirrored == mirrored
     assert not detect(field, "another key").present
+
+
+def test_skin_and_walls_are_left_alone_and_hair_is_not(photo: np.ndarray) -> None:
+    chance = np.random.default_rng(2)
+    scene = np.full((256, 256, 3), 150.0)
+    scene[:, 128:] += chance.normal(0, 30, (256, 128, 1))  # as hair is
+    scene[:, :64] += chance.normal(0, 1.5, (256, 64, 1))  # as skin is
+    scene = np.clip(scene, 0, 255).astype(np.uint8)
+    added = Watermark(new_payload(), 256, 256, PUBLIC_KEY)(scene).astype(float) - scene
+    skin, wall, edge, hair = added[:, :60], added[:, 68:108], added[:, 108:124], added[:, 140:]
+    assert max(skin.std(), wall.std(), edge.std()) < 0.5
+    assert hair.std() > 2
 
 
 def test_a_plain_wall_is_marked_faintly_and_still() -> None:
@@ -193,12 +205,12 @@ def test_a_comparison_names_its_parts(clip: Path, tmp_path: Path) -> None:
 def test_certificate_and_key_can_be_ones_own(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain, key = credentials._new_certificate()
+    chain, key = certificates._new_certificate()
     (tmp_path / "chain.pem").write_bytes(chain)
     (tmp_path / "key.pem").write_bytes(key)
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE", str(tmp_path / "chain.pem"))
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE_KEY", str(tmp_path / "key.pem"))
-    assert credentials.installed_certificate() == (chain, key)
+    assert certificates.installed_certificate() == (chain, key)
     (tmp_path / "key.pem").write_text("no key")
     copy = treated(clip, tmp_path / "copy.mp4", "-c", "copy")
     assert not read_statement(copy).found
@@ -206,21 +218,21 @@ def test_certificate_and_key_can_be_ones_own(
         credentials.sign(copy, Origin(), "copy.mp4")
     monkeypatch.delenv("TALKING_FACE_CERTIFICATE")
     with pytest.raises(CredentialsUnusable, match="TALKING_FACE_CERTIFICATE_KEY"):
-        credentials.installed_certificate()
+        certificates.installed_certificate()
 
 
 def test_the_own_certificate_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    made = credentials._own_certificate(tmp_path)
+    made = certificates._own_certificate(tmp_path)
     kept = tmp_path / "signer.pem"
     assert kept.read_bytes() == b"".join(made)
     assert os.name == "nt" or kept.stat().st_mode & 0o077 == 0
-    credentials._own_certificate.cache_clear()
-    assert credentials._own_certificate(tmp_path) == made
+    certificates._own_certificate.cache_clear()
+    assert certificates._own_certificate(tmp_path) == made
 
 
 def test_a_home_that_cant_be_written_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    chain, key = credentials._own_certificate(tmp_path / "file" / "talking_face")
+    chain, key = certificates._own_certificate(tmp_path / "file" / "talking_face")
     assert b"BEGIN CERTIFICATE" in chain
     assert b"BEGIN PRIVATE KEY" in key
 
@@ -274,6 +286,29 @@ def test_the_command_tells_people_and_programs(
     assert "no valid mark found" in printed[0]
     assert "text.txt can't be read" in complaint
     assert run("verify", tmp_path / "nothing.mp4")[0] == 2
+
+
+def test_a_long_video_is_looked_at_in_pieces(clip: Path, tmp_path: Path) -> None:
+    """As many frames of ten minutes as of a few seconds, from all over it."""
+    command = [*ffmpeg.command(), "-stream_loop", "1500", *ffmpeg.source(clip), "-c", "copy"]
+    subprocess.run([*command, str(tmp_path / "long.mp4")], check=True)
+    began = sum(os.times()[:4])
+    assert len(list(luma(tmp_path / "long.mp4"))) == LOOKED_AT
+    assert sum(os.times()[:4]) - began < 5  # of the processor
+    verdict = verify(tmp_path / "long.mp4")
+    assert verdict.mark is not None
+    assert verdict.mark.present
+
+
+def test_pieces_come_from_all_over_a_video(tmp_path: Path) -> None:
+    """Its pictures grow lighter, from black to white in a minute."""
+    frames = (np.full((64, 64, 3), 255 * n // 1499, np.uint8) for n in range(1500))
+    path = write_clip(frames, tmp_path / "lighter.mp4")
+    light = [float(frame.mean()) for frame in luma(path)]
+    assert len(light) == LOOKED_AT
+    assert min(np.diff(light)) > -2
+    assert light[0] < 20
+    assert light[-1] > 180
 
 
 def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:
