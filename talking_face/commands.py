@@ -22,7 +22,7 @@ from talking_face.clips.share import write_gif, write_poster
 from talking_face.edit_arguments import edits_of
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
-from talking_face.exports import export, render_view
+from talking_face.exports import export, render_view, write_speech
 from talking_face.face.face import Face
 from talking_face.files import output_folder
 from talking_face.head.view import Camera
@@ -218,7 +218,7 @@ def _sound(options: argparse.Namespace, results: Results) -> Recording | None:
         return None
     spoken = speak(text, options.voice, options.voice_speed)
     path = output_folder(options.output) / "speech.wav"
-    spoken.save(path)
+    write_speech(spoken, path)
     _tell(results, path)
     return spoken.recording
 

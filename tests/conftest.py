@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before numpy and torch
@@ -202,3 +204,23 @@ def page() -> Iterator[str]:
         yield address.rstrip("/")
     finally:
         demo.close()
+
+
+@pytest.fixture
+def inner_server() -> Iterator[tuple[str, list[str]]]:
+    """A server of the machine's own, which no client may reach through the page."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()

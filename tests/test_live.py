@@ -9,11 +9,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
+from talking_face.clips.detection import detect, mean_contrast
+from talking_face.clips.watermark import PUBLIC_KEY
 from talking_face.errors import AudioUnreadable, OptionInvalid
 from talking_face.live.chunks import Chunks, Resampler
 from talking_face.live.ear import AHEAD, HOP
@@ -182,7 +185,10 @@ def face(portrait: Path) -> Any:
 LOOK = Look(size=128)
 
 
-def test_moments_follow_each_other_and_carry_the_sound(face: Any, words: Float32) -> None:
+def test_moments_follow_each_other_and_carry_the_sound(
+    face: Any, words: Float32, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda most: most // 3)  # the marks' number
     sound = (words[: FRAME * 20] * 32767).astype(np.int16)
     pieces = np.array_split(sound, 13)
     moments = list(ANIMATOR.stream(face, pieces, look=LOOK, paced=False))
@@ -195,6 +201,14 @@ def test_moments_follow_each_other_and_carry_the_sound(face: Any, words: Float32
     again = ANIMATOR.stream(face, np.array_split(sound, 5), look=LOOK, paced=False)
     for moment, other in zip(moments, islice(again, 8), strict=False):
         assert np.array_equal(moment.frame, other.frame)
+
+
+def test_frames_have_the_invisible_mark(face: Any, words: Float32) -> None:
+    sound = (words[: FRAME * 20] * 32767).astype(np.int16)
+    moments = ANIMATOR.stream(face, [sound], look=Look(size=256), paced=False)
+    field = mean_contrast(cv2.cvtColor(moment.frame, cv2.COLOR_RGB2GRAY) for moment in moments)
+    assert field is not None
+    assert detect(field, PUBLIC_KEY).present
 
 
 def test_where_no_sound_comes_the_face_idles_and_closing_ends_it(face: Any) -> None:

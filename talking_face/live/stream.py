@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from talking_face.arrays import Array, Int16, UInt8
-from talking_face.clips.mark import Mark, installed_mark
+from talking_face.clips.mark import Mark
+from talking_face.clips.marks import Marks
 from talking_face.cores import begin, one_thread, single_pools
 from talking_face.editing.edit import Edit
 from talking_face.face.face import Face
@@ -44,7 +45,7 @@ class Moment:
 
     Attributes:
         time: seconds of the stream at which the frame begins.
-        frame: (H, W, 3) uint8 RGB, marked.
+        frame: (H, W, 3) uint8 RGB, with the visible and the invisible mark.
         sound: (n,) int16, 48 kHz mono, to be heard from `time` on: that of this frame, and of those
             before it that were left out.
         gate: 0 where the face listens … 1 where it speaks.
@@ -78,7 +79,7 @@ class Stream:
         manner: how the face is to look.
         renderer: gives the renderer of a face.
         face: who is seen.
-        mark: painted on every frame; None takes the one of this installation.
+        mark: the visible one on every frame; None takes that of this installation.
         paced: whether it goes with the clock, or as fast as the sound comes.
         clock: seconds.
     """
@@ -98,7 +99,7 @@ class Stream:
         self._chunks = chunks
         self._performance, self._manner = performance, manner
         self._renderer, self._clock = renderer, clock
-        self._mark = mark or installed_mark()
+        self._marks = Marks(visible=mark)  # one number for the whole stream
         self._interruptions = 0
         self._paced: Paced | None = None
         self._wants_pace, self._closed = paced, False
@@ -155,9 +156,7 @@ class Stream:
     def _make_screen(self, face: Face) -> tuple[Renderer, Callable[[UInt8], UInt8]]:
         renderer = self._renderer(face)
         still = renderer.frame(Motion.still(1))
-        if self._mark is None:
-            return renderer, lambda frame: frame
-        return renderer, self._mark.painter(*still.shape[:2])
+        return renderer, self._marks.painter(*still.shape[:2])
 
     def _run(self) -> Iterator[Moment]:
         with single_pools():

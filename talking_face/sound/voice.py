@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import struct
 import subprocess
 import tempfile
 import time
@@ -35,6 +36,7 @@ from talking_face.interruption import heed
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
 
+COMMENT = "AI-generated speech (talking_face)"  # in every sound file of a voice
 PEAK = 0.7  # of full scale, 3 dB below it: as loud as recordings are
 
 _TOO_LONG = (
@@ -92,16 +94,27 @@ class Spoken(Frozen):
     rate: int
 
     def save(self, path: str | Path) -> None:
-        """Write a 16-bit WAV file at the engine's own rate.
+        """Write a 16-bit WAV file at the engine's own rate, with a comment that it is synthetic.
 
         Raises:
             OutputUnwritable: the folder can't be written, or the disk is full.
         """
         path = result_path(path)
         pcm = np.round(self.samples * np.iinfo(np.int16).max).astype("<i2").tobytes()
-        with writing(path) as hidden, wave.open(str(hidden), "wb") as file:
-            file.setparams((1, 2, self.rate, 0, "NONE", ""))
-            file.writeframes(pcm)
+        with writing(path) as hidden:
+            with wave.open(str(hidden), "wb") as file:
+                file.setparams((1, 2, self.rate, 0, "NONE", ""))
+                file.writeframes(pcm)
+            hidden.write_bytes(_commented(hidden.read_bytes(), COMMENT))
+
+
+def _commented(wav: bytes, comment: str) -> bytes:
+    """The same WAV file with a comment (RIFF's LIST of INFO)."""
+    words = comment.encode("ascii") + b"\0"
+    words += b"\0" * (len(words) % 2)
+    entry = b"ICMT" + struct.pack("<I", len(words)) + words
+    chunk = b"LIST" + struct.pack("<I", 4 + len(entry)) + b"INFO" + entry
+    return wav[:4] + struct.pack("<I", len(wav) + len(chunk) - 8) + wav[8:] + chunk
 
 
 def voices() -> list[Voice]:
