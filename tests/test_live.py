@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
+from talking_face.clips.verification import verify
+from talking_face.clips.video import read_frames
 from talking_face.errors import AudioUnreadable, OptionInvalid
+from talking_face.exports import within, write_take
 from talking_face.live.chunks import Chunks, Resampler
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.eyes import BLOCK, EndlessEyes
@@ -251,3 +255,56 @@ def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Floa
     assert rest[3].gate == 0.0
     assert not rest[0].sound.any()
     assert first[-1].time + len(words) / SAMPLE_RATE < rest[-1].time < 2 * len(words) / SAMPLE_RATE
+
+
+def test_a_recorded_session_becomes_a_clip_with_all_marks(
+    face: Any, portrait: Path, words: Float32, tmp_path: Path
+) -> None:
+    """Of two photos, of which the machine showed few frames; with the sound that was heard."""
+    turned = ANIMATOR.fit(np.asarray(Image.open(portrait).convert("RGB"))[:, ::-1])
+    stream = ANIMATOR.stream(face, [words], look=LOOK, paced=False)
+    with pytest.raises(OptionInvalid):
+        stream.cut()
+    list(islice(stream, 15))
+    stream.record()
+    first = list(islice(stream, 20))
+    stream.show(turned)
+    deadline = time.monotonic() + 60
+    while stream._screen[0] is face:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    second = list(islice(stream, 10))
+    take = stream.cut()
+    assert not stream.recording
+    assert [len(scene.motion) for scene in take.scenes] == [20, 10]
+    assert take.scenes[1].face is turned
+    heard = np.concatenate([moment.sound for moment in first + second])
+    assert np.array_equal(take.sound, heard)
+    assert take.duration == pytest.approx(1.2)
+
+    path = write_take(ANIMATOR, take, tmp_path / "session.mp4", LOOK)
+    frames = list(read_frames(path))
+    assert len(frames) == 30
+    # What is seen is what was shown, but for the invisible mark and the encoder.
+    for moment, frame in zip(first + second, frames, strict=True):
+        assert np.abs(moment.frame.astype(int) - frame).mean() < 4
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 8  # another photo
+    sound = load_audio(path).waveform
+    lag = np.correlate(sound, take.recording().waveform, "full").argmax() - 30 * FRAME + 1
+    assert abs(lag) < 0.02 * SAMPLE_RATE
+    report = verify(path)
+    assert report.statement.valid
+    assert report.statement.making["settings"]["live"] is True
+    assert report.statement.making["sha256"]["photo 2"] == turned.digest
+    larger = write_take(ANIMATOR, take, tmp_path / "larger.mp4", Look(size=384), aside=True)
+    assert verify(larger).mark.payload is not None
+
+
+def test_another_photo_s_frame_is_seen_whole() -> None:
+    frame = np.full((40, 80, 3), 200, dtype=np.uint8)
+    shown = within(frame, 60, 60)
+    assert shown.shape == (60, 60, 3)
+    assert (shown[15:45] == 200).all()
+    assert not shown[:15].any()
+    assert not shown[45:].any()
+    assert within(frame, 40, 80) is frame
