@@ -415,7 +415,7 @@ class Animator:
         seed = check_sampling(seed, diversity, style)
         models, renderer = self.models, partial(self.renderer, look=look)
         networks = models.ear, models.mapping, models.eyes, models.face
-        performance = Performance(*networks, seed, 0, diversity, STYLES[style])
+        performance = Performance(*networks, seed, 0, diversity, STYLES[style], models.emotion)
         manner = Manner(models.face, models.expression)
         chunks = Chunks(sound, rate, channels)
         return Stream(chunks, performance, manner, renderer, face, mark, paced)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -234,6 +235,33 @@ def test_a_film_comes_in_pieces_that_play(address: str, tmp_path: Path, words: b
     assert np.abs(load_audio(path).waveform).max() > 0.1
     assert "even" in refusal(address, json.dumps(BEGIN | {"format": "mp4", "size": 97}))
     assert "jpeg or mp4" in refusal(address, json.dumps(BEGIN | {"format": "gif"}))
+
+
+def test_of_ten_who_come_at_once_some_are_seated_and_none_is_left_hanging(
+    address: str, words: bytes
+) -> None:
+    """Three are carried; two of those vanish without a word."""
+    sockets = [websocket.create_connection(address, timeout=120) for _ in range(10)]
+    for socket in sockets:
+        socket.send(json.dumps(BEGIN))
+    first = [json.loads(socket.recv()) for socket in sockets]
+    seated = [s for s, said in zip(sockets, first, strict=True) if said.get("ready")]
+    assert len(seated) == 3
+    assert all("all are in use" in said["error"] for said in first if not said.get("ready"))
+    for socket in seated:
+        socket.send_binary(words)
+    for socket in seated:
+        assert moments(socket, 3)
+    for socket in seated[:2]:
+        socket.sock.shutdown(SHUT_RDWR)
+        socket.sock.close()
+    wait_for(lambda: SEATS.taken == 1)
+    assert moments(seated[2], 3)
+    seated[2].send('{"stop": true}')
+    wait_for(lambda: SEATS.taken == 0)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+    for socket in sockets:
+        socket.close()
 
 
 def test_other_sites_pages_are_refused(address: str) -> None:

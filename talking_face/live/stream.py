@@ -195,7 +195,8 @@ class Stream:
                     if self._closed:
                         return
                     silent = part.interruptions != self._interruptions
-                    motion = self._manner.apply(shown.next(part.passage, i, silent))
+                    motion = shown.next(part.passage, i, silent)
+                    motion = self._manner.apply(motion, part.passage.felt)
                     piece = part.sound[i * SOUND_FRAME : (i + 1) * SOUND_FRAME]
                     waiting.append(np.zeros_like(piece) if silent else piece)
                     face, renderer, painted = self._screen

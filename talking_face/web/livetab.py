@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from talking_face.moods import MOODS
+from talking_face.moods import MOODS, VOICE
 from talking_face.sound.voice import voices
 from talking_face.web.material import Material
 
@@ -41,7 +41,8 @@ def create(material: Material, consent: gr.Checkbox) -> None:
             "Start", variant="primary", size="sm", min_width=100, elem_id="live-start"
         )
         stop = gr.Button("Stop", size="sm", min_width=100, elem_id="live-stop")
-    moods = "".join(f"<option>{mood}</option>" for mood in MOODS)
+    heard = f'<option value="{VOICE}">as the voice sounds</option>'
+    moods = heard + "".join(f"<option>{mood}</option>" for mood in MOODS)
     there = "".join(f'<option value="{voice.id}">{voice.label}</option>' for voice in voices())
     gr.HTML(STAGE.format(moods=moods, voices=there), padding=False)
     given = [material.photo, material.face, consent]
