@@ -19,7 +19,6 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
-    RTCRtpSender,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
@@ -34,7 +33,6 @@ from talking_face.sound.rates import SOUND_RATE
 _TICKS = 90_000  # a second, of pictures
 _PACKET = SOUND_RATE // 50  # samples that are sent together
 _MOST = {"video": 25, "audio": 100}  # that wait, at most; then the oldest is left out
-_CODEC = "video/H264"  # where the client has it, too: half the work of VP8
 
 
 class Peer:
@@ -71,12 +69,6 @@ class Peer:
             await self._call.setRemoteDescription(wished)
             self._call.addTrack(self._seen)
             self._call.addTrack(self._heard)
-            known = RTCRtpSender.getCapabilities("video").codecs
-            best = [codec for codec in known if codec.mimeType == _CODEC]
-            rest = [codec for codec in known if codec.mimeType != _CODEC]
-            for transceiver in self._call.getTransceivers():
-                if transceiver.kind == "video":
-                    transceiver.setCodecPreferences(best + rest)
             await self._call.setLocalDescription(await self._call.createAnswer())
         except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
             raise OptionInvalid(
