@@ -413,6 +413,7 @@ class Animator:
         check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
         seed = check_sampling(seed, diversity, style)
+        self.prepare(face, look)
         models, renderer = self.models, partial(self.renderer, look=look)
         networks = models.ear, models.mapping, models.eyes, models.face
         performance = Performance(*networks, seed, 0, diversity, STYLES[style], models.emotion)

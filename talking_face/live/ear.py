@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -81,7 +82,7 @@ class Ear:
         self._temper = Temper(emotion) if emotion else None
         self._phones, self._model = Phones(encoder), model
         self._listeners = cast(Sequence[Listener], list(network.listeners))
-        self._quiet = self._silence(encoder)
+        self._quiet = _silence(encoder, network)
         self.stop = 0
         self.forget()
 
@@ -153,17 +154,20 @@ class Ear:
         self._missed = 0
         near = min(len(features), len(self._features))
         self._features[-near:] = features[-near:]
-        answer = self._answer(features, voice[-len(features) :])
+        answer = _answer(self._listeners, features, voice[-len(features) :])
         whole = len(features) == len(self._face)  # nothing was before
         known = answer if whole else answer[REACH:]
         self._face[-len(known) :] = known[-len(self._face) :]
 
-    def _answer(self, features: Array, voice: Array) -> Array:
-        """The listeners' mean answer, (n, outputs)."""
-        return np.mean([run(one, features, voice) for one in self._listeners], axis=0)
 
-    def _silence(self, encoder: SpeechEncoder) -> Array:
-        """The answer where nobody speaks, (outputs,)."""
-        features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
-        voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
-        return self._answer(features, voice)[AGAIN // 2]
+def _answer(listeners: Sequence[Listener], features: Array, voice: Array) -> Array:
+    """Their mean answer, (n, outputs)."""
+    return np.mean([run(one, features, voice) for one in listeners], axis=0)
+
+
+@lru_cache(maxsize=2)
+def _silence(encoder: SpeechEncoder, network: Dirfa) -> Array:
+    """The answer where nobody speaks, (outputs,); the same for all who hear with these networks."""
+    features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
+    voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
+    return _answer(cast(Sequence[Listener], list(network.listeners)), features, voice)[AGAIN // 2]
