@@ -1,7 +1,8 @@
 # make demo    the web page, on http://127.0.0.1:7860
 # make test    lint, type check and all tests that don't take long
 # make slow    those that do: the page in a browser, installed copies, separate processes
-# make fuzz    20,000 hostile inputs (INPUTS=… for another number)
+# make fuzz    20,000 hostile inputs (INPUTS=… for another number), and as many right structures
+# make audit   versions against the lock files and, with pip-audit, against known weaknesses
 # make load    many visitors at once and many orders in a row; wants the machine for itself
 # make bench   speed and memory
 # make lock    requirements*.lock anew: the newest versions that requirements*.txt admit
@@ -28,7 +29,7 @@ SPREAD := -n 2 --dist loadgroup --durations 10
 WHEELS ?=
 INPUTS ?= 20000
 
-.PHONY: help demo test slow load fuzz lint bench lock install install-dev clean
+.PHONY: help demo test slow load fuzz audit lint bench lock install install-dev clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -47,6 +48,10 @@ load: install-dev
 
 fuzz: install-dev
 	$(RUN) -m tests.fuzz $(INPUTS)
+	TALKING_FACE_EXAMPLES=$$(( $(INPUTS) / 10 )) $(RUN) -m pytest tests/test_structures.py
+
+audit: install-dev
+	$(RUN) tools/audit.py
 
 lint: install-dev
 	$(RUN) -m ruff check .

@@ -17,6 +17,7 @@ from talking_face.clips.plots import COLOURS
 from talking_face.web import checks, endpoints, heads, live, livetab, recordings
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
+from talking_face.web.doors import Doors
 from talking_face.web.feelings import feeling_parts
 from talking_face.web.folders import keep_removing
 from talking_face.web.material import Choices, Material
@@ -42,6 +43,7 @@ SWEPT_EVERY = 600  # seconds
 LARGEST_UPLOAD = "200mb"
 WAITING = 20  # orders of visitors, before others are asked to come back
 QUEUED = 60  # these, orders of programs, and looks at photos
+MIDDLEWARE = [Middleware(Doors), Middleware(Calls)]
 SYSTEM_FONTS = ("system-ui", "sans-serif")
 
 INTRODUCTION = """# Talking Face
@@ -208,7 +210,7 @@ def launch_options() -> dict[str, Any]:
         "max_file_size": LARGEST_UPLOAD,
         "footer_links": ["api", "settings"],
         "mcp_server": True,
-        "app_kwargs": {"middleware": [Middleware(Calls)], "routes": live_routes()},
+        "app_kwargs": {"middleware": MIDDLEWARE, "routes": live_routes()},
         "ssr_mode": False,
         "inbrowser": has_screen and "SPACE_ID" not in os.environ,
     }

@@ -7,12 +7,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from talking_face.errors import TalkingFaceError
-
-if TYPE_CHECKING:
-    from talking_face.clips.verification import Verdict
 
 COMMAND = "verify"
 
@@ -21,11 +18,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options behind `verify`; ends the program where they can't be understood."""
     parser = argparse.ArgumentParser(
         prog=f"talking-face {COMMAND}",
-        description="Says whether pictures and videos are marked as made by a machine: what their "
-        "signed statement tells, and whether the invisible mark is in them.",
+        description="Says whether files are marked as made by a machine: what their signed "
+        "statement tells, whether the invisible mark is in pictures and videos, and what they say "
+        "in plain words.",
         epilog="Exit code: 0 all files were looked at, 1 some couldn't be, 2 none could.",
     )
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="a picture or a video")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="a picture, a video, or what else this program writes",
+    )
     parser.add_argument(
         "--json", action="store_true", help="print a list with one object a file instead"
     )
@@ -49,11 +53,7 @@ def check(options: argparse.Namespace) -> tuple[int, int]:
             continue
         told.append({"file": str(path), **verdict.told()})
         if not options.json:
-            print("\n".join([f"{path}: {_headline(verdict)}", *verdict.sentences()]))
+            print("\n".join([f"{path}: {verdict.headline}", *verdict.sentences()]))
     if options.json:
         print(json.dumps(told, indent=2))
     return failed, len(told) - failed
-
-
-def _headline(verdict: Verdict) -> str:
-    return "marked as made by a machine" if verdict.made_here else "no valid mark found"

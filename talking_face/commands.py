@@ -14,14 +14,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talking_face.animator import Animator, load_animator
-from talking_face.arguments import FAILED, OK, PARTLY, edits_of
+from talking_face.arguments import FAILED, OK, PARTLY
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark, chosen_mark
 from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
+from talking_face.edit_arguments import edits_of
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
-from talking_face.exports import export, render_view
+from talking_face.exports import export, render_view, write_speech
 from talking_face.face.face import Face
 from talking_face.files import output_folder
 from talking_face.head.view import Camera
@@ -217,7 +218,7 @@ def _sound(options: argparse.Namespace, results: Results) -> Recording | None:
         return None
     spoken = speak(text, options.voice, options.voice_speed)
     path = output_folder(options.output) / "speech.wav"
-    spoken.save(path)
+    write_speech(spoken, path)
     _tell(results, path)
     return spoken.recording
 

@@ -50,7 +50,7 @@ class VideoUnreadable(TalkingFaceError):
 
 
 class FileUnverifiable(TalkingFaceError):
-    """A file that is to be checked isn't there, or is neither a picture nor a video."""
+    """A file that is to be checked isn't there, or can't be read."""
 
 
 class FfmpegMissing(TalkingFaceError):

@@ -9,6 +9,7 @@ What the command line, the page and the API write beside clips; see docs/three-d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ from talking_face.animator import Animator
 from talking_face.arrays import UInt8
 from talking_face.cache import digest_of
 from talking_face.clips.clip import watched
-from talking_face.clips.credentials import Origin
+from talking_face.clips.credentials import Origin, sign
 from talking_face.clips.mark import Mark, installed_mark
+from talking_face.clips.marks import Marks
 from talking_face.clips.stereo import packed
 from talking_face.clips.video import write_clip
 from talking_face.cores import in_order, one_thread
@@ -39,11 +41,12 @@ from talking_face.head.performance import Performance, displaced, perform, pose_
 from talking_face.head.view import Camera, draw_head
 from talking_face.live.take import Take
 from talking_face.motion import FPS, Motion
-from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_made, shown
+from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_made, check_progress, shown
 from talking_face.picture.plate import CROP_SIZE
 from talking_face.picture.renderer import Renderer
 from talking_face.picture.stereo import StereoRenderer
 from talking_face.sound.speech import Speech
+from talking_face.sound.voice import Spoken
 
 PACKING = {"stereo": "side-by-side", "stereo-half": "half", "anaglyph": "anaglyph"}
 
@@ -77,7 +80,9 @@ def export(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     check_export(kind)
+    check_progress(progress)
     motion = animator.expressed(motion)
+    marks = Marks(_origin(face, motion, speech, export=kind), mark)
     paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
     if kind in PACKING:
         pair = StereoRenderer(animator.renderer(face, look), depth)
@@ -87,19 +92,23 @@ def export(
         def frame(index: int) -> UInt8:
             return packed(*pair.frame(motion, index), packing, seen)
 
-        frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
-        recording = speech.recording if speech else None
-        return [write_clip(frames, paths[0], recording, mark, side_by_side=kind != "anaglyph")]
+        beside = kind != "anaglyph"
+        return [_video(frame, len(motion), paths[0], speech, marks, progress, beside)]
     if kind == "obj":
-        head, renderer = animator.head(face), animator.renderer(face)
+        head, renderer = _marked(animator.head(face), marks), animator.renderer(face)
         gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
         widest = max(range(len(gaps)), key=gaps.__getitem__)
-        return write_obj(head, displaced(head, renderer, motion, widest), paths[0])
+        write_obj(head, displaced(head, renderer, motion, widest), paths[0])
+        marks.sign(paths[2], paths[2])
+        return paths
     performance = performed(animator, face, motion)
     if kind == "glb":
-        return [write_glb(performance, paths[0])]
-    write_live_link(performance, motion.gaze, paths[0])
-    write_curves(performance, motion.gaze, paths[1])
+        head = _marked(performance.head, marks)
+        write_glb(replace(performance, head=head), paths[0])
+        marks.sign(paths[0], paths[0])
+        return paths
+    table = write_live_link(performance, motion.gaze, paths[0])
+    write_curves(performance, motion.gaze, paths[1], table)
     return paths
 
 
@@ -128,12 +137,50 @@ def render_view(
     Raises:
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
+    check_progress(progress)
     size = (look.size or CROP_SIZE) // 2 * 2
     motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
-    frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
-    watched_frames = watched(frames, len(motion), "Rendering", progress)
-    return write_clip(watched_frames, path, speech.recording if speech else None, mark)
+    frame = partial(_viewed, head, renderer, motion, camera, size)
+    told = {"yaw": camera.yaw, "pitch": camera.pitch}
+    marks = Marks(_origin(face, motion, speech, view=told), mark)
+    return _video(frame, len(motion), path, speech, marks, progress)
+
+
+def _video(
+    frame: Callable[[int], UInt8],
+    count: int,
+    path: Path,
+    speech: Speech | None,
+    marks: Marks,
+    progress: Progress | None,
+    side_by_side: bool = False,
+) -> Path:
+    frames = watched(in_order(frame, count), count, "Rendering", progress)
+    recording = speech.recording if speech else None
+    return write_clip(frames, path, recording, marks.visible, marks.origin, side_by_side)
+
+
+def write_speech(spoken: Spoken, path: Path) -> Path:
+    """Write a spoken text as a WAV file that says in its statement that nobody said it.
+
+    Raises:
+        OutputUnwritable, CredentialsUnusable.
+    """
+    spoken.save(path)
+    sign(path, Origin({"voice": spoken.voice.id}), path.name)
+    return path
+
+
+def _origin(face: Face, motion: Motion, speech: Speech | None, **settings: Any) -> Origin:
+    """How a file of a motion was made, for its statement."""
+    sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
+    return Origin(settings, sources | ({"sound": speech.digest} if speech else {}))
+
+
+def _marked(head: Head, marks: Marks) -> Head:
+    """The head with the invisible mark in its texture."""
+    return replace(head, atlas=marks.unseen(*head.atlas.shape[:2])(head.atlas))
 
 
 def _viewed(

@@ -32,6 +32,7 @@ from talking_face.errors import (
 from talking_face.interruption import Unwanted, heed, unwanted
 from talking_face.motion import FPS
 
+MOST_PIXELS = 2**25  # of a picture in a video: 8K has a little less
 STALL = 60.0  # seconds in which nothing gets on: no picture taken, made or written
 _LOOK = 0.5  # seconds between two looks whether what it does is still wanted
 SAID = 65536  # bytes kept of the beginning, and of the end, of what one run says
@@ -94,7 +95,8 @@ def command() -> list[str]:
 def source(path: str | Path, part: Part | None = None) -> list[str]:
     """Options that open a file, which may be anybody's: this file alone, and only as `FORMATS`.
 
-    The name passes neither for an option nor for an address.
+    Larger pictures than `MOST_PIXELS` aren't decoded: each takes memory many times over. The name
+    passes neither for an option nor for an address.
 
     Args:
         part: the bytes to read, where that isn't all of the file.
@@ -102,7 +104,8 @@ def source(path: str | Path, part: Part | None = None) -> list[str]:
     name, protocols = f"file:{Path(path).resolve()}", "file"
     if part is not None:
         name, protocols = f"subfile,,start,{part[0]},end,{part[1]},,:{name}", "file,subfile"
-    return ["-protocol_whitelist", protocols, "-format_whitelist", FORMATS, "-i", name]
+    limits = ["-protocol_whitelist", protocols, "-format_whitelist", FORMATS]
+    return [*limits, "-max_pixels", str(MOST_PIXELS), "-i", name]
 
 
 def raw_input(pixel_format: str, width: int, height: int, rate: float = FPS) -> list[str]:
@@ -319,10 +322,14 @@ class Contents:
         timed: whether it says when its sound is to be heard.
         layouts: of the channels of each sound track, such as "stereo" or "60 channels"; None
             where this ffmpeg can't decode it.
+        seconds: how long it says that it lasts; None where it doesn't.
+        comment: the comment that the file has; empty without one.
     """
 
     timed: bool
     layouts: tuple[str | None, ...]
+    seconds: float | None = None
+    comment: str = ""
 
 
 def look_into(source: list[str], seconds: float) -> Contents | Ended:
@@ -337,10 +344,18 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
     tracks = re.findall(r"^ +Stream #0:(\d+).*?: Audio: (.*)$", ended.said, re.MULTILINE)
     tracks.sort(key=lambda track: int(track[0]))  # they are listed program by program
     found = (re.search(r" Hz, ([^,]+)", about) for _, about in tracks)
+    lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", ended.said, re.MULTILINE)
+    comment = re.search(r"^    comment +: (.*)$", ended.said, re.MULTILINE | re.IGNORECASE)
     return Contents(
         timed=not set(container[1].split(",")).isdisjoint(TIMED),
         layouts=tuple(layout[1] if layout else None for layout in found),
+        seconds=_seconds(*lasts.groups()) if lasts else None,
+        comment=comment[1] if comment else "",
     )
+
+
+def _seconds(hours: str, minutes: str, seconds: str) -> float:
+    return 3600 * float(hours) + 60 * float(minutes) + float(seconds)
 
 
 def failure(ended: Ended, path: Path) -> TalkingFaceError:

@@ -6,7 +6,8 @@ that reading any file takes a few dozen megabytes at most. Values that no face h
 since the renderer would draw at them for ever.
 
 An .npz holds one array a channel, (frames, size) of any real type, the name of the motion space as
-`space`, and its frame rate as `fps` (25 where there is none); other arrays are passed over. What
+`space`, and its frame rate as `fps` (25 where there is none); other arrays, such as the `note` that
+says what this is, are passed over. What
 the first motion space didn't have may be missing.
 """
 
@@ -45,6 +46,7 @@ from talking_face.motion_space import (
 from talking_face.motion_table import COLUMNS, read_table, write_table
 
 ADVICE = "Correct it, or use a motion that this version wrote."
+NOTE = "A motion of talking_face; whatever is rendered from it is AI-generated."
 MAX_BYTES = 2**26  # of a file; 10 minutes at 120 fps, as text, are half of it
 MAX_ITEM = 128  # bytes of one value; the longest is the name of a motion space
 BLINK = 0.1  # closure beyond what is around it from which the lids' peak is kept
@@ -93,7 +95,7 @@ def write_motion(path: Path, values: Array) -> None:
             parts = np.split(values, np.cumsum(list(CHANNELS.values()))[:-1], axis=1)
             with hidden.open("wb") as file:
                 np.savez_compressed(
-                    file, space=SPACE, fps=FPS, **dict(zip(CHANNELS, parts, strict=True))
+                    file, space=SPACE, fps=FPS, note=NOTE, **dict(zip(CHANNELS, parts, strict=True))
                 )
 
 

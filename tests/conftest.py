@@ -4,8 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before numpy and torch
@@ -149,9 +152,14 @@ def moving_frames() -> list[np.ndarray]:
     return frames
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
-    """Debian's chromium, headless, driven by selenium; talks to this machine alone."""
+@contextmanager
+def chromium_with(profile: Path, *more: str) -> Iterator["object"]:
+    """Debian's chromium, headless, driven by selenium; talks to this machine alone.
+
+    Args:
+        profile: its folder.
+        more: flags.
+    """
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         pytest.skip("chromium and chromedriver aren't installed (apt-get install chromium-driver)")
@@ -165,13 +173,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
         "--disable-dev-shm-usage --autoplay-policy=no-user-gesture-required"
     ).split():
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    for flag in (f"--user-data-dir={profile}", *more):
+        options.add_argument(flag)
     os.environ.setdefault("SE_AVOID_STATS", "true")
     started = webdriver.Chrome(options, webdriver.ChromeService(driver))
     try:
         yield started
     finally:
         started.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+    """The browser of most tests."""
+    with chromium_with(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -188,3 +204,23 @@ def page() -> Iterator[str]:
         yield address.rstrip("/")
     finally:
         demo.close()
+
+
+@pytest.fixture
+def inner_server() -> Iterator[tuple[str, list[str]]]:
+    """A server of the machine's own, which no client may reach through the page."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()

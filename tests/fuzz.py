@@ -4,11 +4,11 @@
     python -m tests.fuzz --seconds 60
 
 Each target is fed with values from the edges of what JSON can hold, or with mutations of real
-files; the number of an input makes it again. Anything but an
-error of the package, an answer that takes longer than `PATIENCE` of the
-processors, and memory beyond `MEMORY` is a
-find: it is printed, and becomes a test in tests/test_hostile.py. Runs in processes of their own, so
-that a crash of a decoder is a find, too, and not the end.
+files; the number of an input makes it again. Anything but an error of the package, an answer that
+takes longer than `PATIENCE` of the processors, and memory beyond `MEMORY` is a find: it is printed,
+and becomes a test in tests/test_hostile.py. Runs in processes of their own, so that a crash of a
+decoder is a find, too, and not the end. Files whose structure is right and whose contents are
+anything come from tests/test_structures.py.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 PATIENCE = 10  # seconds
 MEMORY = 2 * 2**30  # bytes of a process
-BATCH = 40  # inputs of one target before the next has its turn
+BATCH = 16  # inputs of one target before the next has its turn
 STUFF = b"\0\xff\x7f\x80%n{}<>..//"
 
 Target = Callable[[np.random.Generator, Path], Any]
@@ -79,7 +79,35 @@ def seeds() -> dict[str, list[bytes]]:
             Motion.still(3).save(Path(folder) / name)
             motions.append((Path(folder) / name).read_bytes())
         videos = [video.read_bytes(), *sounds[4:]]
-    return {"picture": pictures, "sound": sounds, "video": videos, "motion": motions}
+    return {
+        "picture": pictures,
+        "sound": sounds,
+        "video": videos,
+        "motion": motions,
+        "head": [_head(pictures[0])],
+        "text": [b'{"synthetic": true, "sha256": {"input.csv": "0"}}', b"# AI-generated\nv 1 2\n"],
+    }
+
+
+def _head(picture: bytes) -> bytes:
+    """A glb with a texture, signed."""
+    import pygltflib as gl
+
+    from talking_face.clips.credentials import Origin, sign
+
+    size = len(picture)
+    file = gl.GLTF2(
+        asset=gl.Asset(version="2.0", extras={"synthetic": True}),
+        buffers=[gl.Buffer(byteLength=size)],
+        bufferViews=[gl.BufferView(buffer=0, byteOffset=0, byteLength=size)],
+        images=[gl.Image(bufferView=0, mimeType="image/jpeg")],
+    )
+    file.set_binary_blob(picture)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "head.glb"
+        path.write_bytes(b"".join(file.save_to_bytes()))
+        sign(path, Origin(), path.name)
+        return path.read_bytes()
 
 
 def mutated(data: bytes, chance: np.random.Generator) -> bytes:
@@ -146,6 +174,7 @@ def targets() -> dict[str, Target]:
     from talking_face.web.given import read_edits, read_look
     from talking_face.web.orders import Order
     from talking_face.web.settings import Settings, from_recipe
+    from talking_face.web.wishes import Opening
 
     material = seeds()
 
@@ -153,6 +182,9 @@ def targets() -> dict[str, Target]:
         chosen = material[kind][int(chance.integers(len(material[kind])))]
         data = chance.bytes(int(chance.integers(400))) if chance.random() < 0.1 else chosen
         suffixes = {"picture": ".png", "sound": ".wav", "video": ".mp4", "motion": ".npz"}
+        suffixes |= {"head": ".glb"}
+        if kind == "text":
+            suffixes["text"] = (".json", ".csv", ".obj")[int(chance.integers(3))]
         named = ".csv" if kind == "motion" and not data.startswith(b"PK") else suffixes[kind]
         path = folder / f"input{named}"
         path.write_bytes(mutated(data, chance))
@@ -194,6 +226,13 @@ def targets() -> dict[str, Target]:
             mapping(setting_names, chance),
         ),
         "text": lambda chance, _: check_text(str(anything(chance))),
+        "verify head": lambda chance, folder: verify(file("head", chance, folder)),
+        "verify sound": lambda chance, folder: verify(file("sound", chance, folder)),
+        "verify motion": lambda chance, folder: verify(file("motion", chance, folder)),
+        "verify text": lambda chance, folder: verify(file("text", chance, folder)),
+        "live": lambda chance, _: Opening.read(
+            {"photo": "drawn.jpg"} | mapping([*Opening.__dataclass_fields__, "consent"], chance)
+        ),
     }  # fmt: skip
 
 

@@ -1,11 +1,20 @@
 """Hostile input: a slice of tests/fuzz.py, and what it has found so far."""
 
+from pathlib import Path
+
 import fuzz
+import numpy as np
 import pytest
+
+from talking_face import ffmpeg
+from talking_face.clips import video
+from talking_face.clips.verification import verify
+from talking_face.clips.video import read_frames
+from talking_face.errors import FileUnverifiable, VideoUnreadable
 
 
 def test_a_slice_of_the_fuzzing_finds_nothing() -> None:
-    done, finds = fuzz.fuzz(count=400, seconds=15, first=7_000_000)
+    done, finds = fuzz.fuzz(count=10 * fuzz.BATCH, seconds=15, first=0)
     assert finds == []
     assert done > 0
 
@@ -15,6 +24,53 @@ def test_a_larger_slice_of_the_fuzzing_finds_nothing() -> None:
     done, finds = fuzz.fuzz(count=20_000, seconds=60, first=8_000_000)
     assert finds == []
     assert done > 100
+
+
+FINDS = [("photo", 11465)]  # HEIF's library says what is wrong in several lines
+
+
+@pytest.mark.parametrize(("name", "number"), FINDS)
+def test_what_was_found_is_mended(name: str, number: int, tmp_path: Path) -> None:
+    assert fuzz.feed(name, fuzz.targets()[name], number, tmp_path) is None
+
+
+def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from talking_face.errors import PhotoUnreadable
+    from talking_face.face.photo import load_photo
+
+    path = tmp_path / "photo.heif"
+    Image.new("RGB", (96, 72), (200, 120, 40)).save(path, "HEIF")
+    whole = path.read_bytes()
+    for length in range(200, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(PhotoUnreadable) as caught:
+            load_photo(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_pictures_beyond_8k_are_never_decoded(tmp_path: Path) -> None:
+    """A few bytes of a video can stand for gigabytes of pictures."""
+    small, huge = tmp_path / "8k.mkv", tmp_path / "huge.mkv"
+    for path, width, height in ((small, 7680, 4320), (huge, 8192, 4224)):
+        command = [*ffmpeg.command(), *ffmpeg.raw_input("gray", 64, 64)]
+        command += ["-vf", f"scale={width}:{height}:flags=neighbor", "-frames:v", "2"]
+        ffmpeg.run([*command, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"], bytes(2**13), path, path)
+    assert len(list(read_frames(small, max_side=256))) == 2
+    with pytest.raises(VideoUnreadable):
+        list(read_frames(huge, max_side=256))
+    with pytest.raises(FileUnverifiable):
+        verify(huge)
+
+
+def test_a_comparison_of_endless_clips_ends(
+    moving_frames: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video, "MAX_SECONDS", 0.4)
+    clip = video.write_clip(moving_frames, tmp_path / "clip.mp4")
+    both = video.write_comparison([clip, clip], ["one", "two"], tmp_path / "both.mp4")
+    assert len(list(read_frames(both))) == 10
 
 
 def test_the_fuzzing_sees_what_goes_wrong(tmp_path: object) -> None:

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.clips import credentials
+from talking_face.clips import certificates, credentials
 from talking_face.clips.credentials import Origin, read_statement
 from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contrast
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
 from talking_face.clips.marks import new_payload
 from talking_face.clips.payload import LENGTH, TOOL, VERSION, Payload, decode, encode
-from talking_face.clips.verification import verify
+from talking_face.clips.verification import LOOKED_AT, luma, verify
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.clips.watermark import PUBLIC_KEY, Watermark
 from talking_face.errors import CredentialsUnusable, FileUnverifiable, OptionInvalid
@@ -193,12 +193,12 @@ def test_a_comparison_names_its_parts(clip: Path, tmp_path: Path) -> None:
 def test_certificate_and_key_can_be_ones_own(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain, key = credentials._new_certificate()
+    chain, key = certificates._new_certificate()
     (tmp_path / "chain.pem").write_bytes(chain)
     (tmp_path / "key.pem").write_bytes(key)
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE", str(tmp_path / "chain.pem"))
     monkeypatch.setenv("TALKING_FACE_CERTIFICATE_KEY", str(tmp_path / "key.pem"))
-    assert credentials.installed_certificate() == (chain, key)
+    assert certificates.installed_certificate() == (chain, key)
     (tmp_path / "key.pem").write_text("no key")
     copy = treated(clip, tmp_path / "copy.mp4", "-c", "copy")
     assert not read_statement(copy).found
@@ -206,21 +206,21 @@ def test_certificate_and_key_can_be_ones_own(
         credentials.sign(copy, Origin(), "copy.mp4")
     monkeypatch.delenv("TALKING_FACE_CERTIFICATE")
     with pytest.raises(CredentialsUnusable, match="TALKING_FACE_CERTIFICATE_KEY"):
-        credentials.installed_certificate()
+        certificates.installed_certificate()
 
 
 def test_the_own_certificate_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
-    made = credentials._own_certificate(tmp_path)
+    made = certificates._own_certificate(tmp_path)
     kept = tmp_path / "signer.pem"
     assert kept.read_bytes() == b"".join(made)
     assert os.name == "nt" or kept.stat().st_mode & 0o077 == 0
-    credentials._own_certificate.cache_clear()
-    assert credentials._own_certificate(tmp_path) == made
+    certificates._own_certificate.cache_clear()
+    assert certificates._own_certificate(tmp_path) == made
 
 
 def test_a_home_that_cant_be_written_is_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    chain, key = credentials._own_certificate(tmp_path / "file" / "talking_face")
+    chain, key = certificates._own_certificate(tmp_path / "file" / "talking_face")
     assert b"BEGIN CERTIFICATE" in chain
     assert b"BEGIN PRIVATE KEY" in key
 
@@ -274,6 +274,29 @@ def test_the_command_tells_people_and_programs(
     assert "no valid mark found" in printed[0]
     assert "text.txt can't be read" in complaint
     assert run("verify", tmp_path / "nothing.mp4")[0] == 2
+
+
+def test_a_long_video_is_looked_at_in_pieces(clip: Path, tmp_path: Path) -> None:
+    """As many frames of ten minutes as of a few seconds, from all over it."""
+    command = [*ffmpeg.command(), "-stream_loop", "1500", *ffmpeg.source(clip), "-c", "copy"]
+    subprocess.run([*command, str(tmp_path / "long.mp4")], check=True)
+    began = sum(os.times()[:4])
+    assert len(list(luma(tmp_path / "long.mp4"))) == LOOKED_AT
+    assert sum(os.times()[:4]) - began < 5  # of the processor
+    verdict = verify(tmp_path / "long.mp4")
+    assert verdict.mark is not None
+    assert verdict.mark.present
+
+
+def test_pieces_come_from_all_over_a_video(tmp_path: Path) -> None:
+    """Its pictures grow lighter, from black to white in a minute."""
+    frames = (np.full((64, 64, 3), 255 * n // 1499, np.uint8) for n in range(1500))
+    path = write_clip(frames, tmp_path / "lighter.mp4")
+    light = [float(frame.mean()) for frame in luma(path)]
+    assert len(light) == LOOKED_AT
+    assert min(np.diff(light)) > -2
+    assert light[0] < 20
+    assert light[-1] > 180
 
 
 def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """What the owner of an installation can refuse: material, addresses, too many orders."""
 
 import asyncio
+import socket
 import sys
 import types
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -71,22 +74,98 @@ def test_no_address_is_fetched_unless_its_host_is_allowed(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processing_utils, "async_transport", None)
-    monkeypatch.setattr(safehttpx, "async_validate_url", pytest.fail)
+    monkeypatch.setattr(addresses, "resolved", pytest.fail)
     addresses.guard()
     monkeypatch.setenv("TALKING_FACE_ADDRESSES", "example.com, *.example.net")
     with pytest.raises(gr.Error, match="doesn't fetch files from addresses"):
         fetch(address)
 
 
+INNER = """127.0.0.1 127.1 2130706433 0x7f000001 0.0.0.0 10.0.0.1 172.16.0.1 192.168.1.1
+169.254.169.254 100.64.0.1 100.100.100.200 198.18.0.1 224.0.0.1 240.0.0.1 255.255.255.255 localhost
+[::1] [::] [fe80::1] [fd00::1] [ff02::1] [::ffff:10.0.0.1] [64:ff9b::7f00:1] [2002:7f00:1::]
+[2001:db8::1]""".split()
+
+
+@pytest.mark.parametrize("host", INNER)
 def test_private_addresses_are_refused_even_where_all_are_allowed(
-    monkeypatch: pytest.MonkeyPatch,
+    host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processing_utils, "async_transport", None)
+    monkeypatch.setattr(safehttpx, "AsyncSecureTransport", pytest.fail)
     addresses.guard()
     monkeypatch.setenv("TALKING_FACE_ADDRESSES", "*")
-    for host in ("127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "[::1]", "localhost"):
-        with pytest.raises(ValueError):
-            fetch(f"http://{host}:9/a.jpg")
+    with pytest.raises(gr.Error, match="public internet"):
+        fetch(f"http://{host}:9/a.jpg")
+
+
+def test_what_is_public_is_public() -> None:
+    for address in ("93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"):
+        assert addresses.public(address)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *rounds: list[str]) -> list[str]:
+    """A name server that says other things each time it is asked; returns what it is asked."""
+    asked: list[str] = []
+
+    async def getaddrinfo(_: object, host: str, *__: object, **___: object) -> list[Any]:
+        asked.append(host)
+        told = rounds[min(len(asked), len(rounds)) - 1]
+        kinds = [socket.AF_INET6 if ":" in one else socket.AF_INET for one in told]
+        return [(kind, 1, 6, "", (one, 0)) for kind, one in zip(kinds, told, strict=True)]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def test_a_name_with_an_inner_address_beside_public_ones_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers(monkeypatch, ["93.184.215.14", "127.0.0.1"])
+    with pytest.raises(gr.Error, match="public internet"):
+        asyncio.run(addresses.resolved("example.com"))
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever its name means a moment later."""
+    asked = answers(monkeypatch, ["93.184.215.14"], ["127.0.0.1"])
+    reached: list[str] = []
+
+    async def answer(_: object, request: httpx.Request) -> httpx.Response:
+        reached.append(request.url.host)
+        return httpx.Response(200, content=b"a picture")
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
+    monkeypatch.setattr(processing_utils, "async_transport", None)
+    addresses.guard()
+    monkeypatch.setenv("TALKING_FACE_ADDRESSES", "example.com")
+    fetch("http://example.com/a.jpg")
+    assert reached == ["93.184.215.14"]
+    assert asked == ["example.com"]
+    with pytest.raises(gr.Error, match="public internet"):
+        fetch("http://example.com/a.jpg")
+    assert len(reached) == 1
+
+
+def test_no_more_is_taken_than_an_upload_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                yield bytes(2**20)
+
+    async def answer(*_: object) -> httpx.Response:
+        return httpx.Response(200, stream=Endless())
+
+    answers(monkeypatch, ["93.184.215.14"])
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
+    monkeypatch.setattr(processing_utils, "async_transport", None)
+    monkeypatch.setattr(addresses, "LARGEST", 2**22)
+    addresses.guard()
+    monkeypatch.setenv("TALKING_FACE_ADDRESSES", "*")
+    with pytest.raises(gr.Error, match="too large"):
+        fetch("http://example.com/a.jpg")
 
 
 def test_a_redirect_leads_to_no_host_that_isnt_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +184,7 @@ def test_a_redirect_leads_to_no_host_that_isnt_allowed(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(processing_utils, "async_transport", None)
     monkeypatch.setattr(safehttpx, "AsyncSecureTransport", Redirects)
-    monkeypatch.setattr(safehttpx, "async_validate_url", public)
+    monkeypatch.setattr(addresses, "resolved", public)
     addresses.guard()
     monkeypatch.setenv("TALKING_FACE_ADDRESSES", "example.com")
     with pytest.raises(gr.Error, match="doesn't fetch"):

@@ -4,10 +4,8 @@ import json
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -296,26 +294,6 @@ def test_the_private_events_of_the_page_open_nothing_either(
     if "meta" in secret:
         # Photo, recording, film, mesh, a click on a face, and both ways to begin.
         assert sum(SENTENCE in str(output.get("error")) for output in told) >= 7
-
-
-@pytest.fixture
-def inner_server() -> Iterator[tuple[str, list[str]]]:
-    """A server of the machine's own, which no client may reach through the page."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
 
 
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])

@@ -128,16 +128,6 @@ def chosen_mark(**wanted: Any) -> Mark | None:
     return replace(installed or Mark(), **given) if given or installed else None
 
 
-def marked(picture: UInt8, mark: Mark | None = None) -> UInt8:
-    """A marked copy of one picture, (H, W, 3) uint8 RGB.
-
-    Args:
-        mark: None takes the one of this installation.
-    """
-    mark = mark or installed_mark()
-    return mark.painter(*picture.shape[:2])(picture) if mark else picture
-
-
 def draw_label(text: str, width: int, height: int) -> Image.Image:
     """A transparent band of that size with the text centred, white."""
     band = Image.new("RGBA", (width, height), (255, 255, 255, 0))

@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from talking_face.arrays import UInt8
-from talking_face.clips.credentials import Origin, sign
+from talking_face.clips.credentials import GENERATED, Origin, sign
 from talking_face.clips.mark import Mark, installed_mark
 from talking_face.clips.payload import CLIPS, TOOL, VERSION, Payload
 from talking_face.clips.watermark import Watermark, installed_key
@@ -60,12 +60,16 @@ class Marks:
 
         Frames are to come in their order.
         """
-        unseen = Watermark(self.payload, height, width, installed_key())
+        unseen = self.unseen(height, width)
         mark = self.visible or installed_mark()
         if mark is None:
             return unseen
         seen = mark.painter(height, width)
         return lambda frame: seen(unseen(frame))
+
+    def unseen(self, height: int, width: int) -> Callable[[UInt8], UInt8]:
+        """As `painter`, with the invisible mark alone."""
+        return Watermark(self.payload, height, width, installed_key())
 
     def sign(self, finished: Path, path: Path) -> None:
         """Put the statement into a finished file, which will be called `path`.
@@ -79,6 +83,8 @@ class Marks:
 def write_picture(picture: Image.Image, path: str | Path, origin: Origin) -> Path:
     """Write a picture that has its marks already as a PNG that says itself what it is.
 
+    One that isn't generated, by its origin, has no other words than its statement.
+
     Args:
         path: the .png to write; replaced if it is there.
         origin: what the signed statement tells of its making.
@@ -88,8 +94,9 @@ def write_picture(picture: Image.Image, path: str | Path, origin: Origin) -> Pat
     """
     path = Path(path)
     notes = PngInfo()
-    notes.add_text("Comment", COMMENT)
-    notes.add_itxt("XML:com.adobe.xmp", XMP)
+    if origin.kind == GENERATED:
+        notes.add_text("Comment", COMMENT)
+        notes.add_itxt("XML:com.adobe.xmp", XMP)
     with writing(path) as hidden:
         picture.save(hidden, "PNG", pnginfo=notes)
         sign(hidden, origin, path.name)

@@ -126,7 +126,7 @@ def write_plot(path: str | Path, picture: Image.Image) -> Path:
     page.alpha_composite(picture)
     with writing(path) as hidden:
         page.convert("RGB").save(hidden, "PNG")
-        sign(hidden, Origin({"plot": True}), path.name)
+        sign(hidden, Origin({"plot": True}, kind="dataDrivenMedia"), path.name)
     return path
 
 

@@ -1,4 +1,4 @@
-"""What any picture or video says of itself: its signed statement, and the invisible mark.
+"""What any file says of itself: its signed statement, the invisible mark, and its plain words.
 
 Decodes what anybody may send, within limits, and reports; it judges nobody. See
 docs/provenance.md for what the answers mean and what they can't tell.
@@ -17,18 +17,27 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from talking_face.arrays import UInt8
+from talking_face import ffmpeg
+from talking_face.arrays import Float32, UInt8
 from talking_face.clips.credentials import Statement, read_statement
+from talking_face.clips.declared import WITHOUT_PICTURES, declared
 from talking_face.clips.detection import Found, detect, mean_contrast
+from talking_face.clips.enclosure import LARGEST as LARGEST_GLB
+from talking_face.clips.enclosure import texture_of
 from talking_face.clips.payload import TOOL
 from talking_face.clips.video import read_frames
 from talking_face.clips.watermark import PUBLIC_KEY, installed_key
 from talking_face.cores import one_thread
 from talking_face.errors import FileUnverifiable, PhotoUnreadable, VideoUnreadable
 from talking_face.face.photo import DAMAGE, FORMATS, MAX_SIDE, load_photo
+from talking_face.files import is_file
+from talking_face.motion import FPS
 
-RATE = 5  # frames a second that are looked at
-MOST_FRAMES = 600  # two minutes of them
+LOOKED_AT = 40  # frames of a video, spread over all of it
+LONG = 20.0  # seconds; of longer ones, so many pieces are looked at, with so many frames a second:
+PIECES = 5
+RATE = 5.0
+PROBED = 20.0  # seconds that it may take to find out how long a video is
 LARGEST = 1024  # pixels, the longer side, of a video's frames; the mark is in what is coarser
 MOST_LOOPED = 100  # frames of an animated picture
 MOST_BYTES = 2**31  # of a file
@@ -40,26 +49,47 @@ class Verdict:
 
     Attributes:
         statement: of its signed statement.
-        mark: of the invisible mark.
+        mark: of the invisible mark; None where there is no picture that could have one.
+        plain: what it says of being made by a machine in plain words; None where it doesn't.
         own_key: whether that was read with this installation's own key, not with the public one.
     """
 
     statement: Statement
-    mark: Found
+    mark: Found | None
     own_key: bool = False
+    plain: str | None = None
 
     @property
     def made_here(self) -> bool:
         """Whether the file shows in some way that a program of this kind made it."""
-        return self.mark.present or (self.statement.valid and self.statement.generated)
+        seen = self.mark is not None and self.mark.present
+        return seen or (self.statement.valid and self.statement.generated)
+
+    @property
+    def headline(self) -> str:
+        """The same in a few words."""
+        if self.made_here:
+            return "marked as made by a machine"
+        return "no valid mark found" if self.plain is None else "says, unsigned, that it is made"
 
     def told(self) -> dict[str, Any]:
         """As JSON holds it."""
-        statement, mark = self.statement, self.mark
+        statement = self.statement
         manifest = {
             name: getattr(statement, name)
             for name in "found valid trusted signer tool generated making problem".split()
         }
+        return {
+            "manifest": manifest | {"parts": list(statement.parts)},
+            "invisible": self._told_of_mark(),
+            "plain": {"found": self.plain is not None, "text": self.plain},
+        }
+
+    def _told_of_mark(self) -> dict[str, Any]:
+        mark = self.mark
+        if mark is None:
+            nothing = {"found": False, "probability": 0.0, "false_alarm": 1.0, "own_key": False}
+            return nothing | {"mirrored": False, "size": None, "possible": False}
         payload = mark.payload
         read = (
             {}
@@ -72,21 +102,20 @@ class Verdict:
             }
         )
         return {
-            "manifest": manifest | {"parts": list(statement.parts)},
-            "invisible": {
-                "found": mark.present,
-                "probability": 1.0 - mark.chance,
-                "false_alarm": mark.chance,
-                "own_key": self.own_key,
-                "mirrored": mark.present and mark.mirrored,
-                "size": round(mark.size, 3) if mark.present else None,
-                **read,
-            },
+            "found": mark.present,
+            "probability": 1.0 - mark.chance,
+            "false_alarm": mark.chance,
+            "own_key": self.own_key,
+            "mirrored": mark.present and mark.mirrored,
+            "size": round(mark.size, 3) if mark.present else None,
+            "possible": True,
+            **read,
         }
 
     def sentences(self) -> list[str]:
         """The same for people, and what it can't tell."""
-        return [_about(self.statement), _about_mark(self.mark, self.own_key), _UNKNOWN]
+        told = [_about(self.statement), _about_mark(self.mark, self.own_key)]
+        return [*told, _about_words(self.plain), _UNKNOWN]
 
 
 _UNKNOWN = (
@@ -97,10 +126,10 @@ _UNKNOWN = (
 
 @one_thread()
 def verify(path: str | Path) -> Verdict:
-    """Look for the marks in a picture or a video.
+    """Look for the marks in a picture, a video, or another file that this package writes.
 
     Raises:
-        FileUnverifiable: no such file, or neither a picture nor a video that can be read.
+        FileUnverifiable: no such file, or nothing that can be read.
         FfmpegMissing.
     """
     path = Path(path)
@@ -111,13 +140,28 @@ def verify(path: str | Path) -> Verdict:
             raise FileUnverifiable(f"{path.name} is larger than 2 GiB. Cut a piece out of it.")
     except (OSError, ValueError) as error:
         raise FileUnverifiable(f"{path!s:.80} can't be opened. Check the path.") from error
-    with closing(luma(path)) as frames:
-        field = mean_contrast(frames)
-    assert field is not None, "whatever can be read has a frame"
+    field = _field(path)
+    statement, plain = read_statement(path), declared(path)
+    if field is None:
+        return Verdict(statement, None, plain=plain)
     keys = dict.fromkeys((installed_key(), PUBLIC_KEY))
     found = [(detect(field, key), key != PUBLIC_KEY) for key in keys]
     mark, own = next((one for one in found if one[0].present), found[0])
-    return Verdict(read_statement(path), mark, own)
+    return Verdict(statement, mark, own, plain)
+
+
+def _field(path: Path) -> Float32 | None:
+    """What the invisible mark is looked for in; None of files that have no pictures."""
+    suffix = path.suffix.lower()
+    if suffix in WITHOUT_PICTURES:
+        return None
+    try:
+        with closing(luma(path)) as frames:
+            return mean_contrast(frames)
+    except FileUnverifiable:
+        if suffix == ".glb" or _is_sound(path):
+            return None
+        raise
 
 
 def luma(path: Path) -> Generator[UInt8, None, None]:
@@ -127,25 +171,57 @@ def luma(path: Path) -> Generator[UInt8, None, None]:
         FileUnverifiable.
     """
     try:
-        looped = _loop(path)
-        if looped:
-            yield from looped
-            return
-        yield _grey(load_photo(path))
-        return
+        looked_at = _loop(path) or [_grey(load_photo(_picture_in(path)))]
     except PhotoUnreadable:
-        pass  # a video, or nothing that can be read
-    shape = None
+        yield from _of_video(path)  # or nothing that can be read
+    else:
+        yield from looked_at
+
+
+def _picture_in(path: Path) -> Path | bytes:
+    """The file itself, or the texture in a glb."""
     try:
-        with closing(read_frames(path, LARGEST, RATE)) as frames:
-            for frame in islice(frames, MOST_FRAMES):
+        with path.open("rb") as file:
+            data = file.read(LARGEST_GLB) if file.read(4) == b"glTF" else b""
+        return texture_of(b"glTF" + data) if data else path
+    except (OSError, ValueError):
+        return path
+
+
+def _of_video(path: Path) -> Generator[UInt8, None, None]:
+    """Frames that are spread over a video, or over pieces of a long one; raises as `luma`."""
+    found = ffmpeg.look_into(ffmpeg.source(path), PROBED) if is_file(path) else None
+    seconds = found.seconds if isinstance(found, ffmpeg.Contents) else None
+    starts: list[float | None] = [None]
+    if seconds and seconds > LONG:
+        starts += [seconds * piece / PIECES for piece in range(1, PIECES)]
+    each = LOOKED_AT // len(starts)
+    rate = RATE if len(starts) > 1 else min(float(FPS), each / (seconds or LONG))
+    shape = None
+    for start in starts:
+        with closing(_near(path, rate, start)) as frames:
+            for frame in islice(frames, each):
                 shape = shape or frame.shape
                 if frame.shape == shape:  # some streams change their size on the way
                     yield _grey(frame)
+
+
+def _near(path: Path, rate: float, start: float | None) -> Generator[UInt8, None, None]:
+    """Frames from a moment on; none where that can't be found. Raises as `luma` at the start."""
+    try:
+        with closing(read_frames(path, LARGEST, rate, start)) as frames:
+            yield from frames
     except VideoUnreadable as error:
-        raise FileUnverifiable(
-            f"{path.name} can't be read as a picture or a video. Give one that programs can show."
-        ) from error
+        if start is None:
+            raise FileUnverifiable(
+                f"{path.name} can't be read as a picture, a video or a sound. Give one that "
+                "programs can show."
+            ) from error
+
+
+def _is_sound(path: Path) -> bool:
+    found = ffmpeg.look_into(ffmpeg.source(path), PROBED)
+    return isinstance(found, ffmpeg.Contents) and bool(found.layouts)
 
 
 def _grey(picture: UInt8) -> UInt8:
@@ -184,7 +260,15 @@ def _about(statement: Statement) -> str:
     return f"Signed statement: {statement.tool} says {made}. Signed by {signer}, {trust}."
 
 
-def _about_mark(mark: Found, own_key: bool) -> str:
+def _about_words(plain: str | None) -> str:
+    if plain is None:
+        return "Plain words: it doesn't say that a machine made it."
+    return f'Plain words, which anybody can write or delete: "{plain}"'
+
+
+def _about_mark(mark: Found | None, own_key: bool) -> str:
+    if mark is None:
+        return "Invisible mark: files of this kind can't have one."
     if not mark.present:
         return "Invisible mark: not found."
     key = "this installation's key" if own_key else "the public key"

@@ -32,6 +32,7 @@ from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import OptionInvalid, VideoUnreadable
 from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
+from talking_face.motion_space import MAX_SECONDS
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
 
@@ -104,7 +105,8 @@ def write_clip(
 def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: str | Path) -> Path:
     """Put finished clips side by side, each under its label, with the sound of the first.
 
-    Up to four stand in a row, five and six in two rows. Needs the same memory for any length.
+    Up to four stand in a row, five and six in two rows. Needs the same memory for any length; what
+    lasts longer than a motion can is cut off.
 
     Args:
         clips: 1 to 6 files that `write_clip` made, of one length.
@@ -149,7 +151,7 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
     chains.append(f"{grid}[{len(clips)}:v]overlay=format=yuv420,format=yuv420p,{colour.TAGS}[all]")
     command = ffmpeg.command()
     for clip in clips:
-        command += ffmpeg.source(clip)
+        command += ["-t", f"{MAX_SECONDS:g}", *ffmpeg.source(clip)]
     command += ffmpeg.raw_input("rgba", canvas.width, canvas.height)
     marks = Marks(Origin({"comparison": len(clips)}, parts=[Path(clip) for clip in clips]))
     with appearing(path) as comparison, scratch(path) as first:
@@ -195,7 +197,10 @@ def _pattern(frame: UInt8, marks: Marks) -> bytes:
 
 
 def read_frames(
-    path: str | Path, max_side: int | None = None, rate: float = FPS
+    path: str | Path,
+    max_side: int | None = None,
+    rate: float = FPS,
+    start: float | None = None,
 ) -> Generator[UInt8, None, None]:
     """Decode a video of any container, turned the way that it is meant to be seen.
 
@@ -203,6 +208,7 @@ def read_frames(
         path: the video.
         max_side: pixels; larger pictures are scaled down to it, keeping their proportions.
         rate: frames a second that are wanted.
+        start: seconds from the beginning, near which to begin, where decoding can; None: there.
 
     Yields:
         (H, W, 3) uint8 RGB, not writable.
@@ -214,14 +220,17 @@ def read_frames(
     path = Path(path)
     if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")
-    filters = [f"fps={rate:g}:start_time=0"]
+    filters = [f"fps={rate:g}" + (":start_time=0" if start is None else "")]
     if max_side is not None:
         filters.append(
             f"scale='min(iw,{max_side})':'min(ih,{max_side})'"
             ":force_original_aspect_ratio=decrease:flags=area"
         )
-    command = [*ffmpeg.command(), *ffmpeg.source(path)]
-    command += ["-map", "0:v:0", "-vf", ",".join(filters), "-f", "image2pipe", "-c:v", "ppm", "-"]
+    command = ffmpeg.command()
+    if start is not None:
+        command += ["-noaccurate_seek", "-ss", f"{start:.3f}"]
+    command += [*ffmpeg.source(path), "-map", "0:v:0", "-vf", ",".join(filters)]
+    command += ["-f", "image2pipe", "-c:v", "ppm", "-"]
     count = 0
     with ffmpeg.started(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

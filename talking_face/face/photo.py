@@ -44,6 +44,7 @@ DAMAGE = (
     EOFError,
     IndexError,
     RuntimeError,
+    TypeError,  # a TIFF without its dimensions
     struct.error,
     zlib.error,
 )
@@ -141,9 +142,7 @@ def _flatten(image: Image.Image, name: str) -> Array:
     try:
         image.load()
     except DAMAGE as error:
-        raise PhotoUnreadable(
-            f"{name} is truncated or damaged ({error}). Use another copy."
-        ) from error
+        raise PhotoUnreadable(f"{name} is truncated or damaged. Use another copy.") from error
     try:
         image = _upright(image)
         if image.mode.startswith(("I", "F")):

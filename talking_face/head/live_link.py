@@ -1,5 +1,8 @@
 """ARKit's curves as files: Live Link Face's CSV, and JSON for scripts of Blender, Unity and VRM.
 
+The CSV has no place for words: readers take every line for a frame and every column for a shape. So
+the JSON says for both that they are synthetic, and names the CSV with its SHA-256.
+
 The CSV has Timecode, BlendShapeCount and the 61 columns of the app: 52 blendshapes (0..1), then
 yaw, pitch and roll of head and eyes in radians. Yaw is positive to the picture's right, pitch
 downwards, roll clockwise, as everywhere in this package; the head's are from the photo's pose.
@@ -7,6 +10,7 @@ downwards, roll clockwise, as everywhere in this package; the head's are from th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -45,13 +49,18 @@ def write_live_link(performance: Performance, gaze: Array, path: Path) -> Path:
     return path
 
 
-def write_curves(performance: Performance, gaze: Array, path: Path) -> Path:
-    """Write the JSON: names, and one list of numbers a frame; raises as `write_live_link`."""
+def write_curves(performance: Performance, gaze: Array, path: Path, table: Path) -> Path:
+    """Write the JSON: names, and one list of numbers a frame; raises as `write_live_link`.
+
+    Args:
+        table: the finished CSV, for which the JSON speaks, too.
+    """
     angles = _angles(performance, gaze)
     told = {
         "generator": "talking_face",
         "synthetic": True,
         "note": SYNTHETIC,
+        "sha256": {table.name: hashlib.sha256(table.read_bytes()).hexdigest()},
         "fps": FPS,
         "blendShapeNames": list(ARKIT),
         "frames": [[round(float(value), 5) for value in row] for row in performance.curves.weights],

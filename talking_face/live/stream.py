@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from talking_face.arrays import Array, Int16, UInt8
-from talking_face.clips.mark import Mark, installed_mark
-from talking_face.cores import begin, one_thread
+from talking_face.clips.mark import Mark
+from talking_face.clips.marks import Marks
+from talking_face.cores import begin, one_thread, single_pools
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
@@ -46,7 +47,7 @@ class Moment:
 
     Attributes:
         time: seconds of the stream at which the frame begins.
-        frame: (H, W, 3) uint8 RGB, marked.
+        frame: (H, W, 3) uint8 RGB, with the visible and the invisible mark.
         sound: (n,) int16, 48 kHz mono: that of this frame, and before it that of those that were
             left out; it ends when the frame does.
         gate: 0 where the face listens … 1 where it speaks.
@@ -80,7 +81,7 @@ class Stream:
         manner: how the face is to look.
         renderer: gives the renderer of a face.
         face: who is seen.
-        mark: painted on every frame; None takes the one of this installation.
+        mark: the visible one on every frame; None takes that of this installation.
         paced: whether it goes with the clock, or as fast as the sound comes.
         clock: seconds.
     """
@@ -100,7 +101,7 @@ class Stream:
         self._chunks = chunks
         self._performance, self._manner = performance, manner
         self._renderer, self._clock = renderer, clock
-        self._mark = mark or installed_mark()
+        self._marks = Marks(visible=mark)  # one number for the whole stream
         self._interruptions = 0
         self._paced: Paced | None = None
         self._wants_pace, self._closed = paced, False
@@ -178,12 +179,10 @@ class Stream:
     def _make_screen(self, face: Face) -> tuple[Face, Renderer, Callable[[UInt8], UInt8]]:
         renderer = self._renderer(face)
         still = renderer.frame(Motion.still(1))
-        if self._mark is None:
-            return face, renderer, lambda frame: frame
-        return face, renderer, self._mark.painter(*still.shape[:2])
+        return face, renderer, self._marks.painter(*still.shape[:2])
 
     def _run(self) -> Iterator[Moment]:
-        with one_thread():
+        with single_pools():
             heard = self._in_thread() if self._wants_pace else self._hear(eager(self._chunks))
             shown = _Mouth()
             begun = late = None
@@ -220,7 +219,8 @@ class Stream:
                 known = now
                 self._performance.interrupt()
                 played = np.zeros_like(played)
-            passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
+            with one_thread():
+                passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
             played = np.concatenate([played, hop.played])
             size = len(passage.gate) * SOUND_FRAME
             if size:

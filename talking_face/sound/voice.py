@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import struct
 import subprocess
 import tempfile
+import time
 import unicodedata
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +37,7 @@ from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
 from talking_face.sound.kokoro import RATE, known, phonemes_of, say
 
+COMMENT = "AI-generated speech (talking_face)"  # in every sound file of a voice
 PEAK = 0.7  # of full scale, 3 dB below it: as loud as recordings are
 
 _TOO_LONG = (
@@ -44,6 +48,7 @@ _SHOWN = 5  # characters that a message quotes
 _CHUNK = 400  # phonemes; what hibari was made for in one piece
 _WORDS_A_MINUTE = 175  # of eSpeak NG at speed 1
 _TIMEOUT = 120  # seconds; eSpeak NG speaks ten minutes in a few
+_LOOK = 0.1  # seconds between two looks whether it is still wanted
 
 _one_at_a_time = Lock()  # hibari and Kokoro fill their tables as they go
 
@@ -90,16 +95,27 @@ class Spoken(Frozen):
     rate: int
 
     def save(self, path: str | Path) -> None:
-        """Write a 16-bit WAV file at the engine's own rate.
+        """Write a 16-bit WAV file at the engine's own rate, with a comment that it is synthetic.
 
         Raises:
             OutputUnwritable: the folder can't be written, or the disk is full.
         """
         path = result_path(path)
         pcm = np.round(self.samples * np.iinfo(np.int16).max).astype("<i2").tobytes()
-        with writing(path) as hidden, wave.open(str(hidden), "wb") as file:
-            file.setparams((1, 2, self.rate, 0, "NONE", ""))
-            file.writeframes(pcm)
+        with writing(path) as hidden:
+            with wave.open(str(hidden), "wb") as file:
+                file.setparams((1, 2, self.rate, 0, "NONE", ""))
+                file.writeframes(pcm)
+            hidden.write_bytes(_commented(hidden.read_bytes(), COMMENT))
+
+
+def _commented(wav: bytes, comment: str) -> bytes:
+    """The same WAV file with a comment (RIFF's LIST of INFO)."""
+    words = comment.encode("ascii") + b"\0"
+    words += b"\0" * (len(words) % 2)
+    entry = b"ICMT" + struct.pack("<I", len(words)) + words
+    chunk = b"LIST" + struct.pack("<I", 4 + len(entry)) + b"INFO" + entry
+    return wav[:4] + struct.pack("<I", len(wav) + len(chunk) - 8) + wav[8:] + chunk
 
 
 def voices() -> list[Voice]:
@@ -324,15 +340,35 @@ def _speak_espeak(voice: Voice, text: str, speed: float) -> tuple[Array, int, st
 def _run(command: list[str], text: str = "") -> str:
     advice = "Install it again, or use another voice."
     try:
-        done = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=_TIMEOUT, check=False
-        )
+        status, answer, complaint = _answered(command, text.encode())
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VoiceMissing(f"espeak-ng doesn't work ({error}). {advice}") from error
-    if done.returncode != 0:
-        complaint = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
-        raise VoiceMissing(f"espeak-ng failed ({complaint.splitlines()[0]}). {advice}")
-    return done.stdout.decode(errors="replace")
+    if status != 0:
+        said = complaint.decode(errors="replace").strip() or f"status {status}"
+        raise VoiceMissing(f"espeak-ng failed ({said.splitlines()[0]}). {advice}")
+    return answer.decode(errors="replace")
+
+
+def _answered(command: list[str], text: bytes) -> tuple[int, bytes, bytes]:
+    """How a program ended and what it said on both outputs; ended where nobody wants it any more.
+
+    Raises:
+        OSError, subprocess.TimeoutExpired.
+        Stopped: nobody wants it any more.
+    """
+    pipe, end = subprocess.PIPE, time.monotonic() + _TIMEOUT
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            given: bytes | None = text
+            while time.monotonic() < end:
+                with suppress(subprocess.TimeoutExpired):
+                    answer, complaint = process.communicate(given, timeout=_LOOK)
+                    return process.returncode, answer, complaint
+                heed()
+                given = None  # it has that already, or goes on getting it
+            raise subprocess.TimeoutExpired(command, _TIMEOUT)
+        finally:
+            process.kill()
 
 
 # -- Kokoro ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
     messages.py   stages, time left, errors as sentences
     visits.py     who is here, what they have on the page, how they stop a run
     uploads.py    what a client calls a file, turned into a path
+    doors.py      what of Gradio's server is shut, and how much may come in
     folders.py    where results lie, and when they are deleted
     shots.py      the work: draw, edit, mix, render, compare
     endpoints.py  the same for programs, one documented function an action

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,16 @@ _TELLING = ("authorization", "mcp-session-id", "user-agent", "x-forwarded-for")
 
 Asker = tuple[Any, ...]
 
-_waited_for: dict[str, tuple[Asker, Any]] = {}  # a call's number here: whose, and its number there
+
+class _Call(NamedTuple):
+    """Whose it is, its number there, and the address that it came from."""
+
+    asker: Asker
+    there: Any
+    host: str
+
+
+_waited_for: dict[str, _Call] = {}  # by a call's number here
 
 
 def over(request: Any) -> bool:
@@ -31,6 +40,15 @@ def over(request: Any) -> bool:
     headers = getattr(request, "headers", None)
     number = headers.get(HEADER) if headers is not None else None
     return number is not None and number not in _waited_for
+
+
+def host_of(request: Any) -> str:
+    """The network's address of whose request this is, also where a call of a tool led to it."""
+    headers = getattr(request, "headers", None)
+    number = headers.get(HEADER) if headers is not None else None
+    if number in _waited_for:
+        return _waited_for[number].host
+    return str(getattr(getattr(request, "client", None), "host", ""))
 
 
 class Calls:
@@ -65,7 +83,7 @@ class Calls:
             return message
 
         def leave() -> None:
-            _forget([number for number, (owner, _) in _waited_for.items() if owner == asker])
+            _forget([number for number, call in _waited_for.items() if call.asker == asker])
 
         try:
             await self._app(scope, received, sent)
@@ -79,7 +97,7 @@ class Calls:
         if message.get("method") == "notifications/cancelled":
             _take_back(asker, message.get("params"))
         number = secrets.token_hex(16)
-        _waited_for[number] = asker, message.get("id")
+        _waited_for[number] = _Call(asker, message.get("id"), (scope.get("client") or ("",))[0])
         headers = [pair for pair in scope["headers"] if pair[0] != HEADER.encode()]
         headers.append((HEADER.encode(), number.encode()))
         given = False
@@ -106,7 +124,7 @@ def _forget(numbers: list[str]) -> None:
 def _take_back(asker: Asker, told: Any) -> None:
     """Forget the call that an assistant doesn't want any more, if it is clear which one that is."""
     there = told.get("requestId") if isinstance(told, dict) else None
-    meant = [number for number, call in _waited_for.items() if call == (asker, there)]
+    meant = [number for number, call in _waited_for.items() if call[:2] == (asker, there)]
     if there is not None and len(meant) == 1:
         _forget(meant)
 

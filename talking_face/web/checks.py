@@ -12,21 +12,22 @@ from talking_face.web.events import RAW
 from talking_face.web.messages import plain_sentences
 from talking_face.web.uploads import received
 
-HELP = """Drop any picture or video here to see whether it says of itself that a machine made it:
-by its signed statement, and by the invisible mark that this program sets. The file is deleted as
-all uploads are."""
+HELP = """Drop any picture, video or sound here, or what else was made here, to see whether it says
+of itself that a machine made it: by its signed statement, by the invisible mark that this program
+sets, or in plain words. The file is deleted as all uploads are."""
 
 
 def verify(file: gr.FileData) -> dict[str, Any]:
-    """Say whether a picture or a video is marked as made by a machine.
+    """Say whether a file is marked as made by a machine.
 
     Args:
-        file: a picture or a video.
+        file: a picture, a video, a sound, or another file that was made here.
 
     Returns:
         A mapping of "manifest" (the signed statement: found, valid, trusted, signer, tool,
         generated, making, parts, problem), "invisible" (the invisible mark: found, probability,
-        false_alarm and, where it can be read, tool, version, clip and day) and "sentences".
+        false_alarm and, where it can be read, tool, version, clip and day), "plain" (its plain
+        words: found, text) and "sentences".
     """
     with plain_sentences():
         if file is None:
@@ -44,8 +45,7 @@ def create() -> None:
     """The tab's content, wired up; call it where it is to be."""
     gr.Markdown(HELP)
     file = gr.File(
-        label="A picture or a video",
-        file_types=["image", "video"],
+        label="Any file",
         type="filepath",
         elem_id="verify-file",
     )

@@ -11,11 +11,7 @@ from typing import Any, Literal
 import gradio as gr
 import numpy as np
 from gradio.events import api
-from PIL import Image
 
-from talking_face.arrays import Array
-from talking_face.clips.credentials import Origin
-from talking_face.clips.marks import write_picture
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing import change
@@ -94,7 +90,7 @@ def generate(
         [file_of(shot.path) for shot in made],
         [file_of(shot.motion_path) for shot in made],
         file_of(comparison) if comparison else None,
-        _picture(plot, "plot"),
+        file_of(shots.pictured(plot, "plot", "dataDrivenMedia")),
         order.settings.seed,
     )
 
@@ -161,7 +157,7 @@ def preview(
         shot = given_shot(photo, photo, motion, edits, look, face, consent)
         moment = number("The moment", seconds)
         frame = shots.preview(shot, None if moment < 0 else moment, heard=False)
-    return _picture(frame, "preview")
+    return file_of(shots.pictured(frame, "preview"))
 
 
 def mix(lips: gr.FileData, head: gr.FileData, blinks: gr.FileData) -> gr.FileData:
@@ -261,7 +257,9 @@ def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
     with plain_sentences(), heeding_client():
         path = present(photo)
         boxes = [[int(side) for side in box] for box in animator().faces(path)]
-        return boxes, _picture(outlined_faces(path), "faces")
+        return boxes, file_of(
+            shots.pictured(outlined_faces(path), "faces", "algorithmicallyEnhanced")
+        )
 
 
 def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
@@ -275,7 +273,7 @@ def mesh(photo: gr.FileData, face: int = 0) -> gr.FileData:
         The photo with the mesh over the face (png).
     """
     with plain_sentences(), heeding_client():
-        return _picture(mesh_over(present(photo), face), "mesh")
+        return file_of(shots.pictured(mesh_over(present(photo), face), "mesh"))
 
 
 def emotion(audio: gr.FileData) -> dict[str, Any]:
@@ -344,8 +342,3 @@ def _finished(shot: Shot) -> Shot:
 
 def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
-
-
-def _picture(picture: Array | Image.Image, name: str) -> gr.FileData:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    return file_of(write_picture(image, new_folder() / f"{name}.png", Origin({"picture": name})))

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from gradio.context import LocalContext
 
 from talking_face.errors import OptionInvalid, Refused
+from talking_face.web.calls import host_of
 
 LIMIT_VARIABLE = "TALKING_FACE_ORDERS_PER_HOUR"  # unlimited unless set
 HOUR = 3600.0  # seconds
@@ -72,5 +73,4 @@ def count_order(visitor: str | None = None) -> None:
         return
     if not told.isdecimal():
         raise OptionInvalid(f"{LIMIT_VARIABLE} must be a whole number, such as 20.")
-    client = getattr(LocalContext.request.get(None), "client", None)
-    _limits.count(visitor or str(getattr(client, "host", "")), int(told))
+    _limits.count(visitor or host_of(LocalContext.request.get(None)), int(told))

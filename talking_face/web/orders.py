@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from talking_face.arrays import UInt8
-from talking_face.clips.mark import marked
+from talking_face.clips.marks import Marks
 from talking_face.clips.overlay import draw_faces, draw_mesh
 from talking_face.errors import (
     AudioUnreadable,
@@ -85,7 +85,7 @@ class Order:
             )
         if settings.background not in BACKGROUNDS:
             raise OptionInvalid('The background must be "photo", "colour" or "image".')
-        if not consent and not is_example(photo_path):
+        if consent is not True and not is_example(photo_path):
             raise ConsentMissing(
                 "Say first that you may use this photo and voice: tick the box above the button."
             )
@@ -163,7 +163,8 @@ def outlined_faces(photo: Path) -> UInt8:
 
 def mesh_over(photo: Path, face: int) -> UInt8:
     """The photo with the mesh that is fitted to a face, marked, (H, W, 3) uint8 RGB."""
-    return marked(draw_mesh(animator().fit(photo, face), animator().models.face.triangles))
+    drawn = draw_mesh(animator().fit(photo, face), animator().models.face.triangles)
+    return Marks().painter(*drawn.shape[:2])(drawn)
 
 
 def look_at(photo: Upload) -> Found:

@@ -20,7 +20,17 @@ from talking_face.web.limits import count_order
 from talking_face.web.messages import heeding_client, plain_sentences, reporter
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.settings import told_takes
-from talking_face.web.shots import Shot, draw, mixed, next_index, plan, plot, render, spoken
+from talking_face.web.shots import (
+    Shot,
+    draw,
+    mixed,
+    next_index,
+    pictured,
+    plan,
+    plot,
+    render,
+    spoken,
+)
 from talking_face.web.uploads import Upload
 from talking_face.web.visits import Visit, Visits
 
@@ -127,7 +137,10 @@ class Runs:
 
     def _plotted(self, theme: str, request: gr.Request) -> Any:
         shown = self._visits.of(request).shown()
-        return plot(shown, "dark" if theme == "dark" else "light") if shown else None
+        if not shown:
+            return None
+        drawn = plot(shown, "dark" if theme == "dark" else "light")
+        return str(pictured(drawn, "plot", "dataDrivenMedia"))
 
 
 def say_if_typed(audio: Upload, text: str, voice: str, speed: float) -> Any:

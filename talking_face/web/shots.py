@@ -11,12 +11,16 @@ from PIL import Image
 
 from talking_face.animator import PREVIEW
 from talking_face.arrays import UInt8
+from talking_face.clips.clip import part_of
+from talking_face.clips.credentials import GENERATED, Origin
+from talking_face.clips.marks import write_picture
 from talking_face.clips.plots import Theme, plot_samples
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_comparison
 from talking_face.editing.change import mix
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid, TalkingFaceError
+from talking_face.exports import write_speech
 from talking_face.face.face import Face
 from talking_face.motion import Motion
 from talking_face.options import Look, Progress, file_name, sample_label
@@ -24,6 +28,7 @@ from talking_face.sound.audio import load_audio
 from talking_face.sound.speech import Speech
 from talking_face.sound.voice import speak
 from talking_face.web.folders import new_folder
+from talking_face.web.limits import count_order
 from talking_face.web.models import Take, animator, hear_and_draw
 from talking_face.web.orders import Order
 
@@ -90,8 +95,7 @@ def draw(
     for done, ((slot, take), motion) in enumerate(zip(places, motions, strict=True)):
         seed, index = take
         shot = Shot(order, sample_label(index, seed), motion, take, edits)
-        stage = f"Rendering sample {done + 1} of {len(places)}"
-        yield slot, _render(shot, face, speech, _part(report, stage, done, len(places)))
+        yield slot, _render(shot, face, speech, part_of(report, done, len(places)))
 
 
 def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tuple[int, Shot]]:
@@ -100,11 +104,10 @@ def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tupl
         report(done / len(shots), "Looking at the photo")
         face = animator().fit(shot.order.photo, shot.order.face)
         speech = animator().listen(shot.order.audio)
-        stage = f"Rendering sample {done + 1} of {len(shots)}"
-        yield slot, _render(shot, face, speech, _part(report, stage, done, len(shots)))
+        yield slot, _render(shot, face, speech, part_of(report, done, len(shots)))
 
 
-def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
+def _render(shot: Shot, face: Face, speech: Speech, report: Progress | None) -> Shot:
     path = new_folder() / f"{file_name(shot.name)}.mp4"
     try:
         moved = animator().edit(shot.motion, shot.edits, speech)
@@ -115,10 +118,6 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     except TalkingFaceError as error:
         return replace(shot, path=None, motion_path=None, error=error)
     return replace(shot, path=path, motion_path=path.with_suffix(".npz"), error=None)
-
-
-def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
-    return lambda fraction, _: report((done + fraction) / parts, stage)
 
 
 def preview(shot: Shot, seconds: float | None, heard: bool = True) -> UInt8:
@@ -228,9 +227,28 @@ def shared(shot: Shot) -> list[Path]:
     return [poster, loop, shot.path, shot.motion_path, folder / f"{name}.csv"]
 
 
+def pictured(picture: UInt8 | Image.Image, name: str, kind: str = GENERATED) -> Path:
+    """A marked picture as a file with its statement.
+
+    Args:
+        kind: what it is, in IPTC's words.
+
+    Raises:
+        OutputUnwritable, CredentialsUnusable.
+    """
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    origin = Origin({"picture": name}, kind=kind)
+    return write_picture(image, new_folder() / f"{name}.png", origin)
+
+
 def spoken(text: str, voice: str | None, speed: float) -> tuple[Path, str]:
-    """A text as a sound file, and the phonemes that the voice chose; raises as `speak`."""
+    """A text as a sound file, and the phonemes that the voice chose.
+
+    Raises:
+        As `speak`; Refused: too many orders.
+    """
+    count_order()
     said = speak(text, voice, speed)
     path = new_folder() / "spoken.wav"
-    said.save(path)
+    write_speech(said, path)
     return path, said.phonemes

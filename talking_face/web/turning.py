@@ -19,6 +19,7 @@ from talking_face.options import DEPTH, EXPORTS, file_name
 from talking_face.sound.speech import Speech
 from talking_face.web.events import TURN
 from talking_face.web.folders import new_folder
+from talking_face.web.limits import count_order
 from talking_face.web.messages import plain_sentences
 from talking_face.web.models import animator
 from talking_face.web.shots import Shot
@@ -112,7 +113,8 @@ def _chosen(visits: Visits, request: gr.Request) -> Shot:
 
 
 def exported(shot: Shot, kinds: list[str], depth: float = DEPTH) -> list[Path]:
-    """A shot as files of some of `EXPORTS`; raises as `export`."""
+    """A shot as files of some of `EXPORTS`; raises as `export`, and `Refused`: too many orders."""
+    count_order()
     stem = new_folder() / file_name(shot.name)
     face, motion, speech = performed(shot)
     look = shot.order.look
@@ -124,7 +126,8 @@ def exported(shot: Shot, kinds: list[str], depth: float = DEPTH) -> list[Path]:
 
 
 def viewed(shot: Shot, camera: Camera) -> Path:
-    """A shot as a video from elsewhere; raises as `render_view`."""
+    """A shot as a video from elsewhere; raises as `render_view`, and `Refused`."""
+    count_order()
     path = new_folder() / f"{file_name(shot.name)}_view.mp4"
     face, motion, speech = performed(shot)
     return render_view(animator(), face, motion, camera, path, speech, shot.order.look)

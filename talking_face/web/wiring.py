@@ -16,7 +16,7 @@ from talking_face.web.orders import check_audio, emotion_of, face_at, is_example
 from talking_face.web.page import Asked, Page, Updates
 from talking_face.web.runs import Runs
 from talking_face.web.settings import CHANGES, Settings, from_recipe
-from talking_face.web.shots import compare, preview, shared, spoken
+from talking_face.web.shots import compare, pictured, preview, shared, spoken
 from talking_face.web.uploads import Upload, received
 from talking_face.web.visits import Visits
 
@@ -77,7 +77,7 @@ def _material(page: Page) -> None:
         if photo is None:
             return None
         with plain_sentences():
-            return mesh_over(received(photo), face or 0)
+            return str(pictured(mesh_over(received(photo), face or 0), "mesh"))
 
     parts = [material.photo, material.faces, material.face, page.consent]
     material.photo.input(look, material.photo, parts, **LOOKS)
@@ -149,7 +149,7 @@ def _previews(page: Page, visits: Visits) -> dict[str, Any]:
             return gr.skip()
         with plain_sentences():
             shot = asked.changed(visit.shot(visit.chosen))
-            return preview(shot, float(moment) if moment else None)
+            return str(pictured(preview(shot, float(moment) if moment else None), "preview"))
 
     def unchanged() -> list[Any]:
         return [getattr(Settings, name) for name in changes]
