@@ -117,7 +117,7 @@ def test_payloads_come_back_through_noise() -> None:
 def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
     photo: np.ndarray, place: tuple[int, int, float], mirrored: bool
 ) -> None:
-    told = new_payload()
+    told = Payload(TOOL, VERSION, 7654321, datetime.date(2026, 1, 2))
     marked = Watermark(told, *photo.shape[:2], "a key")(photo)
     error = np.mean((marked.astype(float) - photo) ** 2)
     assert 10 * np.log10(255**2 / error) >= 42
@@ -131,6 +131,18 @@ def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
     assert found.payload == told
     assert found.mirrored == mirrored
     assert not detect(field, "another key").present
+
+
+def test_skin_and_walls_are_left_alone_and_hair_is_not(photo: np.ndarray) -> None:
+    chance = np.random.default_rng(2)
+    scene = np.full((256, 256, 3), 150.0)
+    scene[:, 128:] += chance.normal(0, 30, (256, 128, 1))  # as hair is
+    scene[:, :64] += chance.normal(0, 1.5, (256, 64, 1))  # as skin is
+    scene = np.clip(scene, 0, 255).astype(np.uint8)
+    added = Watermark(new_payload(), 256, 256, PUBLIC_KEY)(scene).astype(float) - scene
+    skin, wall, edge, hair = added[:, :60], added[:, 68:108], added[:, 108:124], added[:, 140:]
+    assert max(skin.std(), wall.std(), edge.std()) < 0.5
+    assert hair.std() > 2
 
 
 def test_a_plain_wall_is_marked_faintly_and_still() -> None:
