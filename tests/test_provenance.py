@@ -133,7 +133,7 @@ def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
     assert not detect(field, "another key").present
 
 
-def test_skin_and_walls_are_left_alone_and_hair_is_not(photo: np.ndarray) -> None:
+def test_skin_and_walls_are_left_alone_and_hair_is_not() -> None:
     chance = np.random.default_rng(2)
     scene = np.full((256, 256, 3), 150.0)
     scene[:, 128:] += chance.normal(0, 30, (256, 128, 1))  # as hair is

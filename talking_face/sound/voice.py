@@ -34,8 +34,8 @@ from talking_face.frozen import Frozen
 from talking_face.gate import admit
 from talking_face.interruption import heed
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
+from talking_face.sound import kokoro
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
-from talking_face.sound.kokoro import RATE, known, phonemes_of, say
 
 COMMENT = "AI-generated speech (talking_face)"  # in every sound file of a voice
 PEAK = 0.7  # of full scale, 3 dB below it: as loud as recordings are
@@ -50,7 +50,7 @@ _WORDS_A_MINUTE = 175  # of eSpeak NG at speed 1
 _TIMEOUT = 120  # seconds; eSpeak NG speaks ten minutes in a few
 _LOOK = 0.1  # seconds between two looks whether it is still wanted
 
-_one_at_a_time = Lock()  # hibari and Kokoro fill their tables as they go
+_one_at_a_time = Lock()  # hibari fills its tables as it goes
 
 
 @dataclass(frozen=True)
@@ -371,24 +371,6 @@ def _answered(command: list[str], text: bytes) -> tuple[int, bytes, bytes]:
             process.kill()
 
 
-# -- Kokoro ---------------------------------------------------------------------------------------
-
-
-def _kokoro_voices() -> list[Voice]:
-    return [
-        Voice("kokoro", name, language, f"{label} · Kokoro") for name, language, label in known()
-    ]
-
-
-def _speak_kokoro(voice: Voice, text: str, speed: float) -> tuple[Array, int, str]:
-    def read(language: str, sentence: str) -> str:
-        return _run(["espeak-ng", "-q", "--ipa", "-b", "1", "-v", language, "--stdin"], sentence)
-
-    with _one_at_a_time:
-        lines = phonemes_of(voice.name, text, read)
-        return say(voice.name, lines, speed), RATE, "\n".join(lines)
-
-
 # -- the table ------------------------------------------------------------------------------------
 
 
@@ -408,6 +390,9 @@ class Engine:
 
 ENGINES = {
     "hibari": Engine(_hibari_voices, _speak_hibari),  # Apache-2.0, in requirements.txt
-    "kokoro": Engine(_kokoro_voices, _speak_kokoro),  # Apache-2.0, in requirements-kokoro.txt
+    "kokoro": Engine(  # Apache-2.0, in requirements-kokoro.txt
+        lambda: [Voice("kokoro", *about) for about in kokoro.known()],
+        lambda voice, text, speed: kokoro.speak(voice.name, text, speed, _run),
+    ),
     "espeak-ng": Engine(_espeak_voices, _speak_espeak),  # GPL-3.0, a program of the system
 }
