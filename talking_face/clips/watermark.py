@@ -46,12 +46,12 @@ PLAIN = 0.25  # grey levels: how strong the pattern is there
 SKIN = (
     1.7  # grey levels: texture as fine as that of skin hides little of the pattern, more hides all
 )
-HIDING = 3.3  # grey levels of the pattern that each of a rough texture hides
-WIDE = 9  # pixels of the small picture: what is rough in less than half of a square is an edge
+HIDING = 4.0  # grey levels of the pattern that each of a rough texture hides
+WIDE = 5  # pixels of half of it: what is rough in less than half of a square is an edge
 FINE = 0.8  # pixels of the small picture: longer waves are shading, which hides nothing
-DEVIATION = 1.48  # standard deviations in the median of what varies as noise does
+DEVIATION = 1.25  # standard deviations in the mean size of what varies as noise does
 BUSY = 6.0  # grey levels: places that vary by more are marked no more strongly
-STRENGTH = 1.9  # of each wave, where the picture's own have a power of 1
+STRENGTH = 2.1  # of each wave, where the picture's own have a power of 1
 RMS = 2.1  # grey levels, of the whole pattern at most: PSNR 42 dB and more
 MARGIN = 1.1  # by which a bit is to be read, in units of the strength
 FAINTEST, STRONGEST = 0.2, 2.0  # of that
@@ -180,7 +180,10 @@ def room(small: Float32, scale: Float32, grain: float = 1.0) -> Float32:
     """
     reflect = cv2.BORDER_REFLECT
     fine = np.abs(small - cv2.GaussianBlur(small, (0, 0), FINE * grain, borderType=reflect))
-    usual = cv2.medianBlur(np.minimum(fine / GRAIN, 255).astype(np.uint8), WIDE)
+    halved = cv2.resize(fine, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    usual = cv2.medianBlur(np.minimum(halved / GRAIN, 255).astype(np.uint8), WIDE)
+    usual = cv2.erode(usual, np.ones((3, 3), np.uint8))
+    usual = cv2.resize(usual, small.shape[::-1], interpolation=cv2.INTER_LINEAR)
     near = usual.astype(np.float32) * np.float32(GRAIN * DEVIATION)
     hidden = near * near * np.float32(HIDING) / (near + np.float32(SKIN))
     most = np.minimum(np.float32(PLAIN) + hidden, np.float32(BUSY))
