@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from talking_face.arrays import Array, UInt8
+from talking_face.arrays import UInt8
 from talking_face.cache import digest_of
-from talking_face.clips.clip import Clip, watched
+from talking_face.clips.clip import Clip, part_of, watched
 from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark
 from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
+from talking_face.commission import commission
 from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit, felt
@@ -36,25 +36,20 @@ from talking_face.editing.expression import express
 from talking_face.editing.feelings import change_feeling, feel_voice
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.detector import find_pack
-from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
-from talking_face.face.photo import PhotoSource, load_photo
+from talking_face.face.face import Face
 from talking_face.files import drop_if_empty, keep_apart, output_folder, result_path
-from talking_face.frozen import sealed
-from talking_face.gate import admit
 from talking_face.head.head import Head, build_head
 from talking_face.live.chunks import Chunks
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Performance
 from talking_face.live.stream import Stream
 from talking_face.mapping.sampler import draw
-from talking_face.memory import Memory, face_key, speech_key
-from talking_face.models import Models, find_device, load_models
+from talking_face.models import find_device, load_models
 from talking_face.moods import VOICE, Feeling
 from talking_face.motion import Motion
 from talking_face.options import (
     DIVERSITY,
     FEELING_STRENGTH,
-    MAX_POSE_STRENGTH,
     POSE_STRENGTH,
     SAMPLES,
     SEED,
@@ -63,20 +58,17 @@ from talking_face.options import (
     Look,
     Progress,
     check_made,
-    check_range,
+    check_progress,
     check_sampling,
-    file_name,
     sample_indices,
-    sample_label,
-    whole_number,
 )
 from talking_face.picture.backdrop import load_backdrop
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.plate import CROP_SIDE
 from talking_face.picture.renderer import Renderer
-from talking_face.sound.audio import SAMPLE_RATE, AudioSource, Recording, recording_of
-from talking_face.sound.emotion import Emotion, hear_emotion
-from talking_face.sound.speech import Speech, listen
+from talking_face.senses import Senses
+from talking_face.sound.audio import SAMPLE_RATE
+from talking_face.sound.speech import Speech
 
 Edits = Edit | Sequence[Edit]
 
@@ -86,88 +78,8 @@ HEAD_SIDES = (256, 1024)  # pixels of the crop that a head's texture is taken fr
 logger = logging.getLogger(__name__)
 
 
-class Animator:
-    """Makes clips, and remembers what it has worked out. Made by `load_animator`.
-
-    Attributes:
-        models: what it makes them with.
-        memory: what it remembers.
-    """
-
-    def __init__(self, models: Models, memory: Memory | None = None) -> None:
-        self.models = models
-        self.memory = memory or Memory()
-
-    # -- photo --------------------------------------------------------------------------------
-
-    def faces(self, photo: PhotoSource) -> list[tuple[int, int, int, int]]:
-        """Boxes (x0, y0, x1, y1) of the faces in a photo, pixels, the largest first.
-
-        Of the photo turned `upright`, where it lies on its side.
-
-        Raises:
-            PhotoUnreadable.
-        """
-        return face_boxes(self._look(_admitted(photo)).faces)
-
-    def upright(self, photo: PhotoSource) -> UInt8:
-        """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
-        pixels = _admitted(photo)
-        return self._look(pixels).upright(pixels)
-
-    @one_thread()
-    def fit(self, photo: PhotoSource, face_index: int | None = None) -> Face:
-        """Fit a face; do it once, then animate it as often as you like.
-
-        Args:
-            photo: a path, an image file in memory or open, a Pillow image or an array; see
-                `load_photo`.
-            face_index: which face, largest first; None takes the largest.
-
-        Raises:
-            PhotoUnreadable, NoFaceFound, FaceIndexError, FaceUnsuitable, Refused.
-            OptionInvalid: the index is not a whole number.
-        """
-        if face_index is not None:
-            face_index = whole_number("The number of the face", face_index)
-        pixels = _admitted(photo)
-
-        def fitted() -> Face:
-            seen = self._look(pixels)
-            upright = sealed(seen.upright(pixels))  # so that the face needs no copy of its own
-            return fit_face(upright, seen.faces, self.models.face, face_index, seen.notes)
-
-        return self.memory.faces.get(face_key(pixels, face_index), fitted)
-
-    @one_thread()
-    def _look(self, pixels: UInt8) -> Seen:
-        pack = self.models.insightface_pack
-        return self.memory.landmarks.get(digest_of(pixels), lambda: look_for_faces(pixels, pack))
-
-    # -- sound --------------------------------------------------------------------------------
-
-    @one_thread()
-    def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:
-        """Hear a recording.
-
-        Args:
-            audio: a file that ffmpeg reads, sound or video: its path, its bytes, or itself, open;
-                or (sample rate in Hz, samples); or a Recording.
-
-        Raises:
-            AudioUnreadable, AudioTooShort, AudioTooLong, FfmpegMissing, Refused.
-        """
-        recording = recording_of(audio)
-        admit("sound", recording)
-        key = speech_key(recording)
-        return self.memory.speeches.get(key, lambda: listen(recording, self.models.ear))
-
-    @one_thread()
-    def emotion(self, speech: Speech) -> Emotion:
-        """What is felt in a recording: moods, valence and arousal over time, and how surely."""
-        check_made("`listen`", Speech, speech)
-        network = self.models.emotion
-        return self.memory.emotions.get(speech.digest, lambda: hear_emotion(speech, network))
+class Animator(Senses):
+    """Makes clips, and remembers what it has worked out. Made by `load_animator`."""
 
     # -- motion -------------------------------------------------------------------------------
 
@@ -339,40 +251,28 @@ class Animator:
         Raises:
             OptionInvalid, PhotoUnreadable, OutputUnwritable: at the call, before the first clip.
         """
-        check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
-        seed = check_sampling(seed, diversity, style)
-        indices, edits = sample_indices(samples), listed(edits)
-        edits = [*felt(feeling, feeling_strength), *edits]
+        changes = [*felt(feeling, feeling_strength), *listed(edits)]
+        wanted = commission(samples, seed, diversity, style, pose_strength, changes, look)
         check_made("`fit`", Face, face)
         check_made("`listen`", Speech, speech)
-        check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        named = None if output is None else output_folder(output)
-        names = [file_name(sample_label(index, seed)) for index in indices]
-        if named is not None:
-            for name in names:
-                keep_apart(named / f"{name}.mp4", look.background)
-                keep_apart(named / f"{name}.npz", look.background)
-        if look.background is not None:
-            look = Look(look.framing, look.size, load_backdrop(look.background))
-
-        making = {"seed": seed, "diversity": diversity, "style": style}
-        making |= {"pose_strength": pose_strength, "edits": [asdict(edit) for edit in edits]}
+        check_progress(progress)
+        named, look = wanted.place(output), wanted.shown()
 
         def clips() -> Iterator[Clip]:
             if progress:
                 progress(0.0, "Drawing the animations")
             self.prepare(face, look)
+            indices, seed = wanted.indices, wanted.seed
             motions = self.sample(speech, indices, seed, diversity, style)
-            folder = named or output_folder(None)  # not before: nobody may ever ask for a clip
+            folder = named or output_folder(None)  # nobody may ever ask for a clip
             try:
                 for done, (index, motion) in enumerate(zip(indices, motions, strict=True)):
-                    path = folder / f"{names[done]}.mp4"
-                    report = _part(progress, done, len(indices))
+                    path = folder / f"{wanted.name(index)}.mp4"
+                    told, report = wanted.making(index), part_of(progress, done, len(indices))
                     try:
-                        moved = self.edit(motion.with_pose_strength(pose_strength), edits, speech)
-                        made = making | {"sample": index}
-                        self.render_motion(face, moved, path, speech, look, mark, report, made)
+                        moved = self.edit(motion.with_pose_strength(pose_strength), changes, speech)
+                        self.render_motion(face, moved, path, speech, look, mark, report, told)
                         moved.save(path.with_suffix(".npz"))
                     except TalkingFaceError as error:
                         logger.debug("sample %d of seed %d failed: %s", index, seed, error)
@@ -446,6 +346,7 @@ class Animator:
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
         check_made("its constructor", Look, look)
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
+        check_progress(progress)
         keep_apart(result_path(path), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
@@ -466,21 +367,6 @@ class Animator:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)
         return write_comparison(paths, labels, path)
-
-
-def _admitted(photo: PhotoSource) -> UInt8:
-    """The pixels of a photo that the installation's gate, if there is one, lets in."""
-    pixels = load_photo(photo)
-    admit("photo", pixels)
-    return pixels
-
-
-def _part(progress: Progress | None, done: int, parts: int) -> Progress | None:
-    """Tells of one sample's progress as of a part of all samples'."""
-    if progress is None:
-        return None
-    stage = f"Rendering sample {done + 1} of {parts}"
-    return lambda fraction, _: progress((done + fraction) / parts, stage)
 
 
 def load_animator(

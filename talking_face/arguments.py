@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from talking_face.clips.mark import CORNERS, OPACITIES, SIZES, Mark
-from talking_face.editing.edit import RANGES, Edit
-from talking_face.errors import OptionInvalid
-from talking_face.moods import FEELINGS, VOICE
+from talking_face.edit_arguments import add_edits
 from talking_face.options import (
     DEPTH,
     DIVERSITY,
@@ -31,19 +29,6 @@ from talking_face.options import (
     VOICE_SPEEDS,
     Look,
 )
-
-# The options that change a motion, by the names of `Edit`. Its pose strength is an older option.
-SLIDERS = {
-    "expression": "strength of brows and of what the mouth does besides speaking",
-    "mouth_opening": "how far the lips part, as a factor",
-    "smile": "frown or smile",
-    "brows": "lowered or raised",
-    "inner_brows": "the brows' inner ends: drawn together or worried",
-    "eyes": "narrow or wide",
-    "gaze": "degrees to the picture's right, and down",
-    "blinks": "how many, as a factor",
-    "feeling_strength": "how much of --feeling is shown, 1 unless told",
-}
 
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 PROGRAM = "talking-face"  # what an installed copy calls its command
@@ -102,7 +87,7 @@ def build_parser(
 ) -> argparse.ArgumentParser:
     """All options, with the ranges and defaults of `talking_face.options`, `Edit` and `Mark`."""
     parser = kind(
-        prog=PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m talking_face",
+        prog=program(),
         usage="%(prog)s PHOTO AUDIO|--text TEXT [-o FOLDER] [--samples N] [--seed S] [options]",
         description="Makes a photo speak a recording: several different, equally fitting clips.",
         epilog=EXAMPLES,
@@ -113,7 +98,7 @@ def build_parser(
     _add_text(parser)
     _add_sampling(parser)
     _add_look(parser)
-    _add_edits(parser)
+    add_edits(parser)
     _add_mark(parser)
     _add_extras(parser)
     _add_three_d(parser)
@@ -137,14 +122,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="the speech: any sound or video file, 0.3 s to 10 minutes",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        default=Path("outputs"),
-        help="where the results go; made if it isn't there (default: %(default)s)",
-    )
+    add_output(parser, "where the results go; made if it isn't there")
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
@@ -238,35 +216,6 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
         "--background",
         metavar="COLOUR|FILE",
         help='"#rrggbb" or an image to put behind the person (default: the photo\'s own)',
-    )
-
-
-def _add_edits(parser: argparse.ArgumentParser) -> None:
-    """The sliders of `Edit`; None where nothing is said."""
-    edits = parser.add_argument_group(
-        "what is changed", "Edits don't draw anything again: the samples stay the same."
-    )
-    edits.add_argument(
-        "--feeling",
-        metavar="FEELING",
-        help=f"what the face feels: {', '.join(FEELINGS)}, or valence and arousal, each -1 to 1, "
-        "as --feeling=0.4,-0.2 (default: the voice's; of --motion, its own)",
-    )
-    for name, text in SLIDERS.items():
-        low, high = RANGES[name]
-        edits.add_argument(
-            f"--{name.replace('_', '-')}",
-            metavar=tuple("XY") if name == "gaze" else name[0].upper(),
-            type=float,
-            nargs=2 if name == "gaze" else None,
-            help=f"{text}; {low:g} to {high:g}",
-        )
-    edits.add_argument(
-        "--between",
-        metavar=("FROM", "TO"),
-        type=float,
-        nargs=2,
-        help="seconds between which all this holds, with soft ends (default: the whole clip)",
     )
 
 
@@ -374,28 +323,28 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="find faces with this insightface model pack; mind its non-commercial licence",
     )
-    machine.add_argument(
+    add_verbosity(machine)
+
+
+def add_output(parser: argparse.ArgumentParser, told: str) -> None:
+    """The option that names the folder of the results; `told` says of it what it gets."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("outputs"),
+        help=f"{told} (default: %(default)s)",
+    )
+
+
+def add_verbosity(parser: argparse._ActionsContainer) -> None:
+    """The option that makes the program talk."""
+    parser.add_argument(
         "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
     )
 
 
-def edits_of(options: argparse.Namespace) -> tuple[Edit, ...]:
-    """The edit that the options ask for; none where they ask for none.
-
-    Raises:
-        OptionInvalid: a value is outside its range, or there is a time for no change.
-    """
-    names = (*SLIDERS, "feeling")
-    said = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if "feeling_strength" in said:
-        said.setdefault("feeling", VOICE)
-    if not said:
-        if options.between is not None:
-            raise OptionInvalid(
-                "--between says when a change holds, and there is none. Add --feeling or --smile, "
-                "say, or leave --between out."
-            )
-        return ()
-    if options.between is not None:
-        said["start"], said["stop"] = options.between
-    return (Edit(**said),)
+def program() -> str:
+    """What the user has typed to start the command, as usage messages call it."""
+    return PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m talking_face"

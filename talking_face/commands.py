@@ -14,11 +14,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talking_face.animator import Animator, load_animator
-from talking_face.arguments import FAILED, OK, PARTLY, edits_of
+from talking_face.arguments import FAILED, OK, PARTLY
 from talking_face.clips.clip import Clip
 from talking_face.clips.mark import Mark, chosen_mark
 from talking_face.clips.plots import plot_samples, write_plot
 from talking_face.clips.share import write_gif, write_poster
+from talking_face.edit_arguments import edits_of
 from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
 from talking_face.exports import export, render_view, write_speech

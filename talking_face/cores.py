@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from sys import modules
 from threading import Barrier, Lock, Thread
 from typing import Any, TypeVar
 
@@ -35,48 +36,92 @@ def available() -> int:
     return int(cpu_count())
 
 
-class _Single:
-    """What `one_thread` has changed, and for how many."""
+class _Pools:
+    """What `single_pools` has changed, and for how many."""
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.inside = 0
-        self.before = (0, 0)
-        self.limits: Any = None
+        self._inside = 0
+        self._cv2 = 0
+        self._limits: Any = None
 
     def enter(self) -> None:
         with self.lock:
-            self.inside += 1
-            if self.inside == 1:
-                self.before = torch.get_num_threads(), cv2.getNumThreads()
-                torch.set_num_threads(1)
+            self._inside += 1
+            if self._inside == 1:
+                self._cv2 = cv2.getNumThreads()
                 cv2.setNumThreads(1)
-                self.limits = ThreadpoolController().limit(limits=1)
+                _take_over()
+                self._limits = _blas(len(modules)).limit(limits=1)
 
     def leave(self) -> None:
         with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.limits.restore_original_limits()
-                torch.set_num_threads(self.before[0])
-                cv2.setNumThreads(self.before[1])
+            self._inside -= 1
+            if self._inside == 0:
+                _take_over()
+                self._limits.restore_original_limits()
+                cv2.setNumThreads(self._cv2)
 
 
-_single = _Single()
+_pools = _Pools()
+
+
+@lru_cache(1)
+def _blas(_: int) -> Any:
+    """What sets the threads of numpy's and scipy's linear algebra.
+
+    Looked up again where modules were loaded since: with them, libraries may have been.
+    """
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _take_over() -> None:
+    """Let this thread set limits: since threadpoolctl 3.8, nobody hears of other threads than the
+    first, and nothing is said of it."""
+    for library in _blas(len(modules)).lib_controllers:
+        if clear := getattr(library, "clear_controlling_thread", None):
+            clear(force=True)
+
+
+@contextmanager
+def single_pools() -> Generator[None, None, None]:
+    """While anybody is inside, numpy and OpenCV do each operation on its caller's thread.
+
+    They count their threads for the whole process, so what they were before comes back when the
+    last one leaves. For iterators, each of whose steps may be asked for by another thread.
+    """
+    _pools.enter()
+    try:
+        yield
+    finally:
+        _pools.leave()
 
 
 @contextmanager
 def one_thread() -> Generator[None, None, None]:
-    """While anybody is inside, torch, numpy and OpenCV do each operation on its caller's thread.
+    """Inside, torch, numpy and OpenCV do each operation on its caller's thread. Also a decorator.
 
-    They count their threads for the whole process, so what they were before comes back when the
-    last one leaves. Also a decorator.
+    Torch counts its threads for each thread that calls it.
     """
-    _single.enter()
+    before = _alone()
     try:
-        yield
+        with single_pools():
+            yield
     finally:
-        _single.leave()
+        if before != 1:
+            torch.set_num_threads(before)
+
+
+def _alone() -> int:
+    """Take torch's helpers from the calling thread; returns how many threads it was with them."""
+    before = torch.get_num_threads()
+    if before != 1:
+        torch.set_num_threads(1)
+        # It is also what threads begin with that use torch later: they shall as they would have.
+        later = Thread(target=torch.set_num_threads, args=(before,))
+        later.start()
+        later.join()
+    return before
 
 
 @cache
@@ -86,7 +131,7 @@ def _pool() -> ThreadPoolExecutor:
     An interrupt while the executor starts one would leave it behind, unknown, and the process would
     wait for it at its end. Only the main thread is interrupted, so another one starts them.
     """
-    pool = ThreadPoolExecutor(available(), "core")
+    pool = ThreadPoolExecutor(available(), "core", _alone)
     met = Barrier(available())
     starter = Thread(target=lambda: list(pool.map(lambda _: met.wait(), range(available()))))
     starter.start()
@@ -107,7 +152,7 @@ def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
     will.
     """
     waiting: deque[Future[T]] = deque()
-    with one_thread():
+    with single_pools():
         try:
             for index in range(count):
                 heed()
@@ -122,13 +167,13 @@ def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
 
 
 def _in_child() -> None:
-    _single.lock.release()
+    _pools.lock.release()
     _pool.cache_clear()  # its threads stayed with the parent
 
 
 if hasattr(os, "register_at_fork"):  # a forked process must not find the lock taken for ever
     os.register_at_fork(
-        before=_single.lock.acquire,
-        after_in_parent=_single.lock.release,
+        before=_pools.lock.acquire,
+        after_in_parent=_pools.lock.release,
         after_in_child=_in_child,
     )

@@ -7,6 +7,7 @@ What the command line, the page and the API write beside clips; see docs/three-d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,7 @@ from talking_face.head.obj import write_obj
 from talking_face.head.performance import Performance, displaced, perform, pose_in
 from talking_face.head.view import Camera, draw_head
 from talking_face.motion import FPS, Motion
-from talking_face.options import DEPTH, EXPORTS, Look, Progress, shown
+from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_progress, shown
 from talking_face.picture.plate import CROP_SIZE
 from talking_face.picture.renderer import Renderer
 from talking_face.picture.stereo import StereoRenderer
@@ -71,6 +72,7 @@ def export(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     check_export(kind)
+    check_progress(progress)
     motion = animator.expressed(motion)
     marks = Marks(_origin(face, motion, speech, export=kind), mark)
     paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
@@ -82,10 +84,9 @@ def export(
         def frame(index: int) -> UInt8:
             return packed(*pair.frame(motion, index), packing, seen)
 
-        frames = watched(in_order(frame, len(motion)), len(motion), "Rendering", progress)
-        recording = speech.recording if speech else None
         beside = kind != "anaglyph"
-        return [write_clip(frames, paths[0], recording, mark, marks.origin, side_by_side=beside)]
+        video = frame, len(motion), paths[0], speech, mark, progress, marks.origin
+        return [_video(*video, side_by_side=beside)]
     if kind == "obj":
         head, renderer = _marked(animator.head(face), marks), animator.renderer(face)
         gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
@@ -129,14 +130,13 @@ def render_view(
     Raises:
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
+    check_progress(progress)
     size = (look.size or CROP_SIZE) // 2 * 2
     motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
-    frames = in_order(partial(_viewed, head, renderer, motion, camera, size), len(motion))
-    watched_frames = watched(frames, len(motion), "Rendering", progress)
-    camera_told = {"yaw": camera.yaw, "pitch": camera.pitch}
-    origin = _origin(face, motion, speech, view=camera_told)
-    return write_clip(watched_frames, path, speech.recording if speech else None, mark, origin)
+    frame = partial(_viewed, head, renderer, motion, camera, size)
+    origin = _origin(face, motion, speech, view={"yaw": camera.yaw, "pitch": camera.pitch})
+    return _video(frame, len(motion), path, speech, mark, progress, origin)
 
 
 def write_speech(spoken: Spoken, path: Path) -> Path:
@@ -159,6 +159,21 @@ def _origin(face: Face, motion: Motion, speech: Speech | None, **settings: Any) 
 def _marked(head: Head, marks: Marks) -> Head:
     """The head with the invisible mark in its texture."""
     return replace(head, atlas=marks.unseen(*head.atlas.shape[:2])(head.atlas))
+
+
+def _video(
+    frame: Callable[[int], UInt8],
+    count: int,
+    path: Path,
+    speech: Speech | None,
+    mark: Mark | None,
+    progress: Progress | None,
+    origin: Origin,
+    side_by_side: bool = False,
+) -> Path:
+    frames = watched(in_order(frame, count), count, "Rendering", progress)
+    recording = speech.recording if speech else None
+    return write_clip(frames, path, recording, mark, origin, side_by_side)
 
 
 def _viewed(

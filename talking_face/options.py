@@ -123,6 +123,15 @@ def check_made(maker: str, kind: type, *values: Any) -> None:
             raise OptionInvalid(f"Give a {kind.__name__} as {maker} makes it, not {shown(value)}.")
 
 
+def check_progress(progress: Any) -> None:
+    """Raise OptionInvalid unless this is None or may be a Progress."""
+    if progress is not None and not callable(progress):
+        raise OptionInvalid(
+            "Give a function as the progress, which is called with a fraction 0 to 1 and a "
+            f"sentence, not {shown(progress)}."
+        )
+
+
 def number(name: str, value: Any) -> float:
     """Any real number, numpy's too, as a float.
 

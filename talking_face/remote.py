@@ -29,7 +29,7 @@ from talking_face.interruption import Stopped, heed
 from talking_face.memory import Key, face_key, speech_key
 from talking_face.models import Models
 from talking_face.motion import Motion
-from talking_face.options import Look, Progress, check_made, whole_number
+from talking_face.options import Look, Progress, check_made, check_progress, whole_number
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech
 
@@ -76,7 +76,7 @@ class RemoteAnimator(Animator):
         path: str | Path,
         speech: Speech | None = None,
         look: Look = Look(),
-        mark: Mark | None = Mark(),
+        mark: Mark | None = None,
         progress: Progress | None = None,
         making: Mapping[str, Any] | None = None,
     ) -> Path:
@@ -84,6 +84,8 @@ class RemoteAnimator(Animator):
         check_made("`fit`", Face, face)
         check_made("`sample`", Motion, motion)
         check_made("`listen`", Speech, *([] if speech is None else [speech]))
+        check_made("its constructor", Mark, *([] if mark is None else [mark]))
+        check_progress(progress)
         path = result_path(path)
         keep_apart(path, look.background)
         heard = speech and self._stored(speech_key(speech.recording), speech)

@@ -26,19 +26,18 @@ class WeightSpec:
     """Everything about one set of weights.
 
     Attributes:
-        licence: the terms that it ships under.
         build: the command that made the files.
         files: file name -> sha256; several files are shards that together hold the tensors.
+        licence: the terms that it ships under.
     """
 
-    licence: str
     build: str
     files: dict[str, str]
+    licence: str = "Apache-2.0; see weights/README.md for the data that it was learned from"
 
 
 WEIGHTS: dict[str, WeightSpec] = {
     "face_model": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.face_model --cache CACHE, then "
         "python -m talking_face.training.fit.nuance --scores SCORES",
         files={
@@ -47,49 +46,42 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "teeth": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.teeth --portraits FOLDER --output OUT",
         files={
             "teeth.safetensors": "a135ea5517080a68c7035f98a85464e0964e15be6def88919024256d61fdda2b",
         },
     ),
     "dirfa": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.dirfa --cache CACHE",
         files={
             "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
     "mouth_light": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.shading --clips CLIPS --cache CACHE",
         files={
             "mouth_light.safetensors": "d5a91a2211dac91092fbdab83c02a96c1cb65462d929cfe41d1e51af060d5ada",  # noqa: E501
         },
     ),
     "idle": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.events --cache CACHE",
         files={
             "idle.safetensors": "36d20099499e73160bf18518030e6e1077a5cd7da8fcd00ac287d836ace45562",
         },
     ),
     "feeling": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
         files={
             "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
         files={
             "skin.safetensors": "4fb4c4d48a5b6ebe6ab88683d108ea3ec3ec5d3d3e144088d693c4c0a5b2b3ba",
         },
     ),
     "emotion": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
@@ -115,7 +107,6 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "arkit": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
         "--output OUT",
         files={
@@ -123,7 +114,6 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "baseline": WeightSpec(
-        licence="Apache-2.0; see weights/README.md for the data that it was learned from",
         build="python -m talking_face.training.fit.listeners --cache CACHE",
         files={
             "baseline.safetensors": "a114a0e9d7c1842c2ef7d1743edff892cb90a1327e7060d3cf91bea8fe4cf92e",  # noqa: E501

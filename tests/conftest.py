@@ -7,6 +7,7 @@ import socket
 import threading
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -151,9 +152,14 @@ def moving_frames() -> list[np.ndarray]:
     return frames
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
-    """Debian's chromium, headless, driven by selenium; talks to this machine alone."""
+@contextmanager
+def chromium_with(profile: Path, *more: str) -> Iterator["object"]:
+    """Debian's chromium, headless, driven by selenium; talks to this machine alone.
+
+    Args:
+        profile: its folder.
+        more: flags.
+    """
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         pytest.skip("chromium and chromedriver aren't installed (apt-get install chromium-driver)")
@@ -167,13 +173,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
         "--disable-dev-shm-usage --autoplay-policy=no-user-gesture-required"
     ).split():
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    for flag in (f"--user-data-dir={profile}", *more):
+        options.add_argument(flag)
     os.environ.setdefault("SE_AVOID_STATS", "true")
     started = webdriver.Chrome(options, webdriver.ChromeService(driver))
     try:
         yield started
     finally:
         started.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["object"]:
+    """The browser of most tests."""
+    with chromium_with(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

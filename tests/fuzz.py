@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 PATIENCE = 10  # seconds
 MEMORY = 2 * 2**30  # bytes of a process
-BATCH = 40  # inputs of one target before the next has its turn
+BATCH = 16  # inputs of one target before the next has its turn
 STUFF = b"\0\xff\x7f\x80%n{}<>..//"
 
 Target = Callable[[np.random.Generator, Path], Any]

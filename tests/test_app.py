@@ -26,6 +26,7 @@ from PIL import Image
 import app
 from talking_face import arguments
 from talking_face.clips.video import read_frames
+from talking_face.edit_arguments import edits_of
 from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import (
     AudioUnreadable,
@@ -400,9 +401,9 @@ def test_strengths_are_the_same_everywhere() -> None:
         assert box.label == "Settings"
     command = ["photo.jpg", "speech.wav"]
     assert arguments.parse(command).pose_strength == Edit().pose_strength
-    assert arguments.edits_of(arguments.parse(command)) == Settings().edits
+    assert edits_of(arguments.parse(command)) == Settings().edits
     said = arguments.parse([*command, "--expression", "0.5"])
-    assert arguments.edits_of(said) == Settings(expression=0.5).edits
+    assert edits_of(said) == Settings(expression=0.5).edits
     assert RANGES["pose_strength"] == (0, MAX_POSE_STRENGTH)
     with pytest.raises(OptionInvalid, match="Expression must be between 0 and 2"):
         _ = Settings(expression=2.1).edits

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
@@ -30,8 +31,10 @@ from talking_face.errors import (
     TextUnspeakable,
     VideoUnreadable,
 )
+from talking_face.exports import export, render_view
 from talking_face.face.photo import load_photo
 from talking_face.files import output_folder, read_pipe
+from talking_face.head.view import Camera
 from talking_face.motion import Motion
 from talking_face.options import MAX_SEED, Look, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
@@ -153,6 +156,19 @@ def test_what_another_step_makes(wrong: Any, animator: Animator, speech: Any) ->
         ("constructor", lambda: animator.render_motion(None, motion, "clip.mp4", mark=wrong)),
     ):
         assert f"as {maker}" in refused(OptionInvalid, work).replace("`", "").replace("its ", "")
+
+
+@pytest.mark.parametrize("wrong", [3, "a bar", [print], True], ids=kind)
+def test_progress(wrong: Any, animator: Animator, speech: Any, portrait: Path) -> None:
+    face, heard, motion = animator.fit(portrait), speech, Motion.still(2)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: animator.animate(face, heard, progress=wrong),
+        lambda: animator.render_motion(face, motion, "clip.mp4", progress=wrong),
+        lambda: export(animator, face, motion, "glb", Path("clip"), progress=wrong),
+        lambda: render_view(animator, face, motion, Camera(), Path("v.mp4"), progress=wrong),
+    )
+    for call in calls:
+        assert "progress" in refused(OptionInvalid, call)
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"Hello.", ["Hello."]])
@@ -313,29 +329,26 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-@pytest.mark.parametrize("form", ["substituted", "standard input"])
-def test_files_through_pipes(form: str, sound: Path, portrait: Path) -> None:
+@pytest.mark.parametrize("by_standard_input", ["photo", "sound"])
+def test_files_through_pipes(by_standard_input: str, sound: Path, portrait: Path) -> None:
+    """The other one comes by process substitution."""
     script = (
         "import sys\n"
         "from talking_face.face.photo import load_photo\n"
         "from talking_face.sound.audio import load_audio\n"
-        "if sys.argv[1] == 'photo': print(load_photo(sys.argv[2]).shape)\n"
-        "else: print(load_audio(sys.argv[2]).duration)\n"
+        "print(load_photo(sys.argv[1]).shape, load_audio(sys.argv[2]).duration)\n"
     )
-    for kind, path, told in (
-        ("photo", portrait, str(load_photo(portrait).shape)),
-        ("sound", sound, str(load_audio(sound).duration)),
-    ):
-        command = {
-            "substituted": f'"$0" -c "$1" {kind} <(cat "$2")',
-            "standard input": f'cat "$2" | "$0" -c "$1" {kind} /dev/stdin',
-        }[form]
-        done = subprocess.run(
-            ["bash", "-c", command, sys.executable, script, path],
-            capture_output=True, text=True, timeout=120, check=True,
-            cwd=Path(cli.__file__).parents[1],
-        )  # fmt: skip
-        assert done.stdout.strip() == told
+    command = {
+        "photo": 'cat "$2" | "$0" -c "$1" /dev/stdin <(cat "$3")',
+        "sound": 'cat "$3" | "$0" -c "$1" <(cat "$2") /dev/stdin',
+    }[by_standard_input]
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, script, portrait, sound],
+        capture_output=True, text=True, timeout=120, check=True,
+        cwd=Path(cli.__file__).parents[1],
+    )  # fmt: skip
+    told = f"{load_photo(portrait).shape} {load_audio(sound).duration}"
+    assert done.stdout.strip() == told
 
 
 def test_a_pipe_that_nobody_writes_into(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

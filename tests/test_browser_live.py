@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from talking_face.web import live
+from tests.conftest import chromium_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -26,27 +26,13 @@ PHOTO = "return !!document.querySelector('#photo img')"
 @pytest.fixture
 def talker(speech: Path, tmp_path: Path) -> Iterator[Any]:
     """A browser that hears the recording, again and again, as its microphone."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver aren't installed (apt-get install chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (
-        "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --disable-dev-shm-usage "
-        "--autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
-        "--use-fake-ui-for-media-stream"
-    ).split():
-        options.add_argument(flag)
-    options.add_argument(f"--use-file-for-fake-audio-capture={speech}")
-    options.add_argument(f"--user-data-dir={tmp_path}")
-    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    try:
+    with chromium_with(
+        tmp_path,
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={speech}",
+    ) as started:
         yield started
-    finally:
-        started.quit()
 
 
 def wait(true: Callable[[], Any]) -> Any:

@@ -65,20 +65,65 @@ def test_one_thread_for_all_who_are_inside_and_then_as_before() -> None:
     torch.set_num_threads(3)
     cv2.setNumThreads(3)
     as_before = threadpool_limits(3, user_api="blas")
+    come, leave = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with cores.one_thread():
+            come.set()
+            leave.wait(10)
+
+    other = threading.Thread(target=second)
     try:
-        first, second = cores.one_thread(), cores.one_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        with cores.one_thread():
+            other.start()
+            assert come.wait(10)
+            assert torch.get_num_threads() == 1
+        assert cv2.getNumThreads() == 1
         assert blas() == {1}
-        second.__exit__(None, None, None)
+        leave.set()
+        other.join(10)
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 3)
         assert max(blas()) == 3
     finally:
         as_before.restore_original_limits()
         torch.set_num_threads(before[0])
         cv2.setNumThreads(before[1])
+
+
+def test_a_thread_that_comes_in_later_has_no_helpers_either() -> None:
+    """Else two threads of torch wait for each other in every small operation."""
+    inside, done = threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def other() -> None:
+        torch.set_num_threads(3)  # so that it is known what it had
+        torch.ones(3).sum()
+        found.append(torch.get_num_threads())
+        inside.wait(10)
+        with cores.one_thread():
+            found.append(torch.get_num_threads())
+            done.wait(10)
+        found.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    thread = threading.Thread(target=other)
+    try:
+        thread.start()
+        while not found:
+            time.sleep(0.01)
+        with cores.one_thread():
+            inside.set()
+            while len(found) < 2:
+                time.sleep(0.01)
+        assert torch.get_num_threads() == 2, "who leaves first has its own again"
+        done.set()
+        thread.join(10)
+        assert found == [3, 1, 3]
+        assert set(cores.in_order(lambda _: torch.get_num_threads(), 8)) == {1}
+    finally:
+        done.set()
+        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")

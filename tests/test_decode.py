@@ -3,7 +3,7 @@
 import struct
 import subprocess
 import wave
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -51,6 +51,7 @@ def write_wav(path: Path, channels: np.ndarray, rate: int = SAMPLE_RATE) -> Path
     return path
 
 
+@cache
 def words(source: Path = FIRST) -> np.ndarray:
     return load_audio(source).waveform
 

@@ -10,8 +10,9 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from talking_face import load_animator
-from talking_face.arguments import build_parser, edits_of
+from talking_face.arguments import build_parser
 from talking_face.clips.marks import Marks
+from talking_face.edit_arguments import edits_of
 from talking_face.editing.blinks import change_blinks, find_blinks
 from talking_face.editing.change import apply_edits, mix, telling_moment, weight
 from talking_face.editing.directions import find_directions

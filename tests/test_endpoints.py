@@ -35,7 +35,7 @@ from talking_face.web.folders import new_folder
 from talking_face.web.given import read_edits
 from talking_face.web.messages import plain_sentences
 
-SIDE = 256
+SIDE = 128
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +295,7 @@ def test_an_order_that_nobody_wants_any_more_stops(
     portrait: Path,
     short_speech: Path,
     frames_made: list[float],
+    client: Client,
     leave: Callable[[str, Path, Path, Callable[[], None]], None],
 ) -> None:
     def files() -> set[Path]:
@@ -315,7 +316,7 @@ def test_an_order_that_nobody_wants_any_more_stops(
     assert not {path.suffix for path in files() - before} & {".mp4", ".npz"}
     # The next order need not wait.
     stopped = len(frames_made)
-    clips = Client(page, verbose=False).predict(
+    clips = client.predict(
         photo=handle_file(str(portrait)),
         audio=handle_file(str(short_speech)),
         samples=1,

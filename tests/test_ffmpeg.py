@@ -24,6 +24,7 @@ from talking_face.errors import (
     TalkingFaceError,
     VideoUnreadable,
 )
+from talking_face.interruption import Stopped, heeding
 from talking_face.sound import decode
 from talking_face.sound.audio import SAMPLE_RATE, load_audio
 
@@ -154,6 +155,21 @@ def test_nothing_runs_on(instead, tmp_path):
         time.sleep(0.02)
     else:
         pytest.fail("the script's child is still running")
+
+
+def test_a_recording_that_nobody_wants_is_not_decoded_to_its_end(instead, sound, tmp_path):
+    """It is ended in the middle of its sound."""
+    pid = tmp_path / "pid"
+    instead(
+        f'case "$*" in *pcm_s16le*) echo $$ > {pid}; head -c 9999 /dev/zero; exec sleep 60;; esac\n'
+        'exec $FFMPEG "$@"'
+    )
+    begun = time.monotonic()
+    with heeding(pid.exists), pytest.raises(Stopped):
+        load_audio(sound)
+    assert time.monotonic() - begun < 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 # --- it opens one file and nothing that it names ------------------------------------------------

@@ -168,7 +168,8 @@ def test_factors_are_spread_over_the_opening() -> None:
     assert np.allclose(spread[:, 30:], 1)
 
 
-def test_training_finds_the_light_that_was_taken_away() -> None:
+def test_training_finds_the_light_that_was_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("talking_face.training.fit.shading.BATCH", 8)
     rng = np.random.default_rng(0)
     seen = np.repeat(features(interior(opening_of(diamond())), light())[None], 64, axis=0)
     seen[:, :3] *= rng.uniform(0.5, 1.5, (64, 1, 1, 1))

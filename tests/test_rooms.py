@@ -25,9 +25,15 @@ LYING = {
         ).split(),
         "hall",
     ),
-    **dict.fromkeys("__init__ models memory warm_up cluster remote exports".split(), "animator"),
     **dict.fromkeys(
-        "__main__ arguments checking commands results bench bench_live batch".split(), "cli"
+        "__init__ models memory senses commission warm_up cluster remote exports".split(),
+        "animator",
+    ),
+    **dict.fromkeys(
+        (
+            "__main__ arguments edit_arguments checking commands results bench bench_live batch"
+        ).split(),
+        "cli",
     ),
 }
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.

@@ -1,8 +1,10 @@
 """Text to speech: real speech, the same every time, and nothing downloaded."""
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from talking_face.animator import load_animator
 from talking_face.errors import OptionInvalid, OutputUnwritable, TextUnspeakable, VoiceMissing
+from talking_face.interruption import Stopped, heeding
 from talking_face.options import MAX_TEXT, Look
 from talking_face.sound import voice
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, load_audio
@@ -257,14 +260,51 @@ def test_espeak_speaks_other_languages():
     assert fast.recording.duration < 0.75 * said.recording.duration
 
 
-def test_an_espeak_that_does_not_work(tmp_path, monkeypatch):
-    program = tmp_path / "espeak-ng"
-    program.write_text(
-        f"#!/bin/sh\nif [ $1 = --voices ]; then\ncat <<'END'\n{LISTED}END\n"
-        "else echo no data >&2; exit 3\nfi\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+@pytest.fixture
+def espeak_that(tmp_path, monkeypatch):
+    """Puts an espeak-ng there which lists its voices, and instead of speaking does something."""
+
+    def put(does: str) -> None:
+        program = tmp_path / "espeak-ng"
+        program.write_text(
+            f"#!/bin/sh\nif [ $1 = --voices ]; then\ncat <<'END'\n{LISTED}END\nelse {does}\nfi\n"
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    return put
+
+
+def test_an_espeak_that_does_not_work(espeak_that):
+    espeak_that("echo no data >&2; exit 3")
     assert "espeak-ng/de" in [each.id for each in voices()]
     with pytest.raises(VoiceMissing, match=r"espeak-ng failed \(no data\)"):
         speak("Guten Tag.", "espeak-ng/de")
+
+
+# -- nobody wants it any more ----------------------------------------------------------------------
+
+
+def test_an_espeak_that_nobody_waits_for_is_ended(espeak_that, tmp_path):
+    pid = tmp_path / "pid"
+    espeak_that(f"echo $$ > {pid}; exec sleep 60")
+    begun = time.monotonic()
+    with heeding(pid.exists), pytest.raises(Stopped):
+        speak("Guten Tag.", "espeak-ng/de")
+    assert time.monotonic() - begun < 10
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_text_that_nobody_waits_for_is_not_spoken_to_its_end(monkeypatch):
+    engine = voice._hibari(voices()[0].name)
+    spoken, speaks = [], type(engine).from_ids
+
+    def counted(*given):
+        spoken.append(time.monotonic())
+        return speaks(*given)
+
+    monkeypatch.setattr(type(engine), "from_ids", counted)
+    with heeding(lambda: len(spoken) >= 2), pytest.raises(Stopped):
+        speak("One. Two. Three. Four. Five. Six.", voices()[0].id)
+    assert len(spoken) == 2

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from talking_face.arguments import PROGRAM
+from talking_face.arguments import add_output, add_verbosity, program
 
 EXAMPLES = """\
 examples:
@@ -23,9 +22,8 @@ jobs failed, 2 nothing could be done, 130 interrupted.
 
 def build_parser() -> argparse.ArgumentParser:
     """The options of a batch; those of its jobs stand in the table."""
-    installed = Path(sys.argv[0]).stem == PROGRAM
     parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM if installed else 'python -m talking_face'} batch",
+        prog=f"{program()} batch",
         description="Makes the clips of a table: CSV or JSON lines, a job a row. Columns: photo, "
         "sound or text, name, and any option of a single run.",
         epilog=EXAMPLES,
@@ -33,14 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("jobs", metavar="JOBS", type=Path, help="the table")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FOLDER",
-        type=Path,
-        default=Path("outputs"),
-        help="gets a folder for each job, and results.jsonl (default: %(default)s)",
-    )
+    add_output(parser, "gets a folder for each job, and results.jsonl")
     parser.add_argument(
         "--dry-run", action="store_true", help="check every row, list all faults, make nothing"
     )
@@ -53,7 +44,5 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--address", metavar="ADDRESS", help="of a running Ray cluster that does the work"
     )
-    parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="say more; -vv says everything"
-    )
+    add_verbosity(parser)
     return parser

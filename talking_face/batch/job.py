@@ -22,9 +22,10 @@ from typing import Any
 import talking_face
 from talking_face import commands
 from talking_face.animator import load_animator
-from talking_face.arguments import FAILED, OK, edits_of
+from talking_face.arguments import FAILED, OK
 from talking_face.batch.table import Row, inputs_of
 from talking_face.clips.credentials import TYPES, read_statement
+from talking_face.edit_arguments import edits_of
 from talking_face.errors import TalkingFaceError
 from talking_face.face.face import Face
 from talking_face.face.photo import load_photo

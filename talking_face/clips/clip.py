@@ -53,3 +53,11 @@ def watched(
         yield frame
     if progress:
         progress(start + share, stage)
+
+
+def part_of(progress: Progress | None, done: int, parts: int) -> Progress | None:
+    """Tells of the progress of one sample, after `done` others, as a part of all samples'."""
+    if progress is None:
+        return None
+    stage = f"Rendering sample {done + 1} of {parts}"
+    return lambda fraction, _: progress((done + fraction) / parts, stage)

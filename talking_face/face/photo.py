@@ -44,6 +44,7 @@ DAMAGE = (
     EOFError,
     IndexError,
     RuntimeError,
+    TypeError,  # a TIFF without its dimensions
     struct.error,
     zlib.error,
 )

@@ -19,7 +19,7 @@ import numpy as np
 from talking_face.arrays import Array, Int16, UInt8
 from talking_face.clips.mark import Mark
 from talking_face.clips.marks import Marks
-from talking_face.cores import begin, one_thread
+from talking_face.cores import begin, one_thread, single_pools
 from talking_face.editing.edit import Edit
 from talking_face.face.face import Face
 from talking_face.live.chunks import Chunks
@@ -159,7 +159,7 @@ class Stream:
         return renderer, self._marks.painter(*still.shape[:2])
 
     def _run(self) -> Iterator[Moment]:
-        with one_thread():
+        with single_pools():
             heard = self._in_thread() if self._wants_pace else self._hear(eager(self._chunks))
             shown = _Mouth()
             begun = late = None
@@ -193,7 +193,8 @@ class Stream:
                 known = now
                 self._performance.interrupt()
                 played = np.zeros_like(played)
-            passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
+            with one_thread():
+                passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
             played = np.concatenate([played, hop.played])
             size = len(passage.gate) * SOUND_FRAME
             if size:

@@ -14,9 +14,11 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 import unicodedata
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +47,7 @@ _SHOWN = 5  # characters that a message quotes
 _CHUNK = 400  # phonemes; what hibari was made for in one piece
 _WORDS_A_MINUTE = 175  # of eSpeak NG at speed 1
 _TIMEOUT = 120  # seconds; eSpeak NG speaks ten minutes in a few
+_LOOK = 0.1  # seconds between two looks whether it is still wanted
 
 _one_at_a_time = Lock()  # hibari fills its tables as it goes
 
@@ -336,15 +339,35 @@ def _speak_espeak(voice: Voice, text: str, speed: float) -> tuple[Array, int, st
 def _run(command: list[str], text: str = "") -> str:
     advice = "Install it again, or use another voice."
     try:
-        done = subprocess.run(
-            command, input=text.encode(), capture_output=True, timeout=_TIMEOUT, check=False
-        )
+        status, answer, complaint = _answered(command, text.encode())
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VoiceMissing(f"espeak-ng doesn't work ({error}). {advice}") from error
-    if done.returncode != 0:
-        complaint = done.stderr.decode(errors="replace").strip() or f"status {done.returncode}"
-        raise VoiceMissing(f"espeak-ng failed ({complaint.splitlines()[0]}). {advice}")
-    return done.stdout.decode(errors="replace")
+    if status != 0:
+        said = complaint.decode(errors="replace").strip() or f"status {status}"
+        raise VoiceMissing(f"espeak-ng failed ({said.splitlines()[0]}). {advice}")
+    return answer.decode(errors="replace")
+
+
+def _answered(command: list[str], text: bytes) -> tuple[int, bytes, bytes]:
+    """How a program ended and what it said on both outputs; ended where nobody wants it any more.
+
+    Raises:
+        OSError, subprocess.TimeoutExpired.
+        Stopped: nobody wants it any more.
+    """
+    pipe, end = subprocess.PIPE, time.monotonic() + _TIMEOUT
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            given: bytes | None = text
+            while time.monotonic() < end:
+                with suppress(subprocess.TimeoutExpired):
+                    answer, complaint = process.communicate(given, timeout=_LOOK)
+                    return process.returncode, answer, complaint
+                heed()
+                given = None  # it has that already, or goes on getting it
+            raise subprocess.TimeoutExpired(command, _TIMEOUT)
+        finally:
+            process.kill()
 
 
 # -- the table ------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from PIL import Image
 
 from talking_face.animator import PREVIEW
 from talking_face.arrays import UInt8
+from talking_face.clips.clip import part_of
 from talking_face.clips.credentials import GENERATED, Origin
 from talking_face.clips.marks import write_picture
 from talking_face.clips.plots import Theme, plot_samples
@@ -94,8 +95,7 @@ def draw(
     for done, ((slot, take), motion) in enumerate(zip(places, motions, strict=True)):
         seed, index = take
         shot = Shot(order, sample_label(index, seed), motion, take, edits)
-        stage = f"Rendering sample {done + 1} of {len(places)}"
-        yield slot, _render(shot, face, speech, _part(report, stage, done, len(places)))
+        yield slot, _render(shot, face, speech, part_of(report, done, len(places)))
 
 
 def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tuple[int, Shot]]:
@@ -104,11 +104,10 @@ def render(shots: Sequence[tuple[int, Shot]], report: Progress) -> Iterator[tupl
         report(done / len(shots), "Looking at the photo")
         face = animator().fit(shot.order.photo, shot.order.face)
         speech = animator().listen(shot.order.audio)
-        stage = f"Rendering sample {done + 1} of {len(shots)}"
-        yield slot, _render(shot, face, speech, _part(report, stage, done, len(shots)))
+        yield slot, _render(shot, face, speech, part_of(report, done, len(shots)))
 
 
-def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
+def _render(shot: Shot, face: Face, speech: Speech, report: Progress | None) -> Shot:
     path = new_folder() / f"{file_name(shot.name)}.mp4"
     try:
         moved = animator().edit(shot.motion, shot.edits, speech)
@@ -119,10 +118,6 @@ def _render(shot: Shot, face: Face, speech: Speech, report: Progress) -> Shot:
     except TalkingFaceError as error:
         return replace(shot, path=None, motion_path=None, error=error)
     return replace(shot, path=path, motion_path=path.with_suffix(".npz"), error=None)
-
-
-def _part(report: Progress, stage: str, done: int, parts: int) -> Progress:
-    return lambda fraction, _: report((done + fraction) / parts, stage)
 
 
 def preview(shot: Shot, seconds: float | None, heard: bool = True) -> UInt8:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,9 +16,10 @@ from talking_face.face.model import FaceModel, Pose, fit_pose, rotation_angles
 from talking_face.motion import CHANNELS
 from talking_face.picture.lids import closing, meeting
 from talking_face.training.data.motions import SHUT, gaze_angles, speaker_neutral
-from talking_face.training.data.scores import Labelled
+from talking_face.training.data.scores import Labelled, load_labelled
 from talking_face.training.data.tracks import MIN_TRACKED, Track
 from talking_face.training.fit.face_model import close_lips, lid_opening, normalise_like
+from talking_face.weights import weights_folder
 
 DAMPING = 0.02  # of `FaceModel.expression`
 TURNED = 25.0  # degrees of yaw; a face that is turned further isn't learned from
@@ -63,6 +67,26 @@ def still_eyes(moved: Array, mean: Array) -> Array:
         weight = np.exp(-(away**4))
         moved -= weight[None, :, None] * moved[:, list(corners)].mean(1, keepdims=True)
     return moved
+
+
+def scores_parser(description: str | None) -> argparse.ArgumentParser:
+    """A command that learns from what `training.data.scores` wrote, and where it puts weights."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--scores", type=Path, required=True, help="what training.data.scores wrote"
+    )
+    parser.add_argument("--output", type=Path, default=weights_folder())
+    return parser
+
+
+def expressed(
+    folder: Path, sources: Collection[str], model: FaceModel, damping: float = DAMPING
+) -> list[Expressions]:
+    """Expressions of the training faces that `training.data.scores` wrote of these sources."""
+    labelled = [faces for faces in load_labelled(folder) if faces.source in sources]
+    return express_all([faces for faces in labelled if faces.split == "train"], model, damping)
 
 
 def express_all(

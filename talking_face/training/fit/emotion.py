@@ -188,20 +188,31 @@ def cool(network: EmotionNetwork, passages: Passages) -> None:
     network.temperature.fill_(float(best.x))
 
 
-def main() -> None:
+def heard_parser(description: str | None) -> argparse.ArgumentParser:
+    """A command that reads what was heard of acted and of plain speech, for `load_all`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--table", type=Path, required=True, help="emotion.csv")
     parser.add_argument("--heard", type=Path, required=True, help="what `utterances` wrote")
     parser.add_argument("--cache", type=Path, required=True, help="what `prepare` wrote")
+    return parser
+
+
+def load_all(options: argparse.Namespace) -> Passages:
+    """The passages of acted and of plain speech that such a command is given."""
+    acted = load_passages(read_utterances(options.table), options.heard)
+    return joined(acted, load_plain(options.cache))
+
+
+def main() -> None:
+    parser = heard_parser(__doc__)
     parser.add_argument("--output", type=Path, default=Path("weights/emotion.safetensors"))
     parser.add_argument("--hold-out", action="store_true", help="for choosing settings")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
-    acted = load_passages(read_utterances(options.table), options.heard)
-    passages = joined(acted, load_plain(options.cache))
+    passages = load_all(options)
     passages = passages[~passages.validation]
     apart = held_out(passages.speaker)
     network = train(passages[~apart])

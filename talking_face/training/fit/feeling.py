@@ -11,7 +11,6 @@ the beginning of a smile with lips closed, and lids that are a little heavy. SCO
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 from collections import defaultdict
@@ -28,9 +27,8 @@ from talking_face.face.landmarks import MOUTH_CORNERS
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.moods import MOODS
 from talking_face.picture.lids import closing, meeting
-from talking_face.training.data.neutral import Expressions, express_all, nuance_of
-from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes, load_labelled
-from talking_face.weights import weights_folder
+from talking_face.training.data.neutral import Expressions, expressed, nuance_of, scores_parser
+from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes
 
 SOURCES = {"dreamtalk": 1.0, "ckplus48": 0.8, "jaffe": 0.5}  # and how much each counts
 DAMPING = 0.002  # of the fits: means are to be as large as they are, and their noise is small
@@ -215,19 +213,12 @@ def spread(changes: Array, weight: Array) -> tuple[Array, Array]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--scores", type=Path, required=True, help="what training.data.scores wrote"
-    )
+    parser = scores_parser(__doc__)
     parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
-    parser.add_argument("--output", type=Path, default=weights_folder())
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = load_face_model()
-    labelled = [f for f in load_labelled(options.scores) if f.source in SOURCES]
-    found = express_all([f for f in labelled if f.split == "train"], model, DAMPING)
+    found = expressed(options.scores, SOURCES, model, DAMPING)
     every = np.stack([expressions.neutral for expressions in found if expressions.of.still])
     neutrals = every[:: max(1, len(every) // NEUTRALS)][:NEUTRALS]
     network = Blendshapes(options.task)

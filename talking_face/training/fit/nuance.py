@@ -10,7 +10,6 @@ networks and motions that speak in them, keep their meaning. SCORES is what
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
@@ -22,8 +21,7 @@ from talking_face.curves import smoothstep
 from talking_face.face.landmarks import N_MESH
 from talking_face.face.model import FaceModel, rotation_angles
 from talking_face.motion import CHANNELS
-from talking_face.training.data.neutral import Expressions, express_all
-from talking_face.training.data.scores import load_labelled
+from talking_face.training.data.neutral import Expressions, expressed, scores_parser
 from talking_face.training.fit.face_model import DEPTH_WEIGHT, mirror_index, pose_artefact
 from talking_face.weights import weights_folder
 
@@ -70,19 +68,12 @@ def learn(expressions: list[Expressions], model: FaceModel, seed: int = 0) -> Ar
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--scores", type=Path, required=True, help="what training.data.scores wrote"
-    )
+    parser = scores_parser(__doc__)
     parser.add_argument("--model", type=Path, default=weights_folder() / "face_model.safetensors")
-    parser.add_argument("--output", type=Path, default=weights_folder())
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = FaceModel(**load_file(options.model))  # that there is no such basis yet is no error
-    labelled = [faces for faces in load_labelled(options.scores) if faces.source in SOURCES]
-    basis = learn(express_all([f for f in labelled if f.split == "train"], model), model)
+    basis = learn(expressed(options.scores, SOURCES, model), model)
     save_file({"nuance": basis.astype(np.float32)}, options.output / "face_nuance.safetensors")
 
 

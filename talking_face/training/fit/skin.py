@@ -10,7 +10,6 @@ the coefficients of the expression (ridge regression, mirror images included). S
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections import defaultdict
 from pathlib import Path
@@ -25,10 +24,8 @@ from talking_face.clips.video import read_frames
 from talking_face.face.landmarks import N_MESH
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.picture.skin import COLUMNS, ROWS, grid_weights, skin_mask
-from talking_face.training.data.neutral import Expressions, express_all, nuance_of
-from talking_face.training.data.scores import load_labelled
+from talking_face.training.data.neutral import Expressions, expressed, nuance_of, scores_parser
 from talking_face.training.fit.face_model import mirror_index
-from talking_face.weights import weights_folder
 
 SOURCES = ("dreamtalk", "celebv", "liveportrait")
 FRAMES_A_CLIP = 24
@@ -84,19 +81,12 @@ def mirrored(model: FaceModel) -> Array:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--scores", type=Path, required=True, help="what training.data.scores wrote"
-    )
+    parser = scores_parser(__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="the folder of their manifest")
-    parser.add_argument("--output", type=Path, default=weights_folder())
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = load_face_model()
-    labelled = [f for f in load_labelled(options.scores) if f.source in SOURCES]
-    found = express_all([f for f in labelled if f.split == "train"], model)
+    found = expressed(options.scores, SOURCES, model)
     weights = grid_weights(model)
     by_person: dict[str, list[tuple[Array, Array]]] = defaultdict(list)
     for clip in tqdm(found):
