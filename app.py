@@ -14,7 +14,7 @@ from starlette.responses import FileResponse
 from starlette.routing import BaseRoute, Route
 
 from talking_face.clips.plots import COLOURS
-from talking_face.web import checks, endpoints, heads, live, livetab
+from talking_face.web import checks, endpoints, heads, live, livetab, recordings
 from talking_face.web.addresses import guard
 from talking_face.web.calls import Calls
 from talking_face.web.doors import Doors
@@ -190,7 +190,8 @@ def live_routes() -> list[BaseRoute]:
     async def script(_: Request) -> FileResponse:
         return FileResponse(ROOT / "live.js", media_type="text/javascript")
 
-    return [live.route(), Route("/typing", typing), Route("/live.js", script)]
+    pages = [Route("/typing", typing), Route("/live.js", script)]
+    return [live.route(), recordings.route(), *pages]
 
 
 def launch_options() -> dict[str, Any]:

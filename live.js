@@ -1,4 +1,5 @@
-/* The live face: sends the microphone or a text over a WebSocket, shows what comes back in time. */
+/* The live face: a WebSocket says what is wanted, and brings what is shown; where the server has
+   WebRTC, and the two can reach each other, sound and pictures go that way. */
 "use strict";
 
 const talkingFaceLive = (() => {
@@ -7,6 +8,8 @@ const talkingFaceLive = (() => {
   const WORKLET = `registerProcessor("live-microphone", class extends AudioWorkletProcessor {
     process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
   });`;
+
+  const GATHER = 1000; // milliseconds for finding one's own addresses
 
   let live = null; // the session: socket, context, frames, …
 
@@ -19,13 +22,18 @@ const talkingFaceLive = (() => {
 
   const stop = () => {
     if (!live) return;
-    const { socket, context, microphone } = live;
+    const { socket, context, microphone, call, unfinished } = live;
     live = null;
     microphone?.getTracks().forEach((track) => track.stop());
-    part("microphone").setAttribute("aria-pressed", "false");
-    socket.close();
+    for (const name of ["microphone", "record"]) part(name)?.setAttribute("aria-pressed", "false");
+    part("record")?.removeAttribute("disabled");
+    call?.peer.close();
+    call?.video.remove();
     context.close();
     state("off");
+    if (!unfinished || socket.readyState !== WebSocket.OPEN) return socket.close();
+    tell("Making the recording …"); // the server closes when it is ready
+    socket.send(JSON.stringify({ stop: true }));
   };
 
   const start = (photo, face, consent) => {
@@ -52,18 +60,93 @@ const talkingFaceLive = (() => {
         }),
       );
     socket.onmessage = ({ data }) => {
-      if (live !== session) return;
-      if (data instanceof ArrayBuffer) return take(session, data);
-      const message = JSON.parse(data);
-      if (message.error) tell(message.error);
-      if (message.saying) tell(message.saying.join(" "));
-      if (message.ready) {
-        session.ready = true;
-        state("on");
-        tell("");
-      }
+      if (live !== session && !session.unfinished) return;
+      if (!(data instanceof ArrayBuffer)) hear(session, JSON.parse(data));
+      else if (live === session) take(session, data);
     };
-    socket.onclose = () => live === session && stop();
+    socket.onclose = () => {
+      session.unfinished = false;
+      if (live === session) stop();
+    };
+    window.addEventListener("pagehide", () => socket.close(), { once: true });
+  };
+
+  const hear = (session, message) => {
+    if (message.error) tell(message.error);
+    if (message.error || message.recorded) part("record")?.removeAttribute("disabled");
+    if (message.making) tell(`Making the recording: ${Math.round(100 * message.making)} %`);
+    if (message.recorded) offer(session, message);
+    if (live !== session) return;
+    if (message.saying) tell(message.saying.join(" "));
+    if (message.ready) {
+      session.ready = true;
+      state("on");
+      tell("");
+      const able = "requestVideoFrameCallback" in HTMLVideoElement.prototype;
+      if (message.webrtc && able) call(session);
+    }
+    if (message.answer) session.call.peer.setRemoteDescription(message.answer);
+    if ("webrtc" in message && session.call) switched(session, message.webrtc);
+  };
+
+  // -- recordings -------------------------------------------------------------------------------
+
+  const offer = (session, { recorded, seconds }) => {
+    session.unfinished = false;
+    const link = document.createElement("a");
+    link.href = new URL(recorded, document.baseURI.replace(/[^/]*$/, ""));
+    link.download = "live.mp4";
+    link.textContent = `Save the recording (${Math.round(seconds)} s)`;
+    stage().querySelector("output").replaceChildren(link);
+  };
+
+  const record = (button) => {
+    if (!live?.ready) return tell("Press Start first.");
+    const on = !pressed("record");
+    button.setAttribute("aria-pressed", String(on));
+    button.disabled = !on; // until it is ready
+    send({ record: on });
+    live.unfinished = true;
+    tell(on ? "Recording." : "Making the recording …");
+  };
+
+  // -- WebRTC -----------------------------------------------------------------------------------
+
+  const call = async (session) => {
+    const peer = new RTCPeerConnection(); // by the addresses that both have; nobody else is asked
+    const video = Object.assign(document.createElement("video"), { playsInline: true });
+    video.muted = !pressed("heard");
+    stage().append(video);
+    session.call = { peer, video, on: false };
+    peer.ontrack = ({ streams }) => (video.srcObject = streams[0]);
+    peer.addTransceiver("video", { direction: "recvonly" });
+    session.call.sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender;
+    await peer.setLocalDescription();
+    const gathered = new Promise((done) => {
+      peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && done();
+    });
+    await Promise.race([gathered, new Promise((done) => setTimeout(done, GATHER))]);
+    if (live === session) send({ offer: peer.localDescription });
+  };
+
+  const switched = (session, on) => {
+    const { video } = session.call;
+    session.call.on = on;
+    session.begin = null;
+    talk(session);
+    if (!on) return video.pause();
+    const look = () => {
+      if (live !== session || !session.call.on) return;
+      draw(video, video.videoWidth, video.videoHeight);
+      video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    video.play();
+  };
+
+  const talk = ({ call, microphone }) => {
+    const heard = call?.on && pressed("microphone");
+    call?.sender.replaceTrack((heard && microphone?.getAudioTracks()[0]) || null);
   };
 
   // -- moments ----------------------------------------------------------------------------------
@@ -74,7 +157,8 @@ const talkingFaceLive = (() => {
     const { context } = session;
     const now = context.currentTime;
     session.begin ??= now + LEAD - time;
-    if (session.begin + time < now) session.begin = now + LEAD / 2 - time; // it came late
+    const early = Math.max(0, size / 96000 - 1 / 25); // sound of frames that were left out
+    if (session.begin + time - early < now) session.begin = now + LEAD / 2 - time + early; // late
     const due = session.begin + time;
     if (size && pressed("heard")) {
       const sound = Float32Array.from(new Int16Array(data.slice(16, 16 + size)), (s) => s / 32768);
@@ -82,7 +166,7 @@ const talkingFaceLive = (() => {
       buffer.copyToChannel(sound, 0);
       const source = new AudioBufferSourceNode(context, { buffer });
       source.connect(context.destination);
-      source.start(due);
+      source.start(due - early);
     }
     const picture = await createImageBitmap(new Blob([data.slice(16 + size)]));
     if (live !== session) return;
@@ -96,14 +180,15 @@ const talkingFaceLive = (() => {
     let next = null;
     while (frames.length && frames[0].due <= context.currentTime) next = frames.shift();
     while (frames.length > 50) frames.shift(); // a tab that wasn't looked at
-    if (next) {
-      const canvas = stage().querySelector("canvas");
-      canvas.width = next.picture.width;
-      canvas.height = next.picture.height;
-      canvas.getContext("2d").drawImage(next.picture, 0, 0);
-      canvas.dataset.frames = Number(canvas.dataset.frames ?? 0) + 1;
-    }
+    if (next) draw(next.picture, next.picture.width, next.picture.height);
     if (frames.length) requestAnimationFrame(() => show(session));
+  };
+
+  const draw = (picture, width, height) => {
+    const canvas = stage().querySelector("canvas");
+    if (canvas.width !== width) [canvas.width, canvas.height] = [width, height];
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    canvas.dataset.frames = Number(canvas.dataset.frames ?? 0) + 1;
   };
 
   // -- the microphone ---------------------------------------------------------------------------
@@ -123,19 +208,25 @@ const talkingFaceLive = (() => {
     node.port.onmessage = ({ data }) => {
       held.push(...data);
       if (held.length < CHUNK * context.sampleRate || live !== session || !session.ready) return;
+      if (session.call?.on) return (held = []);
       const samples = Int16Array.from(held, (s) => 32767 * Math.max(-1, Math.min(1, s)));
       held = [];
       if (pressed("microphone")) socket.send(samples.buffer);
     };
     context.createMediaStreamSource(stream).connect(node);
+    talk(session);
   };
 
   const press = async (button) => {
     const on = button.getAttribute("aria-pressed") !== "true";
     if (button.name === "microphone" && !live) return tell("Press Start first.");
     button.setAttribute("aria-pressed", String(on));
-    if (button.name !== "microphone" || !on || live.microphone) return;
+    if (button.name === "heard" && live?.call) live.call.video.muted = !on;
+    if (button.name !== "microphone") return;
+    talk(live);
+    if (!on || live.microphone) return;
     part("heard").setAttribute("aria-pressed", "false"); // nobody wants to hear themselves late
+    if (live.call) live.call.video.muted = true;
     try {
       await listen(live);
     } catch (error) {
@@ -147,6 +238,7 @@ const talkingFaceLive = (() => {
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("#live-stage button[type=button]");
     if (button?.name === "interrupt") send({ interrupt: true });
+    else if (button?.name === "record") record(button);
     else if (button) press(button);
   });
   document.addEventListener("change", ({ target }) => {

@@ -313,9 +313,10 @@ class Animator(Senses):
         check_made("`fit`", Face, face)
         check_made("its constructor", Look, look)
         seed = check_sampling(seed, diversity, style)
+        self.prepare(face, look)
         models, renderer = self.models, partial(self.renderer, look=look)
         networks = models.ear, models.mapping, models.eyes, models.face
-        performance = Performance(*networks, seed, 0, diversity, STYLES[style])
+        performance = Performance(*networks, seed, 0, diversity, STYLES[style], models.emotion)
         manner = Manner(models.face, models.expression)
         chunks = Chunks(sound, rate, channels)
         return Stream(chunks, performance, manner, renderer, face, mark, paced)

@@ -2,8 +2,11 @@
 
 For each recording: the live lips beside those of the clip of the same sound and seed (correlation
 of their opening at the constant delay, closures kept and right, how much quicker they move), and
-the CPU time of hearing and of rendering a second. Then the delay from a sound to its frame, and
+the CPU time of hearing a second. Then that of rendering, of encoding as H.264 and of the first
+frame, the delay from a sound to its frame, by how much sound and frames part in ten minutes, and
 with `--hours` what becomes of head, eyes and memory in so long a stream.
+
+All times but the delay's waiting are of the CPU, so that other programs count for little.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from talking_face.animator import load_animator
-from talking_face.arrays import Array
+from talking_face.arrays import Array, UInt8
+from talking_face.clips.fragments import Fragments
 from talking_face.cores import one_thread
 from talking_face.files import shipped
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.performance import Performance
 from talking_face.live.stream import DELAY
+from talking_face.live.supply import SOUND_FRAME, Cutter
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.models import Models
 from talking_face.motion import FPS, Motion
@@ -45,7 +50,7 @@ def opening(motion: Motion, models: Models) -> Array:
 def perform(models: Models, wave: Array, seed: int = 0) -> tuple[Motion, float]:
     """The live motion of a sound, (n,) float32 at 16 kHz, and the CPU seconds that it took."""
     networks = models.ear, models.mapping, models.eyes, models.face
-    live = Performance(*networks, seed, 0, 1.0, STYLES["natural"])
+    live = Performance(*networks, seed, 0, 1.0, STYLES["natural"], models.emotion)
     size = HOP * FRAME
     wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
     begun = time.process_time()
@@ -83,21 +88,68 @@ def main() -> int:
             f"{1000 * spent / motion.duration:.0f} ms of CPU a second"
         )
     face = animator.fit(assets / "portraits" / PORTRAIT)
+    begun = time.process_time()
     renderer = animator.renderer(face)
+    perform(models, np.zeros(FRAME, dtype=np.float32))
     renderer.frame(motion)
+    first = time.process_time() - begun
     begun, count = time.process_time(), min(100, len(motion))
-    for index in range(count):
-        renderer.frame(motion, index)
+    frames = [renderer.frame(motion, index) for index in range(count)]
     frame = (time.process_time() - begun) / count
     hop = spent / len(motion) * HOP
-    print(f"rendering {1000 * frame * FPS:.0f} ms of CPU a second at 512 pixels")
+    encoded = encode(frames) / count
     print(
-        f"delay {1000 * DELAY:.0f} ms, and {1000 * (hop + frame):.0f} ms of CPU for hearing a hop "
-        "and rendering its first frame"
+        f"rendering {1000 * frame * FPS:.0f} ms of CPU a second at 512 pixels, encoding as H.264 "
+        f"{1000 * encoded * FPS:.0f} ms"
     )
+    work = hop + frame + encoded
+    print(
+        f"delay {1000 * DELAY:.0f} ms, and {1000 * work:.0f} ms of CPU for hearing a hop and "
+        f"rendering and encoding its first frame: {1000 * (DELAY + work):.0f} ms"
+    )
+    busy = spent / motion.duration + (frame + encoded) * FPS
+    print(f"a second takes {busy:.2f} s of one core; the first frame {1000 * first:.0f} ms")
+    drift(600)
     if options.hours:
         endure(models, speech.recording.waveform, options.hours)
     return 0
+
+
+def encode(frames: list[UInt8]) -> float:
+    """Seconds of CPU that encoding takes, ffmpeg's and ours."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + used.ru_utime + used.ru_stime
+
+    begun, silence = spent(), np.zeros(SOUND_FRAME, dtype=np.int16)
+    height, width = frames[0].shape[:2]
+    fragments = Fragments(height, width, lambda _: None)
+    for number, frame in enumerate(frames):
+        fragments.add(number / FPS, frame, silence)
+    fragments.end()
+    return spent() - begun
+
+
+def drift(seconds: int, rate: int = 44_100) -> None:
+    """Print by how much a click is off in so long a sound, as it is heard and as it is played."""
+    cutter, number = Cutter(rate), 0
+    off = {"heard": 0.0, "played": 0.0}
+    second = np.zeros(rate, dtype=np.float32)
+    second[rate // 2] = 1.0  # where no hop ends
+    for _ in range(seconds):
+        for hop in cutter.cut(second):
+            played = hop.played / np.float32(32768)
+            for way, samples in (("heard", hop.heard), ("played", played)):
+                at = int(np.abs(samples).argmax())
+                if abs(samples[at]) > 0.1:
+                    click = (number + at / len(samples)) * HOP / FPS
+                    off[way] = max(off[way], 1000 * abs(click % 1.0 - 0.5))
+            number += 1
+    print(
+        f"in {seconds / 60:g} minutes of {rate / 1000:g} kHz a sound is heard {off['heard']:.2f} "
+        f"ms and played {off['played']:.2f} ms off its time at most"
+    )
 
 
 def endure(models: Models, wave: Array, hours: float) -> None:

@@ -1,6 +1,8 @@
-"""A motion on a face, taken into other tools: heads, curves, and videos for two eyes.
+"""A motion on a face, taken into other tools: heads, curves, and videos for two eyes; and live ones
+that were recorded, made into clips.
 
     export(animator, face, motion, "glb", Path("outputs/sample-1_seed-0"))
+    write_take(animator, stream.cut(), "outputs/session.mp4")
 
 What the command line, the page and the API write beside clips; see docs/three-d.md.
 """
@@ -13,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from talking_face.animator import Animator
 from talking_face.arrays import UInt8
 from talking_face.cache import digest_of
@@ -22,18 +27,21 @@ from talking_face.clips.mark import Mark, installed_mark
 from talking_face.clips.marks import Marks
 from talking_face.clips.stereo import packed
 from talking_face.clips.video import write_clip
-from talking_face.cores import in_order
+from talking_face.cores import in_order, one_thread
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.face.lips import lip_gaps
+from talking_face.files import keep_apart, result_path
+from talking_face.gate import admit
 from talking_face.head.gltf import write_glb
 from talking_face.head.head import Head
 from talking_face.head.live_link import write_curves, write_live_link
 from talking_face.head.obj import write_obj
 from talking_face.head.performance import Performance, displaced, perform, pose_in
 from talking_face.head.view import Camera, draw_head
+from talking_face.live.take import Take
 from talking_face.motion import FPS, Motion
-from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_progress, shown
+from talking_face.options import DEPTH, EXPORTS, Look, Progress, check_made, check_progress, shown
 from talking_face.picture.plate import CROP_SIZE
 from talking_face.picture.renderer import Renderer
 from talking_face.picture.stereo import StereoRenderer
@@ -85,8 +93,7 @@ def export(
             return packed(*pair.frame(motion, index), packing, seen)
 
         beside = kind != "anaglyph"
-        video = frame, len(motion), paths[0], speech, mark, progress, marks.origin
-        return [_video(*video, side_by_side=beside)]
+        return [_video(frame, len(motion), paths[0], speech, marks, progress, beside)]
     if kind == "obj":
         head, renderer = _marked(animator.head(face), marks), animator.renderer(face)
         gaps = [lip_gaps(renderer.deform(motion, index)).max() for index in range(len(motion))]
@@ -135,8 +142,23 @@ def render_view(
     motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
     frame = partial(_viewed, head, renderer, motion, camera, size)
-    origin = _origin(face, motion, speech, view={"yaw": camera.yaw, "pitch": camera.pitch})
-    return _video(frame, len(motion), path, speech, mark, progress, origin)
+    told = {"yaw": camera.yaw, "pitch": camera.pitch}
+    marks = Marks(_origin(face, motion, speech, view=told), mark)
+    return _video(frame, len(motion), path, speech, marks, progress)
+
+
+def _video(
+    frame: Callable[[int], UInt8],
+    count: int,
+    path: Path,
+    speech: Speech | None,
+    marks: Marks,
+    progress: Progress | None,
+    side_by_side: bool = False,
+) -> Path:
+    frames = watched(in_order(frame, count), count, "Rendering", progress)
+    recording = speech.recording if speech else None
+    return write_clip(frames, path, recording, marks.visible, marks.origin, side_by_side)
 
 
 def write_speech(spoken: Spoken, path: Path) -> Path:
@@ -161,27 +183,73 @@ def _marked(head: Head, marks: Marks) -> Head:
     return replace(head, atlas=marks.unseen(*head.atlas.shape[:2])(head.atlas))
 
 
-def _video(
-    frame: Callable[[int], UInt8],
-    count: int,
-    path: Path,
-    speech: Speech | None,
-    mark: Mark | None,
-    progress: Progress | None,
-    origin: Origin,
-    side_by_side: bool = False,
-) -> Path:
-    frames = watched(in_order(frame, count), count, "Rendering", progress)
-    recording = speech.recording if speech else None
-    return write_clip(frames, path, recording, mark, origin, side_by_side)
-
-
 def _viewed(
     head: Head, renderer: Renderer, motion: Motion, camera: Camera, size: int, index: int
 ) -> UInt8:
     moved = displaced(head, renderer, motion, index)
     pose = pose_in(head, renderer, motion, index)
     return draw_head(head, moved, pose, camera, index / FPS, size)
+
+
+def write_take(
+    animator: Animator,
+    take: Take,
+    path: str | Path,
+    look: Look = Look(),
+    mark: Mark | None = None,
+    progress: Progress | None = None,
+    aside: bool = False,
+) -> Path:
+    """Render what a live face did to an mp4, with its sound and the three marks of every clip.
+
+    Frames that were left out while the machine was busy are in it.
+
+    Args:
+        look, mark, progress: as for `Animator.render_motion`. Photos of other shapes than the
+            first one are seen whole, in frames of its size.
+        aside: take one core alone, as others are needed elsewhere.
+
+    Raises:
+        Refused, OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing,
+        CredentialsUnusable.
+    """
+    check_made("`cut`", Take, take)
+    path, recording = result_path(path), take.recording()
+    keep_apart(path, look.background)
+    admit("sound", recording)
+    scenes = [
+        (animator.renderer(scene.face, look), animator.expressed(scene.motion))
+        for scene in take.scenes
+    ]
+    height, width = scenes[0][0].frame(scenes[0][1]).shape[:2]
+    places = [(scene, index) for scene in scenes for index in range(len(scene[1]))]
+
+    def frame(number: int) -> UInt8:
+        (renderer, motion), index = places[number]
+        return within(renderer.frame(motion, index), height, width)
+
+    count = len(places)
+    frames = map(frame, range(count)) if aside else in_order(frame, count)
+    photos = {f"photo {i + 1}" if i else "photo": s.face.digest for i, s in enumerate(take.scenes)}
+    moved = np.concatenate([scene.motion.as_array() for scene in take.scenes])
+    sources = {**photos, "motion": digest_of(moved), "sound": digest_of(take.sound)}
+    origin = Origin({"live": True, "framing": look.framing, "size": look.size}, sources)
+    with one_thread():
+        seen = watched(frames, count, "Rendering", progress)
+        return write_clip(seen, path, recording, mark, origin)
+
+
+def within(frame: UInt8, height: int, width: int) -> UInt8:
+    """A frame whole in one of another shape, (height, width, 3) uint8 RGB, black around it."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    scale = min(height / frame.shape[0], width / frame.shape[1])
+    rows, columns = (max(1, round(scale * side)) for side in frame.shape[:2])
+    scaled = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    whole = np.zeros((height, width, 3), dtype=np.uint8)
+    whole[top : top + rows, left : left + columns] = scaled
+    return whole
 
 
 def check_export(kind: Any) -> None:

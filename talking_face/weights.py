@@ -72,7 +72,7 @@ WEIGHTS: dict[str, WeightSpec] = {
     "feeling": WeightSpec(
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
         files={
-            "feeling.safetensors": "89f7fd3cb2fb896dcdf253dd0bbbe3858f8b461c02bb8f2bfbf1d4fc87f1ac06",  # noqa: E501
+            "feeling.safetensors": "15796a0c4659ec9145dc3a5a5610248614f000cd23adc793ff36eda4ee62f944",  # noqa: E501
         },
     ),
     "skin": WeightSpec(

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
+from talking_face.live.stream import Moment, Stream
 from talking_face.web import live
 from tests.conftest import chromium_with
 
@@ -20,6 +22,16 @@ FRAMES = "return Number(document.querySelector('#live-stage canvas').dataset.fra
 STATE = "return document.querySelector('#live-stage').dataset.state"
 PRESS = "document.querySelector('#live-stage [name=%s]').click()"
 SAID = "return document.querySelector('#live-stage output').textContent"
+RECORD = "#live-stage [name=record]"
+CALLED = "return document.querySelector('#live-stage video')?.videoWidth"
+PIXELS = """const canvas = document.querySelector('#live-stage canvas');
+return canvas.getContext('2d').getImageData(200, 300, 120, 120).data.reduce((a, b) => a + b)"""
+BOXES = """const parts = document.querySelectorAll(
+  '#live-stage canvas, #live-stage button, #live-stage select, #live-stage input, #live-start');
+return [...parts].map((part) => {
+  const box = part.getBoundingClientRect();
+  return [part.name || part.id || part.textContent, box.left, box.right, box.height];
+})"""
 PHOTO = "return !!document.querySelector('#photo img')"
 
 
@@ -43,13 +55,23 @@ def wait(true: Callable[[], Any]) -> Any:
     return found
 
 
-def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
-    talker: Any, page: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[live.Moment] = []
-    real = live.packed
-    monkeypatch.setattr(live, "packed", lambda moment: sent.append(moment) or real(moment))
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Moment]:
+    """All moments that a live face makes."""
+    made: list[Moment] = []
+    real = Stream.__next__
+
+    def spied(stream: Stream) -> Moment:
+        made.append(moment := real(stream))
+        return moment
+
+    monkeypatch.setattr(Stream, "__next__", spied)
     monkeypatch.setattr(live, "carried", lambda: 1)
+    return made
+
+
+def begin(talker: Any, page: str) -> Any:
+    """Open the page, choose a photo and press Start; what runs scripts there."""
     run = talker.execute_script
     talker.get(page)
     wait(lambda: run("return !!document.querySelector('#examples img')"))
@@ -59,9 +81,28 @@ def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     wait(lambda: run("return !!document.querySelector('#live-start')?.checkVisibility()"))
     run("document.querySelector('#live-start').click()")
     wait(lambda: run(STATE) == "on" and run(FRAMES) > 0)
+    return run
 
+
+def leave(run: Any) -> None:
+    run("document.querySelector('#live-stop').click()")
+    assert run(STATE) == "off"
+    wait(lambda: live.SEATS.taken == 0)
+    wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+
+
+@pytest.mark.parametrize("way", ["webrtc", "websocket"])
+def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
+    talker: Any, page: str, sent: list[Moment], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    calls = way == "webrtc"
+    monkeypatch.setattr(live, "webrtc", lambda: calls)
+    run = begin(talker, page)
+    if calls:
+        wait(lambda: run(CALLED))
     run(PRESS % "microphone")
     wait(lambda: max((moment.gate for moment in sent), default=0) > 0.9)
+    assert bool(run(CALLED)) == calls
     run(PRESS % "microphone")  # mute
     run(PRESS % "interrupt")
     count = len(sent)
@@ -72,22 +113,48 @@ def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     run("document.querySelector('#live-stage form').requestSubmit()")
     wait(lambda: "good morning" in run(SAID))
     wait(lambda: max((moment.gate for moment in sent[count:]), default=0) > 0.9)
-    shown = run(FRAMES)
-    wait(lambda: run(FRAMES) > shown)
+    shown, at = run(FRAMES), run(PIXELS)
+    wait(lambda: run(FRAMES) > shown + 5 and run(PIXELS) != at)
+    leave(run)
 
-    run("document.querySelector('#live-stop').click()")
-    assert run(STATE) == "off"
-    wait(lambda: live.SEATS.taken == 0)
-    wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+
+def test_a_session_is_recorded_and_saved(talker: Any, page: str, sent: list[Moment]) -> None:
+    run = begin(talker, page)
+    run(PRESS % "record")
+    count = len(sent)
+    wait(lambda: len(sent) > count + 10)
+    leave(run)  # which ends the recording, too
+    wait(lambda: run("return !!document.querySelector('#live-stage output a')"))
+    place = run("return document.querySelector('#live-stage output a').href")
+    with urlopen(place, timeout=60) as answer:
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.read()[4:8] == b"ftyp"
+    assert run(f"return document.querySelector('{RECORD}').ariaPressed") == "false"
+
+
+@pytest.mark.parametrize("way", ["light", "dark"])
+def test_on_a_phone_the_live_face_and_all_its_buttons_fit(talker: Any, page: str, way: str) -> None:
+    talker.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True},
+    )
+    talker.get(f"{page}?__theme={way}")
+    run = talker.execute_script
+    wait(lambda: run("return !!document.querySelector('#live button')"))
+    run("document.querySelector('#live button').click()")
+    wait(lambda: run("return !!document.querySelector('#live-start')?.checkVisibility()"))
+    parts = run(BOXES)
+    assert len(parts) >= 9
+    for name, left, right, height in parts:
+        assert left >= 0, name
+        assert right <= 390, name
+        assert height >= 40, name  # for fingers
+    assert run("return document.documentElement.scrollWidth") <= 390
 
 
 def test_who_types_speaks_with_their_own_photo(
-    talker: Any, page: str, portrait: Path, monkeypatch: pytest.MonkeyPatch
+    talker: Any, page: str, portrait: Path, sent: list[Moment]
 ) -> None:
-    sent: list[live.Moment] = []
-    real = live.packed
-    monkeypatch.setattr(live, "packed", lambda moment: sent.append(moment) or real(moment))
-    monkeypatch.setattr(live, "carried", lambda: 1)
     run = talker.execute_script
     talker.get(f"{page}/typing")
     talker.find_element("id", "photo").send_keys(str(portrait))

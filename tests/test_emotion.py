@@ -51,7 +51,7 @@ def test_the_shortest_and_the_silent_are_heard(animator: Animator, silence: Reco
 
 def test_doubt_is_shown_as_nothing() -> None:
     chances = np.full((3, 8), 0.05, dtype=np.float32)
-    for row, sure in enumerate((0.3, 0.6, 0.65)):
+    for row, sure in enumerate((0.12, 0.35, 0.4)):
         chances[row, 3], chances[row, 0] = sure, 0.7 - sure
     none = np.zeros(3, dtype=np.float32)
     heard = Emotion(np.array([0.25, 0.75, 1.25], dtype=np.float32), chances, none, none)

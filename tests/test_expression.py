@@ -86,6 +86,20 @@ def test_moods_do_what_people_do() -> None:
     assert inner["fearful"] > 0.01
 
 
+@pytest.mark.parametrize("mood", ["sad", "angry", "fearful", "disgusted"])
+def test_no_unpleasant_mood_smiles_with_lips_closed(mood: str) -> None:
+    """Corners of the mouth stay below the middle of the lips, or by less than a smile above."""
+    closed, corners = syllables().lower @ DIRECTIONS.gap < TOUCHING, list(MOUTH_CORNERS)
+    neutral, happy, face = (shapes(shown(each))[closed] for each in ("neutral", "happy", mood))
+
+    def raised(shape: np.ndarray) -> float:
+        away = (shape - neutral)[..., 1]
+        return float(away[:, [13, 14]].mean() - away[:, corners].mean())
+
+    assert raised(happy) > 0.02
+    assert raised(face) < 0.012
+
+
 def test_samples_differ_in_how_they_show_a_mood() -> None:
     one, same, other = shown("happy", 3), shown("happy", 3), shown("happy", 4)
     assert np.array_equal(one.as_array(), same.as_array())

@@ -12,30 +12,41 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from scipy.signal import resample_poly
 
 from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
 from talking_face.clips.detection import detect, mean_contrast
+from talking_face.clips.verification import verify
+from talking_face.clips.video import read_frames
 from talking_face.clips.watermark import PUBLIC_KEY
 from talking_face.errors import AudioUnreadable, OptionInvalid
+from talking_face.exports import within, write_take
 from talking_face.live.chunks import Chunks, Resampler
-from talking_face.live.ear import AHEAD, HOP
+from talking_face.live.ear import AHEAD, HOP, Ear
 from talking_face.live.eyes import BLOCK, EndlessEyes
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Performance
 from talking_face.live.posture import Posture
 from talking_face.live.stream import _Mouth
-from talking_face.live.supply import Cutter, Paced
+from talking_face.live.supply import Cutter, Paced, eager
+from talking_face.live.temper import PASSAGE, Newest, Temper
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.events import draw_eyes
+from talking_face.moods import MOODS
 from talking_face.motion import FPS, Motion
 from talking_face.options import Look
 from talking_face.sound.audio import SAMPLE_RATE, load_audio
+from talking_face.sound.delivery import delivery
+from talking_face.sound.emotion import EmotionNetwork
 from talking_face.sound.prosody import FRAME
 
 ANIMATOR = load_animator("cpu")
 MODELS = ANIMATOR.models
 SHUT = 0.03  # inter-ocular distances
+UNFELT = np.zeros(8)
 
 
 def opening(motion: Motion) -> Array:
@@ -152,18 +163,107 @@ def test_chunks_of_all_kinds_are_read_and_others_refused() -> None:
 
 def test_a_mood_comes_without_a_jump_and_goes_again(said: Motion) -> None:
     manner = Manner(MODELS.face, MODELS.expression)
-    shown = [manner.apply(said[i : i + 1]) for i in range(5)]
+    shown = [manner.apply(said[i : i + 1], UNFELT) for i in range(5)]
     assert all(np.array_equal(m.lower, said[i : i + 1].lower) for i, m in enumerate(shown))
     manner.change(Edit(smile=0.8, gaze=(5, 0), pose_strength=0.0))
-    shown += [manner.apply(said[i : i + 1]) for i in range(5, 45)]
+    shown += [manner.apply(said[i : i + 1], UNFELT) for i in range(5, 45)]
     gaze = np.array([m.gaze[0, 0] for m in shown]) - said.gaze[:45, 0]
     assert np.allclose(gaze[-1], 5, atol=0.1)
     assert np.abs(np.diff(gaze)).max() < 1.5
     assert np.abs(shown[-1].rotation).max() < 1e-6
     manner.change(Edit(feeling="happy"))
-    felt = [manner.apply(said[i : i + 1]) for i in range(45, 70)][-1]
+    felt = [manner.apply(said[i : i + 1], UNFELT) for i in range(45, 70)][-1]
     assert np.abs(felt.nuance).max() > 0
     assert not felt.feeling.any()
+
+
+class Certain(EmotionNetwork):
+    """Hears a happy voice wherever somebody speaks."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def forward(self, statistics: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        happy = torch.zeros(len(statistics), 9)
+        happy[:, MOODS.index("happy")] = 1.0
+        return happy, torch.zeros(len(statistics), 2)
+
+
+def test_what_a_voice_feels_comes_slowly_and_fades_in_silence(words: Float32) -> None:
+    ear = Ear(MODELS.ear, MODELS.mapping, MODELS.face, Certain())
+    sound = np.concatenate([words, np.zeros(5 * SAMPLE_RATE, dtype=np.float32)])
+    starts = range(0, len(sound) - HOP * FRAME, HOP * FRAME)
+    amounts = [ear.hear(sound[start : start + HOP * FRAME]).felt for start in starts]
+    happy = np.array(amounts)[:, MOODS.index("happy")]
+    assert happy[: FPS // HOP].max() == 0
+    assert happy.max() > 0.4
+    assert happy.argmax() > 2 * FPS // HOP
+    assert happy[-1] == 0
+    manner = Manner(MODELS.face, MODELS.expression)
+    still, felt = Motion.still(1), np.eye(8)[MOODS.index("happy")]
+    heard = [manner.apply(still, felt) for _ in range(30)][-1]
+    assert np.abs(heard.nuance).max() > 0
+    manner.change(Edit(feeling="none"))
+    assert not [manner.apply(still, felt) for _ in range(60)][-1].nuance.any()
+
+
+def test_the_newest_seconds_say_nearly_what_a_recording_s_do(words: Float32) -> None:
+    seen: list[Newest] = []
+
+    class Spy(Temper):
+        def feel(self, newest: Newest, frames: int) -> Array:
+            seen.append(newest)
+            return super().feel(newest, frames)
+
+    ear = Ear(MODELS.ear, MODELS.mapping, MODELS.face, MODELS.emotion)
+    ear._temper = Spy(MODELS.emotion)
+    for start in range(0, len(words) - HOP * FRAME, HOP * FRAME):
+        ear.hear(words[start : start + HOP * FRAME])
+    speech = ANIMATOR.listen((SAMPLE_RATE, words))
+    live = delivery(seen[-1], slice(None))
+    whole = delivery(speech, slice(0, len(seen) * HOP))
+    assert len(seen[-1].features) == len(seen) * HOP <= PASSAGE
+    usual = (torch.from_numpy(np.stack([live, whole])) - MODELS.emotion.centre) / (
+        MODELS.emotion.spread
+    )
+    assert np.corrcoef(usual.numpy())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("rate", "kind"), [(8000, "plain"), (48000, "stereo"), (16000, "clipped"), (44100, "bytes")]
+)
+def test_lips_are_the_same_however_the_sound_is_given(
+    words: Float32, said: Motion, rate: int, kind: str
+) -> None:
+    sound = resample_poly(words, rate, SAMPLE_RATE).astype(np.float32)
+    channels, chunk = 1, sound
+    if kind == "stereo":
+        channels, chunk = 2, np.repeat(sound[:, None], 2, axis=1)
+    elif kind == "clipped":
+        chunk = np.clip(30 * sound, -1, 1)
+    elif kind == "bytes":
+        chunk = (32767 * sound).astype("<i2").tobytes()
+    pieces = [chunk[i : i + 3001] for i in range(0, len(chunk), 3001)]
+    live = performance()
+    passages = [live.hear(hop.heard) for hop in eager(Chunks(pieces, rate, channels))]
+    motion = np.concatenate([passage.motion.as_array() for passage in passages])
+    assert np.isfinite(motion).all()
+    opened, plain = opening(Motion.from_array(motion)), opening(said)
+    count = min(len(opened), len(plain))
+    likeness = np.corrcoef(opened[:count], plain[:count])[0, 1]
+    assert likeness > (0.8 if kind in ("clipped", "plain") else 0.97)
+
+
+def test_music_without_a_voice_and_loud_noise_break_nothing() -> None:
+    moments = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
+    steps = 220 * 2 ** (np.floor(moments * 4) % 8 / 12)
+    chord = sum(np.sin(2 * np.pi * steps * ratio * moments) for ratio in (1, 1.26, 1.5)) / 3
+    noise = np.random.default_rng(0).uniform(-1, 1, 4 * SAMPLE_RATE)
+    for sound in (chord, noise):
+        motion = heard(performance(), sound.astype(np.float32))
+        assert np.isfinite(motion.as_array()).all()
+        assert opening(motion).max() < 0.4  # of the eyes' distance: nobody shouts at music
+        assert np.abs(motion.rotation).max() < 25
 
 
 def test_an_interrupted_mouth_shuts_within_three_frames(words: Float32) -> None:
@@ -267,3 +367,56 @@ def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Floa
     assert not rest[0].sound.any()
     both = (len(words) + len(more)) / SAMPLE_RATE
     assert first[-1].time + len(more) / SAMPLE_RATE < rest[-1].time < both
+
+
+def test_a_recorded_session_becomes_a_clip_with_all_marks(
+    face: Any, portrait: Path, words: Float32, tmp_path: Path
+) -> None:
+    """Of two photos, of which the machine showed few frames; with the sound that was heard."""
+    turned = ANIMATOR.fit(np.asarray(Image.open(portrait).convert("RGB"))[:, ::-1])
+    stream = ANIMATOR.stream(face, [words], look=LOOK, paced=False)
+    with pytest.raises(OptionInvalid):
+        stream.cut()
+    list(islice(stream, 15))
+    stream.record()
+    first = list(islice(stream, 20))
+    stream.show(turned)
+    deadline = time.monotonic() + 60
+    while stream._screen[0] is face:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    second = list(islice(stream, 10))
+    take = stream.cut()
+    assert not stream.recording
+    assert [len(scene.motion) for scene in take.scenes] == [20, 10]
+    assert take.scenes[1].face is turned
+    heard = np.concatenate([moment.sound for moment in first + second])
+    assert np.array_equal(take.sound, heard)
+    assert take.duration == pytest.approx(1.2)
+
+    path = write_take(ANIMATOR, take, tmp_path / "session.mp4", LOOK)
+    frames = list(read_frames(path))
+    assert len(frames) == 30
+    # What is seen is what was shown, but for the invisible mark and the encoder.
+    for moment, frame in zip(first + second, frames, strict=True):
+        assert np.abs(moment.frame.astype(int) - frame).mean() < 4
+    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 8  # another photo
+    sound = load_audio(path).waveform
+    lag = np.correlate(sound, take.recording().waveform, "full").argmax() - 30 * FRAME + 1
+    assert abs(lag) < 0.02 * SAMPLE_RATE
+    report = verify(path)
+    assert report.statement.valid
+    assert report.statement.making["settings"]["live"] is True
+    assert report.statement.making["sha256"]["photo 2"] == turned.digest
+    larger = write_take(ANIMATOR, take, tmp_path / "larger.mp4", Look(size=384), aside=True)
+    assert verify(larger).mark.payload is not None
+
+
+def test_another_photo_s_frame_is_seen_whole() -> None:
+    frame = np.full((40, 80, 3), 200, dtype=np.uint8)
+    shown = within(frame, 60, 60)
+    assert shown.shape == (60, 60, 3)
+    assert (shown[15:45] == 200).all()
+    assert not shown[:15].any()
+    assert not shown[45:].any()
+    assert within(frame, 40, 80) is frame

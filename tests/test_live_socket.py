@@ -13,15 +13,25 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socket import SHUT_RDWR
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
 import pytest
 import websocket
+from gradio.utils import get_upload_folder
 
+from talking_face.clips.credentials import read_statement
+from talking_face.clips.video import read_frames
+from talking_face.motion import FPS
+from talking_face.sound.audio import SAMPLE_RATE, load_audio
 from talking_face.web import live
-from talking_face.web.live import HEADER, SEATS
+from talking_face.web.live import SEATS
+from talking_face.web.outlets import HEADER
+from talking_face.web.uploads import RESULTS
 
 ROOT = Path(__file__).parents[1]
 BEGIN = {"photo": "woman_long_hair.jpg", "size": 96, "rate": 16000}
@@ -32,6 +42,13 @@ def address(page: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(live, "carried", lambda: 3)
     yield page.replace("http", "ws", 1) + live.PLACE
     wait_for(lambda: SEATS.taken == 0)
+
+
+@pytest.fixture(scope="module")
+def words(recordings: list[Path]) -> bytes:
+    """Three seconds of speech, 16 bits, 16 kHz."""
+    wave = load_audio(recordings[0].with_name("grid.wav")).waveform[: 3 * SAMPLE_RATE]
+    return bytes((32767 * wave).astype("<i2").tobytes())
 
 
 def wait_for(true: Any, seconds: float = 60) -> None:
@@ -137,6 +154,114 @@ def test_a_mistake_in_between_ends_nothing(address: str) -> None:
             pass
         assert "nothing to say" in json.loads(message)["error"]
         assert moments(socket, 2)
+
+
+def told(socket: Any, name: str) -> dict[str, Any]:
+    """The next message in JSON that says this."""
+    while True:
+        message = socket.recv()
+        if isinstance(message, str) and name in (said := json.loads(message)):
+            return said
+
+
+def fetched(page: str, place: str) -> tuple[int, bytes]:
+    try:
+        with urlopen(f"{page}/{place}", timeout=60) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def test_a_session_is_recorded_and_handed_out_as_a_marked_clip(
+    address: str, page: str, tmp_path: Path
+) -> None:
+    with closing(opened(address)) as socket:
+        told(socket, "ready")
+        socket.send('{"record": false}')
+        assert "Nothing is being recorded" in told(socket, "error")["error"]
+        socket.send('{"record": true}')
+        assert told(socket, "recording")["recording"]
+        at = [moment[0] for moment in moments(socket, 10)]
+        socket.send('{"record": false}')
+        first = told(socket, "recorded")
+        assert first["seconds"] > at[-1] - at[0]
+        assert moments(socket, 1)  # it lives on
+        socket.send('{"record": true}')
+        told(socket, "recording")
+        moments(socket, 5)
+        socket.send('{"stop": true}')  # what is being recorded then isn't lost
+        second = told(socket, "recorded")
+    places = [first["recorded"], second["recorded"]]
+    assert len(set(places)) == 2
+    for place, seconds in zip(places, (first["seconds"], second["seconds"]), strict=True):
+        status, data = fetched(page, place)
+        assert status == 200
+        path = tmp_path / "live.mp4"
+        path.write_bytes(data)
+        assert len(list(read_frames(path))) == round(FPS * seconds)
+        assert read_statement(path).valid
+    assert fetched(page, places[0][:-1] + "x")[0] == 404
+    assert fetched(page, "live/recordings/..%2f..%2fapp.py")[0] == 404
+
+
+def test_who_leaves_while_recording_leaves_nothing(address: str) -> None:
+    before = set(Path(get_upload_folder()).glob(f"{RESULTS}*"))
+    with closing(opened(address)) as socket:
+        told(socket, "ready")
+        socket.send('{"record": true}')
+        moments(socket, 5)
+    wait_for(lambda: SEATS.taken == 0)
+    assert not set(Path(get_upload_folder()).glob(f"{RESULTS}*")) - before
+
+
+def test_a_film_comes_in_pieces_that_play(address: str, tmp_path: Path, words: bytes) -> None:
+    with closing(opened(address, format="mp4")) as socket:
+        ready = told(socket, "ready")
+        assert ready["mime"].startswith("video/mp4; codecs=")
+        for start in range(0, len(words), 1280):
+            socket.send_binary(words[start : start + 1280])
+        film = b""
+        while film.count(b"moof") < 150:  # of pictures and sound, each a frame
+            film += socket.recv()
+        socket.send('{"stop": true}')
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film)
+    assert film[4:8] == b"ftyp"
+    frames = list(read_frames(path))
+    assert len(frames) >= 30
+    assert frames[0].shape == (96, 96, 3)
+    moved = [np.abs(a.astype(int) - frames[0])[50:].mean() for a in frames]
+    assert max(moved) > 1  # the mouth is there
+    assert np.abs(load_audio(path).waveform).max() > 0.1
+    assert "even" in refusal(address, json.dumps(BEGIN | {"format": "mp4", "size": 97}))
+    assert "jpeg or mp4" in refusal(address, json.dumps(BEGIN | {"format": "gif"}))
+
+
+def test_of_ten_who_come_at_once_some_are_seated_and_none_is_left_hanging(
+    address: str, words: bytes
+) -> None:
+    """Three are carried; two of those vanish without a word."""
+    sockets = [websocket.create_connection(address, timeout=120) for _ in range(10)]
+    for socket in sockets:
+        socket.send(json.dumps(BEGIN))
+    first = [json.loads(socket.recv()) for socket in sockets]
+    seated = [s for s, said in zip(sockets, first, strict=True) if said.get("ready")]
+    assert len(seated) == 3
+    assert all("all are in use" in said["error"] for said in first if not said.get("ready"))
+    for socket in seated:
+        socket.send_binary(words)
+    for socket in seated:
+        assert moments(socket, 3)
+    for socket in seated[:2]:
+        socket.sock.shutdown(SHUT_RDWR)
+        socket.sock.close()
+    wait_for(lambda: SEATS.taken == 1)
+    assert moments(seated[2], 3)
+    seated[2].send('{"stop": true}')
+    wait_for(lambda: SEATS.taken == 0)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
+    for socket in sockets:
+        socket.close()
 
 
 def test_other_sites_pages_are_refused(address: str) -> None:

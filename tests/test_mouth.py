@@ -16,7 +16,7 @@ from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
 from talking_face.picture.brush import sample
 from talking_face.picture.mouth.closing import Lips, join
-from talking_face.picture.mouth.layers import own_mouth, split_line
+from talking_face.picture.mouth.layers import own_mouth, split_line, with_sides
 from talking_face.picture.mouth.light import CHEEKS, LUMA, Light, blur_of
 from talking_face.picture.mouth.opening import Opening, opening_of
 from talking_face.picture.mouth.shading import (
@@ -24,6 +24,7 @@ from talking_face.picture.mouth.shading import (
     Interior,
     MouthLight,
     features,
+    held,
     load_mouth_light,
     spread_factors,
 )
@@ -157,6 +158,31 @@ def test_the_light_is_bounded_and_a_grey_photo_stays_grey() -> None:
         assert np.abs(np.log(grey)).max() <= MOST_LIGHT + 1e-5
     coloured = network.light_factors(interior(opening), light())
     assert not np.allclose(coloured, coloured[..., :1])
+
+
+def test_little_is_brightened_and_nothing_beyond_teeth_in_good_light() -> None:
+    asked = np.full((8, 16, 3), 1.8, dtype=np.float32)
+    painted = np.full((8, 16, 3), 0.1, dtype=np.float32)
+    assert (held(asked, painted, 0.8) < 1.8).all()
+    painted[2:5, 4:12] = 0.75
+    made = held(asked, painted, 0.8) * painted
+    assert (made >= painted - 1e-6).all()
+    assert made.max() <= 0.8 + 1e-6
+    darker = np.full((8, 16, 3), 0.6, dtype=np.float32)
+    assert np.allclose(held(darker, painted, 0.8), 0.6)
+
+
+def test_generated_teeth_stand_beside_a_photos_own() -> None:
+    x = np.linspace(-0.36, 0.36, 145, dtype=np.float32) + np.zeros((60, 1), np.float32)
+    own, row = np.zeros((2, 60, 145, 4), dtype=np.float32)
+    own[20:40, 50:95] = 1.0  # to 0.11 either way, down to the row 39
+    row[15:30, 10:135] = 0.5, 0.5, 0.5, 1.0  # three quarters as high
+    both = with_sides(own, row, x, 200.0)
+    assert np.array_equal(both[:, 60:85], own[:, 60:85])
+    covered = both[..., 3] > 0.5
+    assert covered[:, 15].any()
+    assert covered[:, 130].any()
+    assert abs(int(np.flatnonzero(covered[:, 130]).max()) - 39) <= 1
 
 
 def test_factors_are_spread_over_the_opening() -> None:

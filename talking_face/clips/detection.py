@@ -22,16 +22,19 @@ from talking_face.clips.payload import Payload, decode
 from talking_face.clips.watermark import SIDE, TILE, Layout, layout, local_contrast, small_size
 from talking_face.clips.watermark import folded as fold
 
-SMALL = 160  # the shorter side of what is looked at, pixels: more than SIDE, for a smaller tile
+SMALL = 240  # the shorter side of what is looked at, pixels: more than SIDE, for a smaller tile
 STEP = 0.01  # between two sizes tried, as a part
 SIZES = np.exp(np.arange(-60, 56) * STEP)  # of the tile, in units of a whole picture's
+SHAPES = np.exp(
+    np.arange(-2, 3) * STEP
+)  # its width over the mean of both sides, if it was stretched
 FINE = np.arange(-4, 5) * 0.002  # around the best of them, width and height apart
 FOLLOWED = 5  # of the best sizes
 NEAR = 1  # pixels of the small picture by which the tile of a whole picture may lie elsewhere
 # Places, sizes and mirror images that are tried: of pictures that nothing was cut from, and of all.
 # Each kind may give half of the false alarms.
 WHOLE_TRIES = 2 * len(FINE) * (1 + len(FINE)) * (2 * NEAR + 1) ** 2
-TRIES = 2 * (len(SIZES) + FOLLOWED * len(FINE) * (1 + len(FINE))) * TILE**2
+TRIES = 2 * (len(SIZES) * len(SHAPES) + FOLLOWED * len(FINE) * (1 + len(FINE))) * TILE**2
 MISREAD = 1e-7  # the chance that a plausible payload is read where none is
 CERTAIN = 1e-6  # the chance of a false alarm up to which a mark counts as found
 
@@ -102,8 +105,9 @@ def detect(field: Float32, key: str) -> Found:
     plan = layout(key)
     both = (field, np.ascontiguousarray(field[:, ::-1]))
     guesses = [
-        _place(both[mirrored], (size, size), mirrored, False, plan)
+        _place(both[mirrored], (size * shape, size / shape), mirrored, False, plan)
         for size in SIZES
+        for shape in SHAPES
         for mirrored in (False, True)
     ]
     guesses.sort(key=lambda guess: -guess.z)

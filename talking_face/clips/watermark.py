@@ -4,13 +4,15 @@ Spread-spectrum watermarking (Cox et al., "Secure spread spectrum watermarking f
 Transactions on Image Processing 6, 1997) in the Fourier domain of a tile that fills the picture
 again and again (Kutter, "Watermarking resisting to translation, rotation, and scaling", SPIE 3528,
 1998). A part of the tile's waves are pilots, whose phases only the key tells: they say where the
-tile lies, how large it is, and whether it is there at all. The others carry the bits. Waves are 9
-to 26 pixels long in a picture of 512: what compression and scaling leave alone.
+tile lies, how large it is, and whether it is there at all. The others carry the bits. Waves are 6
+to 17 pixels long in a picture of 512: what compression and scaling leave alone, and where pictures
+themselves have little.
 
 The picture itself disturbs its mark far more than any compression does, but whoever sets the mark
 knows the picture: bits that the picture says already are set faintly, bits that it contradicts
 strongly ("improved spread spectrum", Malvar and Florêncio, IEEE Transactions on Signal Processing
-51, 2003). Where the picture is busy the pattern is stronger, where it is plain or dark fainter.
+51, 2003). Where the picture is rough, as hair and cloth are, the pattern is strong; on skin, walls
+and beside edges, and in the dark, next to nothing.
 
 Knows nothing of files. `talking_face.clips.detection` reads the mark again.
 """
@@ -19,28 +21,38 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import no_type_check
 
 import cv2
 import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.clips.payload import LENGTH, Payload, encode
+from talking_face.picture.machine_code import compiled
 
 KEY_VARIABLE = "TALKING_FACE_WATERMARK_KEY"  # environment variable with a key of one's own
 PUBLIC_KEY = "talking-face"  # anybody can read, and forge, marks that are set with this one
 
-SIDE = 128  # of the small picture in which everything is worked out: its shorter side, pixels
+SIDE = 192  # of the small picture in which everything is worked out: its shorter side, pixels
 TILE = 64  # pixels of the small picture
 WAVES = (10.0, 28.0)  # per tile: the longest and the shortest waves
-PILOTS = 0.27  # of the waves
+PILOTS = 0.35  # of the waves
 
-FLAT = 2.0  # grey levels: what a plain wall is taken to vary by, so that noise counts for little
-PLAIN = 0.85  # grey levels: how strong the pattern is there
-BUSY = 5.0  # grey levels: places that vary by more are marked no more strongly
-STRENGTH = 1.3  # of each wave, where the picture's own have a power of 1
-RMS = 2.0  # grey levels, of the whole pattern at most: PSNR 42.1 dB
+FLAT = 1.0  # grey levels: what a plain wall is taken to vary by, so that noise counts for little
+PLAIN = 0.25  # grey levels: how strong the pattern is there
+SKIN = (
+    1.7  # grey levels: texture as fine as that of skin hides little of the pattern, more hides all
+)
+HIDING = 3.3  # grey levels of the pattern that each of a rough texture hides
+WIDE = 9  # pixels of the small picture: what is rough in less than half of a square is an edge
+FINE = 0.8  # pixels of the small picture: longer waves are shading, which hides nothing
+DEVIATION = 1.48  # standard deviations in the median of what varies as noise does
+BUSY = 6.0  # grey levels: places that vary by more are marked no more strongly
+STRENGTH = 1.9  # of each wave, where the picture's own have a power of 1
+RMS = 2.1  # grey levels, of the whole pattern at most: PSNR 42 dB and more
 MARGIN = 1.1  # by which a bit is to be read, in units of the strength
 FAINTEST, STRONGEST = 0.2, 2.0  # of that
 STEADIEST = 1.5  # times the usual of its length that a wave counts for, at most
@@ -48,7 +60,8 @@ CLIPPED = 1.5  # local deviations; a few sharp edges mustn't count for more than
 RIM = 0.4  # weight of what is at the rim of the picture, where that of the middle is 1
 ROUNDS = 4  # in which the strength is found
 GRAIN = 1 / 8  # grey levels, of the pattern before it is scaled up
-SLOWNESS = 0.12  # part by which the waves follow the picture in each frame
+HELD = 4  # frames from one look at the picture to the next
+SLOWNESS = 0.4  # part by which the waves follow the picture with each look
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +175,15 @@ def room(small: Float32, scale: Float32, grain: float = 1.0) -> Float32:
     """How strong the pattern may be, (h, w) grey levels: as the surroundings vary, but faint on
     plain places in them, and in the dark.
 
-    Next to an edge a wall is as plain as elsewhere, and shows as much.
+    Next to an edge a wall is as plain as elsewhere, and shows as much. Compression keeps what is
+    added to a rough place, and drops it where it would be alone.
     """
     reflect = cv2.BORDER_REFLECT
-    fine = small - cv2.GaussianBlur(small, (0, 0), 1.5 * grain, borderType=reflect)
-    near = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), grain, borderType=reflect))
-    near = cv2.erode(near, np.ones((3, 3), np.uint8), borderType=reflect)
-    most = np.minimum(np.float32(PLAIN) + near * np.float32(1.3), np.float32(BUSY))
+    fine = np.abs(small - cv2.GaussianBlur(small, (0, 0), FINE * grain, borderType=reflect))
+    usual = cv2.medianBlur(np.minimum(fine / GRAIN, 255).astype(np.uint8), WIDE)
+    near = usual.astype(np.float32) * np.float32(GRAIN * DEVIATION)
+    hidden = near * near * np.float32(HIDING) / (near + np.float32(SKIN))
+    most = np.minimum(np.float32(PLAIN) + hidden, np.float32(BUSY))
     dark = np.clip((small + np.float32(8)) / np.float32(40), 0.5, 1.0)
     return np.asarray(np.minimum(scale, most) * dark, dtype=np.float32)
 
@@ -196,6 +211,9 @@ class Watermark:
         self._shape = (height, width)
         self._small = small_size(height, width, SIDE)
         self._waves: Array | None = None
+        self._count = 0  # frames so far
+        self._shown: Float32 | None = None  # the pattern, which glides from one to the next
+        self._step: Float32 = np.zeros(1, np.float32)  # in each frame
         said = np.bincount(self._layout.bit, minlength=LENGTH)
         self._each = 1 / said  # of what a bit's waves say together
 
@@ -223,11 +241,20 @@ class Watermark:
 
     def __call__(self, frame: UInt8) -> UInt8:
         """A marked copy of the next frame, (H, W, 3) uint8 RGB."""
+        if self._count % HELD == 0:
+            pattern = self.pattern(frame)
+            if self._shown is None:
+                self._shown = pattern
+            self._step = (pattern - self._shown) / np.float32(HELD)
+        assert self._shown is not None
+        self._count += 1
+        self._shown = self._shown + self._step
         height, width = self._shape
-        small = np.clip(128 + self.pattern(frame) / GRAIN, 0, 255).astype(np.uint8)  # 128 is none
+        small = np.clip(128 + self._shown / GRAIN, 0, 255).astype(np.uint8)  # 128 is none
         added = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-        added = cv2.cvtColor(added, cv2.COLOR_GRAY2RGB)
-        return np.asarray(cv2.addWeighted(frame, 1.0, added, GRAIN, -128 * GRAIN))
+        marked = np.empty_like(frame, order="C")
+        _adds()(np.ascontiguousarray(frame), np.asarray(added), marked)
+        return marked
 
     def _wanted(self, field: Float32, strong: float, gain: float) -> Array:
         """The waves that this frame needs, (waves,) complex.
@@ -260,3 +287,21 @@ class Watermark:
 
 def _rms(pattern: Float32) -> float:
     return float(np.sqrt(np.mean(pattern * pattern)))
+
+
+@cache
+def _adds() -> Callable[..., None]:
+    """`_add` as machine code."""
+    frame = "Array(uint8, 3, 'C', readonly=True)"  # which may be written to, or not
+    return compiled(_add, frame, "uint8[:, ::1]", "uint8[:, :, ::1]")
+
+
+@no_type_check  # so that it is compiled as it stands
+def _add(frame: Array, added: Array, marked: Array) -> None:  # pragma: no cover - numba
+    """Add grey levels in units of GRAIN, of which 128 is none, to all colours."""
+    for row in range(np.uint32(frame.shape[0])):
+        for column in range(np.uint32(frame.shape[1])):
+            level = (np.int32(added[row, column]) - np.int32(124)) >> np.int32(3)
+            for colour in range(3):
+                value = np.int32(frame[row, column, colour]) + level
+                marked[row, column, colour] = np.uint8(min(max(value, np.int32(0)), np.int32(255)))

@@ -50,7 +50,7 @@ NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at
 RAISED, BROWS = (0.06, 0.1), (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
 # Lips that are APART, canonical units, part by this share of what the mood does to a mouth that
 # doesn't speak; those nearer by as much less.
-WHILE_SPEAKING, APART = 0.4, 0.12
+WHILE_SPEAKING, APART = 0.55, 0.12
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from talking_face.arrays import Array, Float32
 from talking_face.curves import smoothstep
 from talking_face.face.model import FaceModel
 from talking_face.live.phones import AGAIN, Phones
+from talking_face.live.temper import PASSAGE, Newest, Temper
 from talking_face.mapping.articulation import articulate
 from talking_face.mapping.decoder import audio_inputs, prosody_drive
 from talking_face.mapping.dirfa import Dirfa
@@ -28,8 +30,10 @@ from talking_face.mapping.listeners import (
     rest_gate,
     run,
 )
+from talking_face.moods import MOODS
 from talking_face.sound import prosody
-from talking_face.sound.encoder import SpeechEncoder
+from talking_face.sound.emotion import EmotionNetwork
+from talking_face.sound.encoder import BLOCKS, WIDTH, SpeechEncoder
 from talking_face.sound.prosody import FRAME
 
 HOP = 2  # frames, after which it hears again
@@ -48,6 +52,7 @@ class Heard:
         said: (n, 22) float32, the expected face, articulated.
         gate: (n,) how far the face speaks, see `rest_gate`.
         audio: (n, N_AUDIO) float32, what the decoder is told.
+        felt: (8,) how much of each mood the voice shows, in the order of `MOODS`.
     """
 
     start: int
@@ -55,6 +60,7 @@ class Heard:
     said: Array
     gate: Array
     audio: Array
+    felt: Array
 
 
 # dB in the speech band: surely no voice, surely one. How loud this voice is going to be isn't known
@@ -66,10 +72,17 @@ _STILL = (prosody.QUIETEST, prosody.QUIETEST, 1.0, 0.0)  # level, energy, pitch 
 class Ear:
     """Hears a stream, `HOP` frames at a time; its memory is bounded."""
 
-    def __init__(self, encoder: SpeechEncoder, network: Dirfa, model: FaceModel) -> None:
+    def __init__(
+        self,
+        encoder: SpeechEncoder,
+        network: Dirfa,
+        model: FaceModel,
+        emotion: EmotionNetwork | None = None,
+    ) -> None:
+        self._temper = Temper(emotion) if emotion else None
         self._phones, self._model = Phones(encoder), model
         self._listeners = cast(Sequence[Listener], list(network.listeners))
-        self._quiet = self._silence(encoder)
+        self._quiet = _silence(encoder, network)
         self.stop = 0
         self.forget()
 
@@ -80,6 +93,7 @@ class Ear:
         self._wave = np.zeros(min(self.stop, AGAIN) * FRAME, dtype=np.float32)
         self._trail = np.tile(_STILL, (min(self.stop, TRAIL), 1))
         self._face = np.tile(self._quiet, (min(self.stop, _NEAR), 1))
+        self._features = np.zeros((0, BLOCKS, WIDTH), dtype=np.float32)
 
     def hear(self, samples: Float32, hurried: bool = False) -> Heard:
         """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz.
@@ -95,6 +109,8 @@ class Ear:
         voice = prosody_inputs(energy, activity, voicing)
         drive = prosody_drive(energy, activity, pitch, voicing)
         self._face = np.concatenate([self._face, np.tile(self._quiet, (HOP, 1))])[-_NEAR:]
+        fresh = np.zeros((HOP, BLOCKS, WIDTH), dtype=np.float32)
+        self._features = np.concatenate([self._features, fresh])[-PASSAGE:]
         self._missed += HOP
         if not activity[-_QUIET:].any():
             self._phones.forget()
@@ -108,7 +124,16 @@ class Ear:
             said=articulate(self._face, self._model),
             gate=rest_gate(np.minimum(activity, smoothstep(level, *_VOICE)))[near],
             audio=audio_inputs(self._face[:, :N_OUTPUTS], voice[near], drive[near]),
+            felt=self._feel(energy, activity, pitch, voicing),
         )
+
+    def _feel(self, *curves: Array) -> Array:
+        """What the voice shows of each mood, (8,); nothing where no network tells."""
+        if self._temper is None:
+            return np.zeros(len(MOODS))
+        count = min(len(self._features), len(curves[0]))
+        known = (curve[-count:].astype(np.float32) for curve in curves)
+        return self._temper.feel(Newest(self._features[-count:], *known), HOP)
 
     def _measure(self) -> None:
         """Measure the new frames, and the one before again, of which the end wasn't known."""
@@ -127,17 +152,22 @@ class Ear:
         """Let the listeners answer for the newest frames, those at the edge left as they were."""
         features = self._phones.hear(self._wave, self._missed)
         self._missed = 0
-        answer = self._answer(features, voice[-len(features) :])
+        near = min(len(features), len(self._features))
+        self._features[-near:] = features[-near:]
+        answer = _answer(self._listeners, features, voice[-len(features) :])
         whole = len(features) == len(self._face)  # nothing was before
         known = answer if whole else answer[REACH:]
         self._face[-len(known) :] = known[-len(self._face) :]
 
-    def _answer(self, features: Array, voice: Array) -> Array:
-        """The listeners' mean answer, (n, outputs)."""
-        return np.mean([run(one, features, voice) for one in self._listeners], axis=0)
 
-    def _silence(self, encoder: SpeechEncoder) -> Array:
-        """The answer where nobody speaks, (outputs,)."""
-        features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
-        voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
-        return self._answer(features, voice)[AGAIN // 2]
+def _answer(listeners: Sequence[Listener], features: Array, voice: Array) -> Array:
+    """Their mean answer, (n, outputs)."""
+    return np.mean([run(one, features, voice) for one in listeners], axis=0)
+
+
+@lru_cache(maxsize=2)
+def _silence(encoder: SpeechEncoder, network: Dirfa) -> Array:
+    """The answer where nobody speaks, (outputs,); the same for all who hear with these networks."""
+    features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
+    voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
+    return _answer(cast(Sequence[Listener], list(network.listeners)), features, voice)[AGAIN // 2]

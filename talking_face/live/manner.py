@@ -23,21 +23,26 @@ _NAMES = (*STRENGTHS, *AMOUNTS)
 class Manner:
     """Applies the edit that is wished for, frame by frame; blinks are left as they are drawn.
 
-    Nobody hears a feeling in so short a sound, so "voice" is none.
+    An edit without a feeling leaves the one that is heard in the voice.
     """
 
     def __init__(self, model: FaceModel, expression: ExpressionModel) -> None:
         self._model, self._expression = model, expression
-        self._plain = self._wanted = self._held = _values(Edit())
+        self._wanted = Edit()
+        self._plain = self._held = _values(Edit(), np.zeros(len(MOODS)))
         self._recent: list[Array] = []
 
     def change(self, edit: Edit) -> None:
         """From the next frame on, be on the way to this; its times don't matter."""
-        self._wanted = _values(edit)
+        self._wanted = edit
 
-    def apply(self, motion: Motion) -> Motion:
-        """The next frame, a motion of one, as it is wished for."""
-        wanted = self._wanted
+    def apply(self, motion: Motion, felt: Array) -> Motion:
+        """The next frame, a motion of one, as it is wished for.
+
+        Args:
+            felt: (8,) how much of each mood the voice shows.
+        """
+        wanted = _values(self._wanted, felt)
         self._recent = [*self._recent, motion.as_array()][-_RECENT:]
         left = wanted - self._held
         near = np.abs(left) < _NEAR
@@ -51,13 +56,11 @@ class Manner:
         return express(window.replace(feeling=felt), self._model, self._expression)[-1:]
 
 
-def _values(edit: Edit) -> Array:
+def _values(edit: Edit, heard: Array) -> Array:
     """All that an edit says, as one row of numbers; the last ones are how much of each mood."""
     sliders = np.concatenate([np.atleast_1d(getattr(edit, name)) for name in _NAMES])
-    feeling = np.zeros(len(MOODS))
-    if edit.feeling not in (None, VOICE):
-        feeling = edit.feeling_strength * weights_of(edit.feeling)
-    return np.concatenate([sliders, feeling]).astype(np.float64)
+    feeling = heard if edit.feeling in (None, VOICE) else weights_of(edit.feeling)
+    return np.concatenate([sliders, edit.feeling_strength * feeling]).astype(np.float64)
 
 
 def _edit(values: Array) -> Edit:

@@ -23,6 +23,7 @@ from talking_face.mapping.events import EyeModel
 from talking_face.mapping.listeners import N_LOWER
 from talking_face.mapping.sampler import CALMING, looseness
 from talking_face.motion import Motion
+from talking_face.sound.emotion import EmotionNetwork
 from talking_face.sound.encoder import SpeechEncoder
 
 _OPENS = 0.34  # by which the gate of the mouth changes from frame to frame at most
@@ -38,12 +39,14 @@ class Passage:
         motion: of the frames.
         silent: the same where nothing is said.
         gate: (n,) how far the face speaks.
+        felt: (8,) how much of each mood the voice shows, in the order of `MOODS`.
     """
 
     start: int
     motion: Motion
     silent: Motion
     gate: Array
+    felt: Array
 
 
 class Performance:
@@ -52,6 +55,7 @@ class Performance:
     Args:
         encoder, network, eyes, model: as `Models` has them.
         seed, index, diversity, style: as for `sampler.draw`.
+        emotion: tells how the voice feels; None where that isn't asked for.
     """
 
     def __init__(
@@ -64,9 +68,10 @@ class Performance:
         index: int,
         diversity: float,
         style: tuple[float, float],
+        emotion: EmotionNetwork | None = None,
     ) -> None:
         self._model = model
-        self._ear = Ear(encoder, network, model)
+        self._ear = Ear(encoder, network, model, emotion)
         self._course = Course(network, seed, index, diversity, style)
         self._eyes = EndlessEyes(eyes, seed, index, diversity)
         self._posture = Posture(seed, index)
@@ -120,7 +125,7 @@ class Performance:
             lower=(said[:, :N_LOWER] + loose * (stray[:count] @ self._tight)) * gate + own,
             upper=said[:, N_LOWER:] * gate + raised,
         )
-        return Passage(start, motion, silent, gate[:, 0])
+        return Passage(start, motion, silent, gate[:, 0], heard.felt)
 
     def _eased(self, gate: Array) -> Array:
         """The gate without jumps: it is told of a voice only when it is there already."""

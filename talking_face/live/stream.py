@@ -21,12 +21,14 @@ from talking_face.clips.mark import Mark
 from talking_face.clips.marks import Marks
 from talking_face.cores import begin, one_thread, single_pools
 from talking_face.editing.edit import Edit
+from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.live.chunks import Chunks
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Passage, Performance
 from talking_face.live.supply import SOUND_FRAME, Hop, Paced, eager
+from talking_face.live.take import Take, Tape
 from talking_face.motion import CHANNELS, FPS, Motion
 from talking_face.options import check_made
 from talking_face.picture.renderer import Renderer
@@ -46,8 +48,8 @@ class Moment:
     Attributes:
         time: seconds of the stream at which the frame begins.
         frame: (H, W, 3) uint8 RGB, with the visible and the invisible mark.
-        sound: (n,) int16, 48 kHz mono, to be heard from `time` on: that of this frame, and of those
-            before it that were left out.
+        sound: (n,) int16, 48 kHz mono: that of this frame, and before it that of those that were
+            left out; it ends when the frame does.
         gate: 0 where the face listens … 1 where it speaks.
     """
 
@@ -71,7 +73,7 @@ class Stream:
 
     Paced, it goes with the clock: where sound comes late, the face listens meanwhile, and where the
     machine is late, frames are left out. It ends a second after the sound. `interrupt`, `change`,
-    `show` and `close` may be called from any thread.
+    `show`, `record`, `cut` and `close` may be called from any thread.
 
     Args:
         chunks: of the sound.
@@ -103,6 +105,7 @@ class Stream:
         self._interruptions = 0
         self._paced: Paced | None = None
         self._wants_pace, self._closed = paced, False
+        self._tape: Tape | None = None
         self._screen = self._make_screen(face)
         self._moments = self._run()
 
@@ -145,6 +148,26 @@ class Stream:
         else:
             self._chunks.drop()
 
+    def record(self) -> None:
+        """Keep what is shown and heard from now on, until `cut`; ten minutes at most."""
+        self._tape = Tape()
+
+    @property
+    def recording(self) -> bool:
+        """Whether something is being kept."""
+        return self._tape is not None
+
+    def cut(self) -> Take:
+        """What was kept since `record`, for `talking_face.exports.write_take`; no more is kept.
+
+        Raises:
+            OptionInvalid: nothing was.
+        """
+        tape, self._tape = self._tape, None
+        if tape is None:
+            raise OptionInvalid("Nothing is being recorded. Begin with `record`.")
+        return tape.take()
+
     def close(self) -> None:
         """End the stream and let go of everything."""
         self._closed = True
@@ -153,10 +176,10 @@ class Stream:
 
     # -- the work -----------------------------------------------------------------------------
 
-    def _make_screen(self, face: Face) -> tuple[Renderer, Callable[[UInt8], UInt8]]:
+    def _make_screen(self, face: Face) -> tuple[Face, Renderer, Callable[[UInt8], UInt8]]:
         renderer = self._renderer(face)
         still = renderer.frame(Motion.still(1))
-        return renderer, self._marks.painter(*still.shape[:2])
+        return face, renderer, self._marks.painter(*still.shape[:2])
 
     def _run(self) -> Iterator[Moment]:
         with single_pools():
@@ -171,13 +194,16 @@ class Stream:
                     if self._closed:
                         return
                     silent = part.interruptions != self._interruptions
-                    motion = self._manner.apply(shown.next(part.passage, i, silent))
+                    motion = shown.next(part.passage, i, silent)
+                    motion = self._manner.apply(motion, part.passage.felt)
                     piece = part.sound[i * SOUND_FRAME : (i + 1) * SOUND_FRAME]
                     waiting.append(np.zeros_like(piece) if silent else piece)
+                    face, renderer, painted = self._screen
+                    if tape := self._tape:
+                        tape.add(face, motion, waiting[-1])
                     late = self._clock() - begun - number / FPS
                     if self._wants_pace and late > _BEHIND and number % _SHOWN:
                         continue
-                    renderer, painted = self._screen
                     frame = painted(renderer.frame(motion))
                     gate = 0.0 if silent else float(part.passage.gate[i])
                     yield Moment(number / FPS, frame, np.concatenate(waiting), gate)

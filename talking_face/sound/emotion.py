@@ -28,7 +28,7 @@ PASSAGE_SECONDS = 3.0  # that each answer is about; most of the training's sente
 SMOOTHING = 1.0  # answers, standard deviation
 HEARD = (*MOODS, "bored")  # what the network tells apart; boredom shows on a face as nothing does
 # How likely a mood must be before it shows at all, and before it shows in full.
-DOUBTFUL, SURE = 0.35, 0.85
+DOUBTFUL, SURE = 0.15, 0.6
 SILENT = 0.05  # weight of an answer about a passage in which nobody speaks
 
 N_PROJECTED = 128

@@ -34,6 +34,7 @@ from talking_face.frozen import Frozen
 from talking_face.gate import admit
 from talking_face.interruption import heed
 from talking_face.options import MAX_TEXT, VOICE_SPEEDS, check_range, shown
+from talking_face.sound import kokoro
 from talking_face.sound.audio import MAX_SECONDS, MIN_SECONDS, Recording
 
 COMMENT = "AI-generated speech (talking_face)"  # in every sound file of a voice
@@ -389,5 +390,9 @@ class Engine:
 
 ENGINES = {
     "hibari": Engine(_hibari_voices, _speak_hibari),  # Apache-2.0, in requirements.txt
+    "kokoro": Engine(  # Apache-2.0, in requirements-kokoro.txt
+        lambda: [Voice("kokoro", *about) for about in kokoro.known()],
+        lambda voice, text, speed: kokoro.speak(voice.name, text, speed, _run),
+    ),
     "espeak-ng": Engine(_espeak_voices, _speak_espeak),  # GPL-3.0, a program of the system
 }

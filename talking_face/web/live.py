@@ -9,37 +9,40 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import struct
+import time
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as Late
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-import cv2
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from talking_face.arrays import Float32
 from talking_face.errors import OptionInvalid, TalkingFaceError
 from talking_face.face.face import Face
+from talking_face.interruption import Stopped
 from talking_face.live.inbox import Inbox
-from talking_face.live.stream import DELAY, Moment, Stream
+from talking_face.live.stream import DELAY, Stream
+from talking_face.live.take import Take
 from talking_face.motion import FPS
 from talking_face.options import Look
 from talking_face.sound.rates import SOUND_RATE
 from talking_face.web.limits import count_order
 from talking_face.web.messages import sentence
 from talking_face.web.models import animator
+from talking_face.web.outlets import GONE, OUTLETS
+from talking_face.web.recordings import make
 from talking_face.web.seats import Seats, carried
 from talking_face.web.wishes import Opening, read_edit, read_photo
 
 PLACE = "/live"
-HEADER = struct.Struct("<dfI")  # time, gate, bytes of sound; behind it the sound, then the JPEG
 SESSION_SECONDS = 3600.0
 SEATS = Seats()
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
 _PATIENCE = 20.0  # seconds for a client to say what it wants, and for it to take a frame
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,12 @@ logger = logging.getLogger(__name__)
 def route() -> WebSocketRoute:
     """What the page's server is given."""
     return WebSocketRoute(PLACE, serve)
+
+
+@cache
+def webrtc() -> bool:
+    """Whether what it needs is installed."""
+    return find_spec("aiortc") is not None
 
 
 async def serve(socket: WebSocket) -> None:
@@ -87,8 +96,10 @@ class _Session:
         self._face = face
         self._stream: Stream | None = None
         self._failure: TalkingFaceError | None = None
-        self._leaving = False
+        self._leaving = self._gone = False
         self._sending: Future[Any] | None = None
+        self._peer: Any = None  # of WebRTC
+        self._making: asyncio.Task[None] | None = None  # of a clip
 
     async def run(self) -> None:
         """Until it ends; raises what went wrong."""
@@ -109,7 +120,10 @@ class _Session:
                 self._stream.close()
             if self._sending:  # to somebody who has gone it may take for ever
                 self._sending.cancel()
+            if self._peer:
+                await self._peer.close()
             await asyncio.to_thread(thread.join, _PATIENCE)
+            await self._finish_recording()
         if self._failure:
             raise self._failure
 
@@ -118,6 +132,7 @@ class _Session:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
+                self._gone = True
                 return
             try:
                 if message.get("bytes") is not None:
@@ -146,11 +161,89 @@ class _Session:
         if "photo" in wish and stream:
             photo = read_photo(wish["photo"], wish.get("consent"))
             stream.show(await asyncio.to_thread(animator().fit, photo))
+        if "record" in wish and stream:
+            await self._record(stream, wish["record"])
+        if "offer" in wish:
+            await self._call(wish["offer"])
         return True
+
+    # -- recordings ---------------------------------------------------------------------------
+
+    async def _record(self, stream: Stream, on: Any) -> None:
+        if self._making and not self._making.done():
+            raise OptionInvalid("The recording before is still being made. Wait until it is ready.")
+        if on:
+            stream.record()
+            await _tell(self._socket, {"recording": True})
+        else:
+            self._making = asyncio.create_task(self._make(stream.cut()))
+
+    async def _make(self, take: Take) -> None:
+        """Make the clip of a take, and tell where it is."""
+        told = 0.0
+
+        def progress(done: float, _: str) -> None:
+            nonlocal told
+            if self._gone:
+                raise Stopped
+            if time.monotonic() - told > 1:
+                told = time.monotonic()
+                asyncio.run_coroutine_threadsafe(
+                    _tell(self._socket, {"making": round(done, 2)}), self._loop
+                )
+
+        try:
+            count_order(self._socket.client.host if self._socket.client else "")
+            place = await asyncio.to_thread(make, take, self._opening.size, progress)
+            await _tell(self._socket, {"recorded": place, "seconds": take.duration})
+        except Stopped:
+            logger.debug("nobody waits for the recording")
+        except TalkingFaceError as error:
+            await _tell(self._socket, {"error": sentence(error)})
+
+    async def _finish_recording(self) -> None:
+        """Whoever is still there gets what was being recorded."""
+        if self._stream and self._stream.recording and not self._gone:
+            with suppress(TalkingFaceError):  # there was no time for a frame
+                self._making = asyncio.create_task(self._make(self._stream.cut()))
+        if self._making:
+            leaving = asyncio.create_task(self._until_gone())
+            await asyncio.wait({self._making, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+            await self._making
+
+    async def _until_gone(self) -> None:
+        while not self._gone:
+            message = await self._socket.receive()
+            self._gone = message["type"] == "websocket.disconnect"
+
+    # -- moments ------------------------------------------------------------------------------
+
+    async def _call(self, offer: Any) -> None:
+        """Answer an offer of WebRTC; moments go that way as soon as the call stands."""
+        if not webrtc():
+            raise OptionInvalid(
+                "This server has no WebRTC. Install it (pip install -r requirements-webrtc.txt), "
+                "or take the frames from this WebSocket."
+            )
+        from talking_face.web.peer import Peer
+
+        if self._peer:
+            await self._peer.close()
+
+        def told(stands: bool) -> None:
+            self._loop.create_task(_tell(self._socket, {"webrtc": stands}))
+
+        self._peer = Peer(self._hear, self._inbox.rate, told)
+        await _tell(self._socket, {"answer": await self._peer.answer(offer)})
+
+    def _hear(self, samples: Float32) -> None:
+        with suppress(TalkingFaceError):  # more than can wait; there is more to come
+            self._inbox.put(samples)
 
     def _produce(self) -> None:
         """Make moments and send them, in a thread of its own."""
-        opening = self._opening
+        opening, outlet = self._opening, OUTLETS[self._opening.format](self._send)
         try:
             stream = animator().stream(
                 self._face,
@@ -162,35 +255,39 @@ class _Session:
             )
             self._stream = stream
             stream.change(opening.edit)
-            ready = {"ready": True, "fps": FPS, "sound_rate": SOUND_RATE, "delay": DELAY}
+            ready: dict[str, Any] = {
+                "ready": True,
+                "fps": FPS,
+                "sound_rate": SOUND_RATE,
+                "delay": DELAY,
+            }
+            ready |= {"mime": outlet.mime, "webrtc": webrtc()}
             self._wait_for(_tell(self._socket, ready))
             with stream:
                 for moment in stream:
-                    self._wait_for(self._socket.send_bytes(packed(moment)))
+                    calling = self._peer and self._peer.stands
+                    (self._peer if calling else outlet).give(moment)
                     if failure := self._inbox.failure():
                         self._wait_for(_tell(self._socket, {"error": sentence(failure)}))
                     if moment.time > SESSION_SECONDS or self._ended.is_set():
                         break
         except TalkingFaceError as error:
             self._failure = error
-        except (WebSocketDisconnect, RuntimeError, Late, CancelledError) as error:
+        except GONE as error:
             logger.debug("a live session ended: %s", error)
         finally:
+            outlet.close()
             with suppress(RuntimeError):  # the server has stopped
                 self._loop.call_soon_threadsafe(self._ended.set)
+
+    def _send(self, data: bytes) -> None:
+        self._wait_for(self._socket.send_bytes(data))
 
     def _wait_for(self, sending: Coroutine[Any, Any, None]) -> None:
         self._sending = asyncio.run_coroutine_threadsafe(sending, self._loop)
         if self._leaving:
             self._sending.cancel()
         self._sending.result(_PATIENCE)
-
-
-def packed(moment: Moment) -> bytes:
-    """A moment as it is sent."""
-    _, picture = cv2.imencode(".jpg", cv2.cvtColor(moment.frame, cv2.COLOR_RGB2BGR), _QUALITY)
-    sound = moment.sound.astype("<i2").tobytes()
-    return HEADER.pack(moment.time, moment.gate, len(sound)) + sound + picture.tobytes()
 
 
 async def _told(socket: WebSocket) -> Any:

@@ -17,6 +17,7 @@ from talking_face.options import Look, check_sampling, shown, whole_number
 from talking_face.sound.audio import SAMPLE_RATE
 from talking_face.web.given import read_edits
 from talking_face.web.orders import is_example
+from talking_face.web.outlets import OUTLETS
 from talking_face.web.seats import SIZE
 from talking_face.web.uploads import ASSETS, received
 
@@ -36,6 +37,7 @@ class Opening:
     seed: Any = 0
     style: Any = "natural"
     size: Any = SIZE
+    format: str = "jpeg"
     edit: Edit = field(default_factory=Edit)
 
     @classmethod
@@ -60,6 +62,11 @@ class Opening:
         check_sampling(opening.seed, 1.0, opening.style)
         if Look(size=opening.size).size not in range(64, MOST_SIZE + 1):
             raise OptionInvalid(f"A live face has 64 to {MOST_SIZE} pixels a side.")
+        if not isinstance(opening.format, str) or opening.format not in OUTLETS:
+            names = " or ".join(OUTLETS)
+            raise OptionInvalid(f"The format is {names}, not {shown(opening.format)}.")
+        if opening.format == "mp4" and int(opening.size) % 2:
+            raise OptionInvalid("The size of an MP4 is even. Take one pixel more.")
         return opening
 
 

@@ -25,6 +25,9 @@ LOWER_INCISAL = -0.02  # how far below it the lower incisors begin
 TONGUE = -0.13  # how far below the resting lip the tongue's back lies
 RIM = 0.012  # of the photo's opening, where lip and tooth mix
 HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the jaw's begins
+# Of the way to where a photo's own teeth end: from there, generated ones may stand beside them. And
+# canonical units over which they appear, and by which they are moved to fit, at most.
+INWARDS, BESIDE, MOVED = 0.9, 0.04, 0.08
 VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, at least
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
 ROWS = 32  # at which the photo's opening is searched for that gap
@@ -55,6 +58,43 @@ def skull_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Arr
     row = lay_teeth(teeth, x, INCISAL - y, width)
     rounded = np.sqrt(np.clip(1 - (2 * x / (1.05 * width)) ** 2, 0, 1))
     return _tinted(row, light.teeth, 0.45 + 0.55 * rounded)
+
+
+def with_sides(own: Array, row: Array, x: Array, density: float) -> Array:
+    """A photo's own teeth, with generated ones beside them, where a wider smile shows more.
+
+    Args:
+        own, row: (h, w, 4) of `own_mouth` and `skull_layer`.
+        x: (h, w) canonical positions relative to the mouth's middle.
+        density: layer pixels a canonical unit.
+    """
+    result = own.copy()
+    across = x[0]
+    shown = (own[..., 3] > 0.5).any(axis=0)
+    for side in (-1.0, 1.0):
+        half = side * across > 0
+        if not (shown & half).any():
+            continue
+        end = float((side * across)[shown & half].max())
+        inside = half & (side * across < INWARDS * end) & (side * across > (INWARDS - 0.25) * end)
+        bottoms = [_lowest(layer[:, inside]) for layer in (own, row)]
+        if not all(map(len, bottoms)):
+            continue
+        # The row ends where the photo's own teeth end, so that both are one arch.
+        lower = float(np.median(bottoms[0]) - np.median(bottoms[1]))
+        lower = float(np.clip(lower / density, -MOVED, MOVED)) * density
+        matrix = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, lower]])
+        moved = cv2.warpAffine(row, matrix, row.shape[1::-1], flags=cv2.INTER_LINEAR)
+        beside = smoothstep(side * x, INWARDS * end - BESIDE, INWARDS * end)
+        result += moved * (beside * (1 - own[..., 3]))[..., None]
+    return result.astype(np.float32)
+
+
+def _lowest(layer: Array) -> Array:
+    """The last covered row of each column of a layer (h, n, 4) that has one."""
+    covered = layer[..., 3] > 0.5
+    last = len(covered) - 1 - covered[::-1].argmax(axis=0)
+    return np.asarray(last[covered.any(axis=0)])
 
 
 def jaw_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Array) -> Array:

@@ -25,10 +25,16 @@ from talking_face.face.lips import lip_gaps
 from talking_face.face.model import Pose
 from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.mouth.closing import Lips, close, heal_corners, join, squeezed
-from talking_face.picture.mouth.layers import jaw_layer, own_mouth, skull_layer, teeth_of
+from talking_face.picture.mouth.layers import (
+    jaw_layer,
+    own_mouth,
+    skull_layer,
+    teeth_of,
+    with_sides,
+)
 from talking_face.picture.mouth.light import LUMA, read_light
 from talking_face.picture.mouth.opening import Opening, opening_of
-from talking_face.picture.mouth.shading import Interior, Shading, spread_factors
+from talking_face.picture.mouth.shading import Interior, Shading, cells, held, spread_factors
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
@@ -50,6 +56,7 @@ DIM = 0.55  # light in a mouth that is hardly open
 # was trained beside their glare, and darkens what is painted to make up for it.
 UNSQUEEZED = 0.5
 CAVITY = 0.8  # light behind tongue and teeth
+BRIGHTEST = 1.08  # of well-lit teeth: what the network makes brighter, it makes no brighter
 LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
 CHIN = 152
 CORNERS = np.stack([MOUTH_CORNERS, INNER_LIP_CORNERS], axis=1).ravel()  # outer, inner; twice
@@ -112,7 +119,10 @@ class Mouth:
             upper = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
         else:
             light = replace(light, teeth=teeth_of(upper, light))
+            row = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
+            upper = with_sides(upper, row, x, density)
         self.upper = upper
+        self._brightest = BRIGHTEST * float(light.teeth @ LUMA)
         self.lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
             self.lower = self.lower * (1 - lower[..., 3:]) + lower
@@ -166,6 +176,7 @@ class Mouth:
         photo_gap = self._photo_gap if self._shows_teeth else 0.0
         interior = Interior(colour, moved, mask, opening, self._unit, photo_gap)
         factors = self._shading.light_factors(interior, self.light)
+        factors = held(factors, cells(colour, opening), self._brightest)
         down = below / np.maximum(below + above, 1e-3)
         colour *= spread_factors(factors ** (1 - UNSQUEEZED * near), along, down)
         blend(region, 255 * colour, mask * strength)

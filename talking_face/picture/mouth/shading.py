@@ -32,6 +32,8 @@ MOST_LIGHT, MOST_TINT = 0.8, 0.1  # logarithms of the largest factors
 # The share of the logarithms that is applied to generated teeth. It can't know what lies in a mouth
 # that was never seen, and in doubt makes teeth and cavity alike.
 GENERATED = 0.7
+BRIGHTENED = 0.6  # the share of the logarithms that is applied where they brighten
+TINTED = 0.4  # and of those of red and blue: a photo's teeth keep their colour
 SLOPE = 0.2  # of the leaky rectifier
 LENGTH = 5.0  # features measure lengths in fifths of an inter-ocular distance
 WIDEST = 0.25  # gap, inter-ocular distances, beyond which the network has seen too few
@@ -165,6 +167,25 @@ def cells(picture: Array, opening: Opening) -> Array:
     x, y = (place.astype(np.float32) for place in opening.places(2 * ROWS, 2 * COLUMNS))
     seen = cv2.remap(picture, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
     return np.asarray(seen.reshape(ROWS, 2, COLUMNS, 2, -1).mean((1, 3)))
+
+
+def held(cell_factors: Array, painted: Array, brightest: float) -> Array:
+    """Factors (8, 16, 3) as they are applied: less light than the network asks for, never glaring.
+
+    In doubt whether a place shows a tooth or the dark it asks for the mean of both, which turns the
+    dark into a red haze and teeth into glare.
+
+    Args:
+        painted: (8, 16, 3) what they brighten, RGB 0..1.
+        brightest: luma that nothing is brightened beyond.
+    """
+    logs = np.log(cell_factors)
+    light = logs[..., 1]
+    tint = TINTED * (logs - light[..., None])
+    most = cv2.dilate((painted @ LUMA).astype(np.float32), np.ones((3, 3), np.uint8))
+    room = np.log(np.maximum(brightest / np.maximum(most, 1e-3), 1.0))
+    light = np.minimum(np.where(light > 0, BRIGHTENED * light, light), room)
+    return np.asarray(np.exp(light[..., None] + tint))
 
 
 def spread_factors(cell_factors: Array, along: Array, down: Array) -> Array:

@@ -12,6 +12,7 @@ and gums is transparent and belongs to the dark of the mouth.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,12 @@ _GUM_ROWS = (5.0, 13.0)  # above the first all is gum; below the second all is a
 _HAZE = 0.15  # coverage below this is none, and as close to 1 is full
 _LONGEST = (3.0, 7.0)  # rows below the incisal edge: teeth may reach the first, none the second
 _CHEEK_SHADE = 0.35  # how much darker than the middle the ends are, in the shade of the cheeks
-_SIDE_FADE = 8.0  # columns over which the last teeth fade into the dark of the cheek
+_SIDE_FADE = 6.0  # columns over which the last teeth fade into the dark of the cheek
+# Behind the canines, where strips have learned little, the row goes on: mirror images of the last
+# teeth, as narrow as a row that turns backwards looks, higher and darker column by column.
+_CROWN_ROWS = slice(26, 31)  # at which the last tooth is looked for
+_NARROWED, _RISE, _DARKER = 0.6, 0.4, 0.05
+_LEAST_WIDTH = 28.0  # columns from the midline to the last tooth; strips of fewer are left as is
 
 
 class TeethGenerator(nn.Module):
@@ -147,8 +153,30 @@ def finish_strips(drawn: Tensor) -> Array:
         colour *= corridor
         colour /= white_level(colour, alpha)
         colour[:] = _compress(colour)
+        strip[:] = _continued(strip)
         alpha *= 1 - faded
     return strips
+
+
+def _continued(strip: Array) -> Array:
+    """A strip (48, 128, 4) whose teeth go on to either end, as a smile shows them."""
+    row, column = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    side = np.where(column < MIDLINE_COLUMN, -1.0, 1.0)
+    shown = strip[_CROWN_ROWS, :, 3].mean(axis=0) > 0.5
+    away = np.abs(np.arange(WIDTH) - MIDLINE_COLUMN)
+    last = [float(away[shown & (s * (np.arange(WIDTH) - MIDLINE_COLUMN) > 0)].max(initial=0.0))
+            for s in (-1, 1)]  # fmt: skip
+    if min(last) < _LEAST_WIDTH:
+        return strip
+    ends = np.where(side < 0, *last)
+    beyond = np.maximum(np.abs(column - MIDLINE_COLUMN) - ends, 0.0)
+    source = MIDLINE_COLUMN + side * (ends - beyond / _NARROWED)
+    places = source.astype(np.float32), (row + _RISE * beyond).astype(np.float32)
+    border = cv2.BORDER_REPLICATE
+    mirrored = np.asarray(cv2.remap(strip, *places, cv2.INTER_LINEAR, None, border), np.float32)
+    mirrored[..., :3] *= np.exp(-_DARKER * beyond)[..., None].astype(np.float32)
+    share = smoothstep(beyond, 0.0, 1.5)[..., None]
+    return np.asarray(strip + share * (mirrored - strip), dtype=np.float32)
 
 
 def white_level(colour: Array, alpha: Array) -> float:

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from talking_face.arrays import Array
 from talking_face.clips.video import read_frames
 from talking_face.face.landmarks import N_LANDMARKS
-from talking_face.face.photo import load_photo
 from talking_face.training.data.clips import read_clips
 
 N_SCORES = 52
@@ -170,7 +170,8 @@ def label_stills(table: Path, task: Path) -> dict[str, Array]:
     marks, scores = [], []
     with landmarker(task, video=False) as look, table.open(newline="") as file:
         for row in tqdm(list(csv.DictReader(file)), desc="stills"):
-            image = load_photo(table.parent.parent / row["path"])
+            # Such stills can be smaller than a photo that is to be animated.
+            image = np.asarray(Image.open(table.parent.parent / row["path"]).convert("RGB"))
             size = (STILL_SIDE, round(STILL_SIDE * image.shape[0] / image.shape[1]))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC))
             border = (STILL_MARGIN,) * 4

@@ -3,8 +3,10 @@
     python -m talking_face.training.fit.feeling --scores SCORES --task face_landmarker.task
 
 For each mood: the mean of what people's faces do in it, relative to their own neutral ones, and the
-principal ways in which they differ in it. How strong a mood is at strength 1 is how strong it is in
-the face that six in seven others stay below: a stranger is to name it. Nobody labels calm: it is
+principal ways in which they differ in it. What goes with parted lips is told apart first, by a
+regression on how far they are: a face that speaks closes them, and is not to be left with the wide
+mouth of a cry, which looks like a smile. How strong a mood is at strength 1 is how strong it is in
+the face that four in five others stay below: a stranger is to name it. Nobody labels calm: it is
 the beginning of a smile with lips closed, and lids that are a little heavy. SCORES is what
 `talking_face.training.data.scores` wrote.
 """
@@ -33,16 +35,21 @@ from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes
 SOURCES = {"dreamtalk": 1.0, "ckplus48": 0.8, "jaffe": 0.5}  # and how much each counts
 DAMPING = 0.002  # of the fits: means are to be as large as they are, and their noise is small
 PIECES = 5  # that a clip is cut into: its frames say little new each
-STRONG = 85  # percentile of how strong a mood is on a face
-NEARLY_CLOSED, LEAST_APART = 0.03, 0.01  # canonical units of the lips' distance
+STRONG = 80  # percentile of how strong a mood is on a face
+# The shares that closed lips keep of how the mouth's corners go apart, and up, as lips part: people
+# who laugh smile, too, when they close their lips, and fear stretches them.
+STAYS = {"happy": (0.6, 0.7), "fearful": (0.4, 0.0)}
 MOST_SCORE = 0.9
-CARICATURE, APART = 0.2, 0.8  # of how a mood differs from the mean of all, and from the most alike
-STRONGER = 1.6  # times the scores of a mood's mean face, that it has at strength 1
-ROUNDS, STEP, NEAR = 6, 0.25, 0.006  # of the calibration: its weight of staying near the mean
+CARICATURE, APART = 0.3, 1.0  # of how a mood differs from the mean of all, and from the most alike
+STRONGER = 1.8  # times the scores of a mood's mean face, that it has at strength 1
+ROUNDS, STEP, NEAR = 6, 0.25, 0.015  # of the calibration: its weight of staying near the mean
 PIXELS = 150.0  # of a canonical unit, on the faces shown to the network
 NEUTRALS = 12  # faces that it is done on
 UNSEEN = re.compile("_neutral|eyeLook|eyeBlink|cheek|noseSneer|jaw[LRF]|mouth(Left|Right|Close)")
 CALM = {"happy": 0.3, "lids": 0.12}  # what calm is made of
+# Where a nose, and what is below it, is measured, and how exactly the one goes with the other.
+NOSE, BELOW_NOSE, TOLERANCE = (98, 2, 327), (61, 291, 0, 13, 14, 17, 152), 0.005
+LOWERED = 0.02  # canonical units that a nose may be lowered, as on real faces
 POSED = {"gaze": 0.4, "rotation": 0.6}  # of what is seen of gaze and head: actors face a camera
 
 logger = logging.getLogger(__name__)
@@ -93,7 +100,7 @@ def learn(
     faces: list[Exemplar], neutrals: Array, model: FaceModel, network: Blendshapes
 ) -> dict[str, Array]:
     """The tensors of `ExpressionModel`, neutral's all zero."""
-    scores = np.zeros((len(MOODS), N_SCORES))
+    scores, apart = np.zeros((len(MOODS), N_SCORES)), np.zeros(len(MOODS))
     parting = np.zeros((len(MOODS), CHANGED["lower"]))
     mean = np.zeros((len(MOODS), N_CHANGED))
     ways = np.zeros((len(MOODS), N_WAYS, N_CHANGED))
@@ -101,13 +108,13 @@ def learn(
         own = [face for face in faces if face.mood == mood and mood != "neutral"]
         if not own:
             continue
-        changes = np.stack([face.change for face in own])
         counts = {source: sum(face.source == source for face in own) for source in SOURCES}
         weight = np.array([SOURCES[face.source] / counts[face.source] for face in own])
         weight /= weight.sum()
+        stays = STAYS.get(mood, (0.0, 0.0))
+        changes, seen, parting[index], apart[index] = with_lips_closed(own, weight, model, stays)
         mean[index], ways[index] = spread(changes, weight)
-        scores[index] = STRONGER * (weight @ np.stack([face.scores for face in own]))
-        parting[index] = parted(changes[:, : CHANGED["lower"]], weight, model)
+        scores[index] = STRONGER * (weight @ seen)
         logger.info("%s: %d faces of %d people", mood, len(own), len({f.person for f in own}))
     shown = np.flatnonzero(mean.any(1))
     length = np.linalg.norm(scores[shown], axis=1)
@@ -119,7 +126,8 @@ def learn(
         values[shown] += near[:, None] * (all_own - all_own[alike.argmax(1)])
     for index in shown:
         wanted = np.clip(scores[index], -MOST_SCORE, MOST_SCORE)
-        mean[index] = calibrate(mean[index], wanted, neutrals, model, network)
+        mean[index] = nose_held(calibrate(mean[index], wanted, neutrals, model, network), model)
+        mean[index, : CHANGED["lower"]] += apart[index] * parting[index]
     edges = np.cumsum([*CHANGED.values()])[:-1]
     place = dict(zip(CHANGED, np.split(np.arange(N_CHANGED), edges), strict=True))
     mean[:, place["gaze"]] *= POSED["gaze"]
@@ -181,22 +189,52 @@ def calibrate(
     return found
 
 
-def parted(lower: Array, weight: Array, model: FaceModel) -> Array:
-    """What the lower face (n, 16) does beside as lips part by one canonical unit, (16,).
+def with_lips_closed(
+    own: list[Exemplar], weight: Array, model: FaceModel, stays: tuple[float, float]
+) -> tuple[Array, Array, Array, float]:
+    """Faces (n) in a mood as they would be with lips closed, by regression on the lips' distance.
 
-    From the mean of those whose lips are hardly apart to the mean of all, but for how the mouth's
-    corners go up and apart: a smile is there with lips closed, too.
+    Args:
+        weight: (n,) of each, together 1.
+        stays: see `STAYS`.
+
+    Returns:
+        Their changes (n, 37) and scores (n, 52); what the lower face does as lips part by one
+        canonical unit, (16,); and how far they are parted on average, canonical units.
     """
+    changes, seen = (np.stack([getattr(f, name) for f in own]) for name in ("change", "scores"))
     gap = find_directions(model).gap
+    lower = changes[:, : len(gap)]
     gaps = lower @ gap
-    closed = weight * np.exp(-((gaps / NEARLY_CLOSED) ** 2))
-    step = weight @ lower - closed @ lower / closed.sum()
-    away = step @ gap
-    step = step / away if away > LEAST_APART else gap / (gap @ gap)
+    mean = float(weight @ gaps)
+    slopes = (weight * (gaps - mean)) / (weight @ (gaps - mean) ** 2)
+    step, seen_step = slopes @ lower, slopes @ seen
     left, right = (model.lower[corner].astype(np.float64) for corner in MOUTH_CORNERS)
     measures = np.stack([gap, right[0] - left[0], -(left[1] + right[1])])
-    smile = np.maximum(measures @ step, 0.0) * [0.0, 1.0, 1.0]
-    return step - np.linalg.pinv(measures) @ smile
+    step -= np.linalg.pinv(measures) @ (np.maximum(measures @ step, 0.0) * [0.0, *stays])
+    for name, share in zip(("mouthStretch", "mouthSmile"), stays, strict=True):
+        seen_step[[score.startswith(name) for score in SCORE_NAMES]] *= 1 - share
+    changes[:, : len(gap)] -= gaps[:, None] * step
+    return changes, seen - gaps[:, None] * seen_step, step, max(mean, 0.0)
+
+
+def nose_held(change: Array, model: FaceModel) -> Array:
+    """A change (37,) that hardly lowers the nose: what does is the head's pose in truth.
+
+    Nothing pulls a nose down far. What is taken out of it is taken out of lips and chin, too, which
+    a face that hangs its head has seemed to lower as much.
+    """
+    edges = np.cumsum([*CHANGED.values()])[:-1]
+    lower, _, nuance, *_ = np.split(change, edges)
+    nose = list(NOSE)
+    down = model.lower[nose, 1].mean(0) @ lower + model.nuance[nose, 1].mean(0) @ nuance
+    below = model.lower[[*nose, *BELOW_NOSE], 1].astype(np.float64)
+    shift = below.T @ np.linalg.solve(
+        below @ below.T + TOLERANCE**2 * np.eye(len(below)), np.ones(len(below))
+    )
+    held = change.copy()
+    held[: len(lower)] -= max(float(down) - LOWERED, 0.0) * shift
+    return held
 
 
 def spread(changes: Array, weight: Array) -> tuple[Array, Array]:
