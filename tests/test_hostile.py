@@ -26,7 +26,10 @@ def test_a_larger_slice_of_the_fuzzing_finds_nothing() -> None:
     assert done > 100
 
 
-FINDS = [("photo", 11465)]  # HEIF's library says what is wrong in several lines
+FINDS = [
+    ("photo", 11465),  # HEIF's library says what is wrong in several lines
+    ("verify picture", 13782),  # a TIFF without its dimensions
+]
 
 
 @pytest.mark.parametrize(("name", "number"), FINDS)
