@@ -104,6 +104,23 @@ def detect(field: Float32, key: str) -> Found:
     """Look for the mark of a key in a field of `mean_contrast`."""
     plan = layout(key)
     both = (field, np.ascontiguousarray(field[:, ::-1]))
+
+    def followed(guesses: list[_Place]) -> tuple[Found, bool]:
+        """What the best of some guesses say, and whether one of them can be read."""
+        refined = [_refined(both[guess.mirrored], guess, plan) for guess in guesses]
+        refined = sorted([*guesses, *refined], key=lambda guess: guess.chance)
+        for guess in refined:
+            bits = _bits(both[guess.mirrored], guess, plan)
+            payload, _ = decode(bits)
+            if payload is not None and (guess.chance < CERTAIN or payload.plausible):
+                return _verdict(guess, payload, bits), True
+        best = refined[0]
+        return _verdict(best, None, _bits(both[best.mirrored], best, plan)), False
+
+    wholes = [_place(both[mirrored], (1, 1), mirrored, True, plan) for mirrored in (False, True)]
+    found, read = followed(wholes)
+    if read:  # as nearly always where nothing was cut
+        return found
     guesses = [
         _place(both[mirrored], (size * shape, size / shape), mirrored, False, plan)
         for size in SIZES
@@ -111,17 +128,8 @@ def detect(field: Float32, key: str) -> Found:
         for mirrored in (False, True)
     ]
     guesses.sort(key=lambda guess: -guess.z)
-    wholes = [_place(both[mirrored], (1, 1), mirrored, True, plan) for mirrored in (False, True)]
-    followed = wholes + [
-        _refined(both[guess.mirrored], guess, plan) for guess in [*wholes, *guesses[:FOLLOWED]]
-    ]
-    followed.sort(key=lambda guess: guess.chance)
-    for guess in followed:
-        bits = _bits(both[guess.mirrored], guess, plan)
-        payload, _ = decode(bits)
-        if payload is not None and (guess.chance < CERTAIN or payload.plausible):
-            return _verdict(guess, payload, bits)
-    return _verdict(followed[0], None, _bits(both[followed[0].mirrored], followed[0], plan))
+    other, read = followed(guesses[:FOLLOWED])
+    return other if read or other.chance < found.chance else found
 
 
 def _verdict(place: _Place, payload: Payload | None, bits: Array) -> Found:
