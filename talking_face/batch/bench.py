@@ -82,9 +82,9 @@ def compare(crews: list[int], jobs: int, price: float) -> None:
     costs = [_line(f"Ray, {crew} at work", crew, crew, jobs, base) for crew in crews]
     hours = min(cost.worked for cost in costs) / seconds * 60_000 / 3600
     print(f"\n1,000 minutes of video: {hours:.1f} core hours, {price * hours:.2f} at ", end="")
-    print(f"{price:g} each:\n\n| machine | hours |\n|---|---|")
+    print(f"{price:g} each:\n\n| machine | minutes |\n|---|---|")
     for name, cores in CORES.items():
-        print(f"| {name} | {hours / cores:.1f} |")
+        print(f"| {name} | {60 * hours / cores:.0f} |")
 
 
 def _line(who: str, crew: int, cores: int, jobs: int, base: Cost | None) -> Cost:
