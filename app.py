@@ -119,8 +119,8 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
-                    with gr.Tab("3-D"):
-                        turning = Turning.create(ASSETS / "viewer" / "three.min.js")
+                    with gr.Tab("3-D") as tab:
+                        turning = Turning.create(tab, ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
                 with gr.Accordion("Live", open=False, elem_id="live"):

@@ -11,6 +11,7 @@ const FRAME = 1 / 25; // seconds
 let three; // the module
 let shown; // what is on the stage: renderer, scene, camera, mixer, parts, target, distance
 const view = { yaw: 0, pitch: 0, zoom: 1, bare: false, mesh: false };
+let begunFor = ""; // the clip whose head was made when the tab was opened
 let stale = true; // whether what is seen has changed since it was drawn
 let drawnTime = -1; // seconds of the clip that the picture shows
 
@@ -64,6 +65,15 @@ const put = (loaded) => {
   stage().querySelector(".picture").replaceChildren(renderer.domElement);
   drawnTime = -1;
   stale = true;
+};
+
+// The tab was opened: show the chosen sample by itself, once for each clip.
+const begin = () => {
+  const clip = talkingFace.chosenClip();
+  if (!clip || clip === begunFor) return;
+  begunFor = clip;
+  say("Making the head …");
+  document.getElementById("turn").click();
 };
 
 const say = (text) => (stage().querySelector("output").textContent = text);
@@ -166,8 +176,9 @@ document.addEventListener("change", (event) => {
 
 requestAnimationFrame(draw);
 
-// For the page: show a glb; the angles of now; and what tests look at.
+// For the page: the tab was opened; show a glb; the angles of now; and what tests look at.
 window.talkingHead = {
+  begin,
   show,
   angles: () => [Math.round(view.yaw), Math.round(view.pitch)],
   state: () => ({ ...view, time: drawnTime, triangles: shown?.renderer.info.render.triangles ?? 0 }),

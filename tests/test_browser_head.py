@@ -158,8 +158,7 @@ def test_the_tab_shows_the_chosen_sample(browser, page, portrait, short_speech):
     wait.until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#audio #waveform"))
     press("#generate")
     wait.until(lambda _: "Done" in browser.find_element(By.ID, "status").text)
-    press("#more button[role=tab]", "3-D")
-    press("#turn")
+    press("#more button[role=tab]", "3-D")  # which shows it by itself
     state = "return window.talkingHead.state()"
     wait.until(lambda _: browser.execute_script(state)["triangles"] > 5000)
     assert browser.find_element(By.CSS_SELECTOR, "#head-stage canvas").size["width"] > 250

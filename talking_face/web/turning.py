@@ -48,8 +48,9 @@ speaks while the chosen sample plays."""
 
 @dataclass(frozen=True)
 class Turning:
-    """The parts of the tab."""
+    """The tab and its parts."""
 
+    tab: gr.Tab
     start: gr.Button
     head: gr.File
     kinds: gr.CheckboxGroup
@@ -59,8 +60,8 @@ class Turning:
     files: gr.File
 
     @classmethod
-    def create(cls, three: Path) -> Turning:
-        """Args: three: where three.js lies, in a folder that Gradio serves."""
+    def create(cls, tab: gr.Tab, three: Path) -> Turning:
+        """Args: tab: what it stands in. three: where three.js lies, which Gradio serves."""
         start = gr.Button("Show the chosen sample in 3-D", variant="primary", elem_id="turn")
         gr.HTML(VIEWER.format(three=f"gradio_api/file={three}"), elem_id="viewer")
         gr.Markdown(HELP)
@@ -77,7 +78,7 @@ class Turning:
                 label="Files", file_count="multiple", interactive=False, visible=False,
                 elem_id="head-files",
             )  # fmt: skip
-        return cls(start, head, kinds, depth, make, film, files)
+        return cls(tab, start, head, kinds, depth, make, film, files)
 
     def connect(self, visits: Visits) -> None:
         """Wire it up."""
@@ -100,6 +101,7 @@ class Turning:
             return gr.update(value=[str(path)], visible=True)
 
         yaw, pitch = gr.Number(0, visible=False), gr.Number(0, visible=False)
+        self.tab.select(None, js="() => talkingHead.begin()")
         shown = self.start.click(show, outputs=self.head, **TURN)
         shown.success(None, self.head, js="(file) => talkingHead.show(file)")
         self.make.click(make, [self.kinds, self.depth], self.files, **TURN)
