@@ -34,6 +34,7 @@ from talking_face.files import shipped
 JOBS_A_WORKER = 6
 SAMPLES = 1
 LINES, LOOKS = 10, 20  # of a soak's table, and at the memory for each of them
+IDLE = 10.0  # seconds
 TINY = 64  # pixels; jobs of this size are of half a second, too
 # Clips of a job's recording, the longest of the examples of about five seconds.
 SOUND = "pie.wav"
@@ -80,6 +81,7 @@ def compare(crews: list[int], jobs: int, price: float) -> None:
     if available() > 1:
         _line("one process, no Ray", 0, available(), jobs, base)
     costs = [_line(f"Ray, {crew} at work", crew, crew, jobs, base) for crew in crews]
+    print(f"\nRay's services alone keep {idle():.3f} cores at work.")
     hours = min(cost.worked for cost in costs) / seconds * 60_000 / 3600
     print(f"\n1,000 minutes of video: {hours:.1f} core hours, {price * hours:.2f} at ", end="")
     print(f"{price:g} each:\n\n| machine | minutes |\n|---|---|")
@@ -106,6 +108,15 @@ def _line(who: str, crew: int, cores: int, jobs: int, base: Cost | None) -> Cost
         flush=True,
     )
     return cost
+
+
+def idle() -> float:
+    """How many cores a cluster that does nothing keeps at work."""
+    with closing(Cluster()):
+        time.sleep(IDLE)  # until it has begun
+        worked, began = work(), time.perf_counter()
+        time.sleep(IDLE)
+        return (work() - worked) / (time.perf_counter() - began)
 
 
 def measured(folder: Path, crew: int, jobs: int) -> Cost:
