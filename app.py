@@ -119,7 +119,7 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
-                    with gr.Tab("3-D"):
+                    with gr.Tab("3-D") as solid:
                         turning = Turning.create(ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
@@ -148,7 +148,7 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
-        turning.connect(visits)
+        turning.connect(visits, solid)
         demo.queue(max_size=QUEUED, default_concurrency_limit=orders_at_once())
     return demo
 

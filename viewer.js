@@ -33,12 +33,14 @@ const prepare = () => {
 const show = async (files) => {
   const glb = [files].flat().find((file) => file?.url?.split("?")[0].endsWith(".glb"));
   if (!glb) return;
+  if (glb.url === shown?.url) return say("");
   say("Loading the head …");
   try {
     three ??= await import(new URL(stage().dataset.three, document.baseURI).href);
     const loaded = await new three.GLTFLoader().loadAsync(glb.url);
     shown ??= prepare();
     put(loaded);
+    shown.url = glb.url;
     say("");
   } catch (error) {
     say(`The head can't be shown here (${error.message}). Its files can be downloaded below.`);
@@ -67,6 +69,8 @@ const put = (loaded) => {
 };
 
 const say = (text) => (stage().querySelector("output").textContent = text);
+const MAKING = "Making the head of the chosen sample …";
+const MISSING = "There is no head to show: choose a finished clip, or generate some first.";
 
 // -- drawing it -----------------------------------------------------------------------------------
 
@@ -169,7 +173,9 @@ requestAnimationFrame(draw);
 // For the page: show a glb; the angles of now; and what tests look at.
 window.talkingHead = {
   show,
+  prepare: () => say(MAKING),
+  miss: () => say(MISSING),
   angles: () => [Math.round(view.yaw), Math.round(view.pitch)],
-  state: () => ({ ...view, time: drawnTime, triangles: shown?.renderer.info.render.triangles ?? 0 }),
+  state: () => ({ ...view, time: drawnTime, url: shown?.url, triangles: shown?.renderer.info.render.triangles ?? 0 }),
   redraw: () => (stale = true),
 };

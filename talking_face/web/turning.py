@@ -36,7 +36,7 @@ NAMES = {  # for people
 VIEWER = """<div id="head-stage" data-three="{three}">
   <div class="picture"></div>
   <span class="synthetic">AI-generated</span>
-  <output aria-live="polite"></output>
+  <output aria-live="polite">No head is shown yet: it needs a clip. Generate some first.</output>
   <div class="choices">
     <label><input type="checkbox" name="bare"> face alone</label>
     <label><input type="checkbox" name="mesh"> mesh</label>
@@ -79,15 +79,20 @@ class Turning:
             )  # fmt: skip
         return cls(start, head, kinds, depth, make, film, files)
 
-    def connect(self, visits: Visits) -> None:
-        """Wire it up."""
+    def connect(self, visits: Visits, tab: gr.Tab) -> None:
+        """Wire it up; the chosen sample is shown when the tab is opened, too."""
+        seen = gr.State("")  # the clip whose head is shown
 
-        def show(request: gr.Request) -> str:
+        def show(before: str, request: gr.Request) -> Any:
             with plain_sentences():
-                (glb,) = exported(_chosen(visits, request), ["glb"])
-                for note in head_notes(_chosen(visits, request)):
+                shot = _chosen(visits, request)
+                clip = str(shot.path)
+                if clip == before:
+                    return gr.skip(), clip
+                (glb,) = exported(shot, ["glb"])
+                for note in head_notes(shot):
                     gr.Info(note)
-            return str(glb)
+            return str(glb), clip
 
         def make(kinds: list[str], depth: float, request: gr.Request) -> Any:
             with plain_sentences():
@@ -100,8 +105,11 @@ class Turning:
             return gr.update(value=[str(path)], visible=True)
 
         yaw, pitch = gr.Number(0, visible=False), gr.Number(0, visible=False)
-        shown = self.start.click(show, outputs=self.head, **TURN)
-        shown.success(None, self.head, js="(file) => talkingHead.show(file)")
+        for event in (self.start.click, tab.select):
+            event(None, js="() => talkingHead.prepare()")
+            shown = event(show, seen, [self.head, seen], **TURN)
+            shown.success(None, self.head, js="(file) => talkingHead.show(file)")
+            shown.failure(None, js="() => talkingHead.miss()")
         self.make.click(make, [self.kinds, self.depth], self.files, **TURN)
         angles = "() => talkingHead.angles()"
         self.film.click(film, [yaw, pitch], self.files, js=angles, **TURN)
