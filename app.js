@@ -330,7 +330,9 @@ const talkingFace = (() => {
 
   const moment = () => leader(clips())?.video.currentTime ?? 0;
 
+  const chosenClip = () => leader(clips())?.video.currentSrc ?? "";
+
   const theme = () => (document.body.classList.contains("dark") ? "dark" : "light");
 
-  return { alone, feelings, moment, recall, remember, theme, toResults };
+  return { alone, chosenClip, feelings, moment, recall, remember, theme, toResults };
 })();

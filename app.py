@@ -119,8 +119,8 @@ def create_demo() -> gr.Blocks:
                         expression = Expression.create()
                     with gr.Tab("Compare & mix"):
                         comparing = Comparing.create()
-                    with gr.Tab("3-D") as solid:
-                        turning = Turning.create(ASSETS / "viewer" / "three.min.js")
+                    with gr.Tab("3-D") as tab:
+                        turning = Turning.create(tab, ASSETS / "viewer" / "three.min.js")
                     with gr.Tab("Share"):
                         sharing = Sharing.create()
                 with gr.Accordion("Live", open=False, elem_id="live"):
@@ -148,7 +148,7 @@ def create_demo() -> gr.Blocks:
             later=[more],
         )
         connect(demo, page, visits)
-        turning.connect(visits, solid)
+        turning.connect(visits)
         demo.queue(max_size=QUEUED, default_concurrency_limit=orders_at_once())
     return demo
 

@@ -11,6 +11,7 @@ const FRAME = 1 / 25; // seconds
 let three; // the module
 let shown; // what is on the stage: renderer, scene, camera, mixer, parts, target, distance
 const view = { yaw: 0, pitch: 0, zoom: 1, bare: false, mesh: false };
+let begunFor = ""; // the clip whose head was made when the tab was opened
 let stale = true; // whether what is seen has changed since it was drawn
 let drawnTime = -1; // seconds of the clip that the picture shows
 
@@ -33,14 +34,12 @@ const prepare = () => {
 const show = async (files) => {
   const glb = [files].flat().find((file) => file?.url?.split("?")[0].endsWith(".glb"));
   if (!glb) return;
-  if (glb.url === shown?.url) return say("");
   say("Loading the head …");
   try {
     three ??= await import(new URL(stage().dataset.three, document.baseURI).href);
     const loaded = await new three.GLTFLoader().loadAsync(glb.url);
     shown ??= prepare();
     put(loaded);
-    shown.url = glb.url;
     say("");
   } catch (error) {
     say(`The head can't be shown here (${error.message}). Its files can be downloaded below.`);
@@ -68,9 +67,22 @@ const put = (loaded) => {
   stale = true;
 };
 
+// The tab was opened: show the chosen sample by itself, once for each clip.
+const begin = () => {
+  const clip = talkingFace.chosenClip();
+  if (!clip) return miss();
+  if (clip === begunFor) return;
+  begunFor = clip;
+  say("Making the head …");
+  document.getElementById("turn").click();
+};
+
+const miss = () => {
+  begunFor = "";
+  say("There is no head to show: choose a finished clip, or generate some first.");
+};
+
 const say = (text) => (stage().querySelector("output").textContent = text);
-const MAKING = "Making the head of the chosen sample …";
-const MISSING = "There is no head to show: choose a finished clip, or generate some first.";
 
 // -- drawing it -----------------------------------------------------------------------------------
 
@@ -170,12 +182,12 @@ document.addEventListener("change", (event) => {
 
 requestAnimationFrame(draw);
 
-// For the page: show a glb; the angles of now; and what tests look at.
+// For the page: the tab was opened; show a glb; the angles of now; and what tests look at.
 window.talkingHead = {
+  begin,
   show,
-  prepare: () => say(MAKING),
-  miss: () => say(MISSING),
+  miss,
   angles: () => [Math.round(view.yaw), Math.round(view.pitch)],
-  state: () => ({ ...view, time: drawnTime, url: shown?.url, triangles: shown?.renderer.info.render.triangles ?? 0 }),
+  state: () => ({ ...view, time: drawnTime, triangles: shown?.renderer.info.render.triangles ?? 0 }),
   redraw: () => (stale = true),
 };

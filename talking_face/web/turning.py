@@ -48,8 +48,9 @@ speaks while the chosen sample plays."""
 
 @dataclass(frozen=True)
 class Turning:
-    """The parts of the tab."""
+    """The tab and its parts."""
 
+    tab: gr.Tab
     start: gr.Button
     head: gr.File
     kinds: gr.CheckboxGroup
@@ -59,8 +60,8 @@ class Turning:
     files: gr.File
 
     @classmethod
-    def create(cls, three: Path) -> Turning:
-        """Args: three: where three.js lies, in a folder that Gradio serves."""
+    def create(cls, tab: gr.Tab, three: Path) -> Turning:
+        """Args: tab: what it stands in. three: where three.js lies, which Gradio serves."""
         start = gr.Button("Show the chosen sample in 3-D", variant="primary", elem_id="turn")
         gr.HTML(VIEWER.format(three=f"gradio_api/file={three}"), elem_id="viewer")
         gr.Markdown(HELP)
@@ -77,22 +78,17 @@ class Turning:
                 label="Files", file_count="multiple", interactive=False, visible=False,
                 elem_id="head-files",
             )  # fmt: skip
-        return cls(start, head, kinds, depth, make, film, files)
+        return cls(tab, start, head, kinds, depth, make, film, files)
 
-    def connect(self, visits: Visits, tab: gr.Tab) -> None:
-        """Wire it up; the chosen sample is shown when the tab is opened, too."""
-        seen = gr.State("")  # the clip whose head is shown
+    def connect(self, visits: Visits) -> None:
+        """Wire it up."""
 
-        def show(before: str, request: gr.Request) -> Any:
+        def show(request: gr.Request) -> str:
             with plain_sentences():
-                shot = _chosen(visits, request)
-                clip = str(shot.path)
-                if clip == before:
-                    return gr.skip(), clip
-                (glb,) = exported(shot, ["glb"])
-                for note in head_notes(shot):
+                (glb,) = exported(_chosen(visits, request), ["glb"])
+                for note in head_notes(_chosen(visits, request)):
                     gr.Info(note)
-            return str(glb), clip
+            return str(glb)
 
         def make(kinds: list[str], depth: float, request: gr.Request) -> Any:
             with plain_sentences():
@@ -105,11 +101,10 @@ class Turning:
             return gr.update(value=[str(path)], visible=True)
 
         yaw, pitch = gr.Number(0, visible=False), gr.Number(0, visible=False)
-        for event in (self.start.click, tab.select):
-            event(None, js="() => talkingHead.prepare()")
-            shown = event(show, seen, [self.head, seen], **TURN)
-            shown.success(None, self.head, js="(file) => talkingHead.show(file)")
-            shown.failure(None, js="() => talkingHead.miss()")
+        self.tab.select(None, js="() => talkingHead.begin()")
+        shown = self.start.click(show, outputs=self.head, **TURN)
+        shown.success(None, self.head, js="(file) => talkingHead.show(file)")
+        shown.failure(None, js="() => talkingHead.miss()")
         self.make.click(make, [self.kinds, self.depth], self.files, **TURN)
         angles = "() => talkingHead.angles()"
         self.film.click(film, [yaw, pitch], self.files, js=angles, **TURN)
