@@ -21,7 +21,7 @@ from talking_face.interruption import heed
 _PATIENCE = 0.5  # seconds between two looks whether a result is still wanted
 RETRIES = 3  # of work whose worker or machine died
 # A worker is one thread of one core; there are as many of them as cores.
-_ENVIRONMENT = {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
+ONE_CORE = {"LOKY_MAX_CPU_COUNT": "1", "OMP_NUM_THREADS": "1"}
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Cluster:
         import ray
 
         self._ray: Any = ray
-        environment = dict(_ENVIRONMENT)
+        environment = dict(ONE_CORE)
         if address is None:  # a checkout isn't installed
             here = str(Path(talking_face.__file__).parents[1])
             environment["PYTHONPATH"] = os.pathsep.join([here, *_search_path()])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from talking_face.arguments import FAILED, OK, PARTLY
+from talking_face.arguments import FAILED, INTERRUPTED, OK, PARTLY
 from talking_face.batch import engine, ledger
 from talking_face.batch.engine import AHEAD, Crew
 from talking_face.batch.job import Job, Outcome, job_of
@@ -169,6 +172,40 @@ def test_a_batch_makes_what_single_runs_make_and_goes_on_where_it_was(
     assert code == FAILED
     assert "isn't as a batch wrote it" in lines(out)["a"]["error"]
     assert (out / "a" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("heeding_ctrl_c")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_batch_goes_on_where_it_was(
+    table: Callable[..., Path], run: Run, tmp_path: Path, workers: int
+) -> None:
+    if workers > 1:
+        pytest.importorskip("ray", reason="ray isn't installed (pip install ray)")
+    names = [f"clip-{number}" for number in range(30)]
+    rows = [f"photo.jpg,sound.wav,{name},1,64,3\n" for name in names]
+    made_of = table("photo,sound,name,samples,size,seed\n" + "".join(rows))
+    out = tmp_path / "out"
+    batch = ["batch", str(made_of), "-o", str(out), "--workers", str(workers)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "talking_face", *batch], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        first = Path(process.stdout.readline().strip()).name
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    done = {name: line for name, line in lines(out).items() if not line["error"]}
+    assert first in done
+    assert len(done) < len(names)
+    assert {path.name for path in out.iterdir() if path.is_dir()} == done.keys()
+
+    stamps = {name: (out / name).stat().st_mtime_ns for name in done}
+    made_of.write_text(made_of.read_text().splitlines()[0] + "\n" + "".join(rows[:6]))
+    assert run(*batch[:-1], 1)[0] == OK
+    assert stamps == {name: (out / name).stat().st_mtime_ns for name in done}
+    assert lines(out).keys() >= set(names[:6])
+    assert all(line["error"] is None for line in lines(out).values())
 
 
 def test_a_dry_run_lists_all_faults_and_makes_nothing(

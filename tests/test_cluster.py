@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -54,16 +55,45 @@ def slowly(job: Job, face: Any, speech: Any, *inputs: bytes) -> Outcome:
     return make(job, face, speech, *inputs)
 
 
+def deadly(died: Path, job: Job, face: Any, speech: Any, *inputs: bytes) -> Outcome:
+    """As `make`, but the first worker to come here is killed as the system kills for memory."""
+    try:
+        died.touch(exist_ok=False)
+    except FileExistsError:
+        return make(job, face, speech, *inputs)
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still here")
+
+
+def jobs_for(folder: Path, portrait: Path, sound: Path, count: int) -> list[Job]:
+    rows = [
+        {"photo": str(portrait), "sound": str(sound), "samples": 1, "size": 64, "seed": seed}
+        for seed in range(count)
+    ]
+    table = folder / "jobs.jsonl"
+    table.write_text("\n".join(map(json.dumps, rows)))
+    return [job_of(row, {}) for row in read_rows(table)]
+
+
+def test_a_worker_that_is_killed_takes_no_job_with_it(
+    cluster: Cluster, tmp_path: Path, portrait: Path, short_speech: Path
+) -> None:
+    died, jobs = tmp_path / "died", jobs_for(tmp_path, portrait, short_speech, 3)
+
+    def work(*given: Any) -> Outcome:
+        return deadly(died, *given)
+
+    outcomes = list(Crew(cluster).spread(work, jobs))
+    assert died.exists()
+    assert sorted(job.name for job, _ in outcomes) == sorted(job.name for job in jobs)
+    assert [outcome.error for _, outcome in outcomes] == [None] * len(jobs)
+    assert all(outcome.files for _, outcome in outcomes)
+
+
 def test_a_machine_that_dies_takes_no_job_with_it(
     nodes: Any, cluster: Cluster, tmp_path: Path, portrait: Path, short_speech: Path
 ) -> None:
-    rows = [
-        {"photo": str(portrait), "sound": str(short_speech), "samples": 1, "size": 64, "seed": seed}
-        for seed in range(5)
-    ]
-    table = tmp_path / "jobs.jsonl"
-    table.write_text("\n".join(map(json.dumps, rows)))
-    jobs = [job_of(row, {}) for row in read_rows(table)]
+    jobs = jobs_for(tmp_path, portrait, short_speech, 5)
     dying = nodes.list_all_nodes()[-1]
     outcomes: dict[str, Outcome] = {}
     for job, outcome in Crew(cluster).spread(slowly, jobs):
