@@ -70,10 +70,16 @@ const put = (loaded) => {
 // The tab was opened: show the chosen sample by itself, once for each clip.
 const begin = () => {
   const clip = talkingFace.chosenClip();
-  if (!clip || clip === begunFor) return;
+  if (!clip) return miss();
+  if (clip === begunFor) return;
   begunFor = clip;
   say("Making the head …");
   document.getElementById("turn").click();
+};
+
+const miss = () => {
+  begunFor = "";
+  say("There is no head to show: choose a finished clip, or generate some first.");
 };
 
 const say = (text) => (stage().querySelector("output").textContent = text);
@@ -180,6 +186,7 @@ requestAnimationFrame(draw);
 window.talkingHead = {
   begin,
   show,
+  miss,
   angles: () => [Math.round(view.yaw), Math.round(view.pitch)],
   state: () => ({ ...view, time: drawnTime, triangles: shown?.renderer.info.render.triangles ?? 0 }),
   redraw: () => (stale = true),

@@ -25,7 +25,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style>
 <style>#head-stage {{ width: 480px; }}</style>
 <script>
-const talkingFace = {{ moment: () => document.getElementById("clip").currentTime }};
+const talkingFace = {{
+  moment: () => document.getElementById("clip").currentTime,
+  chosenClip: () => "",
+}};
 </script>
 <video id="clip" src="{clip}" muted></video>{viewer}
 <script type="module">{script}</script>"""
@@ -109,6 +112,9 @@ def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
     address, motion = site
     browser.set_script_timeout(120)
     browser.get(address)
+    assert "needs a clip" in browser.find_element(By.CSS_SELECTOR, "#head-stage output").text
+    browser.execute_script("talkingHead.begin()")
+    assert "choose a finished" in browser.find_element(By.CSS_SELECTOR, "#head-stage output").text
     assert browser.execute_async_script(SHOW) == ""
     first, state, _ = look(browser)
     covered = first[..., 3] > 0
@@ -165,3 +171,10 @@ def test_the_tab_shows_the_chosen_sample(browser, page, portrait, short_speech):
     assert "AI-generated" in browser.find_element(By.ID, "head-stage").text
     press("#play-all")
     wait.until(lambda _: browser.execute_script(state)["time"] > 0.3)
+
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    canvas = browser.find_element(By.CSS_SELECTOR, "#head-stage canvas")
+    wait.until(lambda _: canvas.size["width"] < 390)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

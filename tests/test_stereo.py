@@ -1,5 +1,7 @@
 """Two eyes' pictures: how far they differ, how they are packed, and what a file says of it."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -40,6 +42,19 @@ def test_without_depth_both_eyes_see_the_frame(renderer):
     assert np.abs(left.astype(int) - renderer.frame(Motion.still(1))).mean() < 0.2
     with pytest.raises(OptionInvalid, match="depth"):
         StereoRenderer(renderer, 1.5)
+
+
+def test_both_eyes_see_the_skin_fold(renderer):
+    still = Motion.still(1)
+    motion = replace(still, lower=np.full_like(still.lower, 1.5))
+    frame = renderer.frame(motion).astype(int)
+    flow = renderer.flow(motion, 0)
+    flat = renderer.composite(flow, motion, 0)
+    renderer.paint(flat, flow, motion, 0)
+    folds = np.abs(frame - flat).max(axis=2) > 3
+    assert folds.sum() > 50
+    for eye in StereoRenderer(renderer, 0.0).frame(motion):
+        assert np.abs(eye - frame)[folds].mean() < np.abs(flat - frame)[folds].mean() / 2
 
 
 def test_the_mark_is_before_both_eyes_in_the_same_place():

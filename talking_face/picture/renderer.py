@@ -159,11 +159,14 @@ class Renderer:
 
     def frame(self, motion: Motion, index: int = 0) -> UInt8:
         """One frame of a motion, (H, W, 3) uint8 RGB."""
-        flow = self.flow(motion, index)
+        return self.plate.place(self.window(self.flow(motion, index), motion, index))
+
+    def window(self, flow: Flow, motion: Motion, index: int) -> Array:
+        """The part of a frame that moves, finished, (h, w, 3) uint8 RGB."""
         window = self.composite(flow, motion, index)
         self._shade(window, flow, motion, index)
         self.paint(window, flow, motion, index)
-        return self.plate.place(window)
+        return window
 
     def flow(self, motion: Motion, index: int) -> Flow:
         """Deform face and surroundings for one frame."""

@@ -36,7 +36,7 @@ NAMES = {  # for people
 VIEWER = """<div id="head-stage" data-three="{three}">
   <div class="picture"></div>
   <span class="synthetic">AI-generated</span>
-  <output aria-live="polite"></output>
+  <output aria-live="polite">No head is shown yet: it needs a clip. Generate some first.</output>
   <div class="choices">
     <label><input type="checkbox" name="bare"> face alone</label>
     <label><input type="checkbox" name="mesh"> mesh</label>
@@ -104,6 +104,7 @@ class Turning:
         self.tab.select(None, js="() => talkingHead.begin()")
         shown = self.start.click(show, outputs=self.head, **TURN)
         shown.success(None, self.head, js="(file) => talkingHead.show(file)")
+        shown.failure(None, js="() => talkingHead.miss()")
         self.make.click(make, [self.kinds, self.depth], self.files, **TURN)
         angles = "() => talkingHead.angles()"
         self.film.click(film, [yaw, pitch], self.files, js=angles, **TURN)
