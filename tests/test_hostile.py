@@ -13,15 +13,9 @@ from talking_face.clips.video import read_frames
 from talking_face.errors import FileUnverifiable, VideoUnreadable
 
 
-def test_a_slice_of_the_fuzzing_finds_nothing() -> None:
-    done, finds = fuzz.fuzz(count=10 * fuzz.BATCH, seconds=15, first=0)
-    assert finds == []
-    assert done > 0
-
-
-@pytest.mark.slow
-def test_a_larger_slice_of_the_fuzzing_finds_nothing() -> None:
-    done, finds = fuzz.fuzz(count=20_000, seconds=60, first=8_000_000)
+def test_a_minute_of_the_fuzzing_finds_nothing() -> None:
+    """The first inputs of `make fuzz`, as many as a minute feeds."""
+    done, finds = fuzz.fuzz(count=20_000, seconds=60, first=0)
     assert finds == []
     assert done > 100
 
