@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from talking_face.machine_code import find_room
 from talking_face.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _HOMES = {
     "mix": "editing.change",
 }
 __all__ = [*_HOMES]
+
+find_room()
 
 
 def __getattr__(name: str) -> Any:

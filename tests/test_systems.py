@@ -1,14 +1,61 @@
 """What other systems lack, and what a server's disk may refuse."""
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from talking_face import bench, cli
+from talking_face import bench, cli, machine_code
 from talking_face.web import folders
+
+# Imports what needs machine code, and says where that lies; librosa can't be written beside.
+BARE = """
+import importlib.util, os
+from types import SimpleNamespace
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name: SimpleNamespace(submodule_search_locations=["/dev/null"])
+import talking_face
+importlib.util.find_spec = find_spec
+import talking_face.sound.encoder
+from talking_face.clips.watermark import _adds
+_adds()
+print(os.environ.get("NUMBA_CACHE_DIR", ""))
+"""
+
+
+@pytest.mark.parametrize("home", ["/dev/null/home", "a home"])
+def test_machine_code_has_room_where_little_can_be_written(home, tmp_path):
+    (tmp_path / "a home").mkdir()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / home)}
+    environment |= {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    told = subprocess.run(
+        [sys.executable, "-c", BARE], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    if home == "a home":
+        assert told == ""
+    else:
+        assert Path(told).parent == tmp_path
+        assert not Path(told).exists(), "it is left behind"
+
+
+def test_the_room_for_machine_code_is_ones_own(monkeypatch, tmp_path):
+    """What lies there is run: nobody else may put anything there."""
+    left = []
+    monkeypatch.setattr(machine_code, "_writable", lambda _: False)
+    monkeypatch.setattr(machine_code.atexit, "register", lambda *call, **_: left.append(call))
+    monkeypatch.setattr(machine_code.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(machine_code.FOLDER, "kept")
+    machine_code.find_room()
+    assert os.environ[machine_code.FOLDER] == "kept"
+    monkeypatch.delenv(machine_code.FOLDER)
+    machine_code.find_room()
+    folder = Path(os.environ[machine_code.FOLDER])
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o077 == 0
+    assert left[0][1] == str(folder)
 
 
 def test_systems_that_tell_no_memory(monkeypatch):

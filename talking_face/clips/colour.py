@@ -13,7 +13,7 @@ from typing import no_type_check
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
-from talking_face.picture.machine_code import compiled
+from talking_face.machine_code import compiled
 
 PIXELS = "yuv420p"  # ffmpeg's name of it
 TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"

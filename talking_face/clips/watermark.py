@@ -31,7 +31,7 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.clips.payload import LENGTH, Payload, encode
-from talking_face.picture.machine_code import compiled
+from talking_face.machine_code import compiled
 
 KEY_VARIABLE = "TALKING_FACE_WATERMARK_KEY"  # environment variable with a key of one's own
 PUBLIC_KEY = "talking-face"  # anybody can read, and forge, marks that are set with this one

@@ -13,9 +13,9 @@ from typing import no_type_check
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
+from talking_face.machine_code import compiled
 from talking_face.picture.brush import soften
 from talking_face.picture.fine import make_fine
-from talking_face.picture.machine_code import compiled
 from talking_face.picture.mesh import tears
 from talking_face.picture.plate import Plate
 

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from talking_face.arrays import Array
 from talking_face.face.landmarks import N_MESH
-from talking_face.picture.machine_code import compiled
+from talking_face.machine_code import compiled
 
 REFINEMENTS = 2  # subdivisions of the face mesh that frames are drawn with
 TEAR = 3.0  # pixels that neighbours are further apart, in photo and in depth, where it is torn
