@@ -7,33 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
+from assistant import call_tool
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
 
 from talking_face.web import doors, limits
 from talking_face.web.folders import new_folder
 
 Inner = tuple[str, list[str]]
-
-
-def tool(page: str, name: str, arguments: dict[str, Any]) -> Any:
-    """What an assistant is answered."""
-
-    async def use() -> Any:
-        address = f"{page}/gradio_api/mcp/"
-        async with (
-            streamable_http_client(address) as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            return await session.call_tool(name, arguments)
-
-    return anyio.run(use)
 
 
 @pytest.mark.parametrize("owner", [None, "*"])
@@ -120,7 +103,7 @@ def test_assistants_cant_have_inner_addresses_or_files_opened(
         f"http://2130706433:{port}/a.jpg", "file:///etc/hostname", "/etc/hostname",
         "data:text/plain;base64,aGVsbG8=",
     ):  # fmt: skip
-        answer = tool(page, "faces", {"photo": target})
+        answer = call_tool(page, "faces", {"photo": target})
         assert answer.isError, target
         told = answer.content[0].text
         assert "Traceback" not in told
@@ -157,7 +140,7 @@ def test_every_order_counts_and_each_visitor_for_itself(
     with pytest.raises(AppError, match="1 orders an hour"):
         client.predict("Good morning.", api_name="/speak")
     assert list(limits._limits._orders) == ["127.0.0.1"]
-    answer = tool(page, "speak", {"text": "Good morning."})
+    answer = call_tool(page, "speak", {"text": "Good morning."})
     assert answer.isError
     assert "orders an hour" in answer.content[0].text
 

@@ -14,11 +14,11 @@ import gradio as gr
 import httpx
 import numpy as np
 import pytest
+from assistant import assistant, call_tool
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CancelledNotification, CancelledNotificationParams, ClientNotification
 from PIL import Image
 from visitor import Visitor
@@ -203,12 +203,7 @@ async def assist(
     page: str, photo: Path, sound: Path, begun: Callable[[], None], takes_back: bool
 ) -> None:
     """As an assistant that calls the tool, and then takes the call back or hangs up."""
-    async with (
-        streamable_http_client(f"{page}/gradio_api/mcp/") as (read, write, _),
-        ClientSession(read, write) as session,
-        anyio.create_task_group() as tasks,
-    ):
-        await session.initialize()
+    async with assistant(page) as session, anyio.create_task_group() as tasks:
         order = {"photo": data_url(photo), "audio": data_url(sound), "consent": True}
         order |= {"samples": 6, "look": {"size": 1024}}
         tasks.start_soon(session.call_tool, "generate", order)
@@ -475,16 +470,7 @@ def test_motions_may_come_without_their_name(page: str, tmp_path: Path, name: st
     """As a data URL, the way that MCP clients send files."""
     Motion.still(3).save(tmp_path / name)
 
-    async def use() -> Any:
-        address = f"{page}/gradio_api/mcp/"
-        async with (
-            streamable_http_client(address) as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            return await session.call_tool("table", {"motion": data_url(tmp_path / name)})
-
-    answer = anyio.run(use)
+    answer = call_tool(page, "table", {"motion": data_url(tmp_path / name)})
     assert not answer.isError, answer.content
 
 
@@ -504,12 +490,7 @@ def data_url(path: Path) -> str:
 
 def test_every_action_is_an_mcp_tool(page: str, portrait: Path) -> None:
     async def use() -> tuple[dict[str, Any], Any, Any]:
-        address = f"{page}/gradio_api/mcp/"
-        async with (
-            streamable_http_client(address) as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
+        async with assistant(page) as session:
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             found = await session.call_tool("faces", {"photo": data_url(portrait)})
             silent = await session.call_tool("speak", {"text": " "})
