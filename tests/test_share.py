@@ -1,12 +1,15 @@
 """What is made of a finished clip for places that play no mp4."""
 
+from itertools import count as count_up
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from talking_face.clips.mark import Mark
+from talking_face.clips.marks import Marks
 from talking_face.clips.share import (
     LOOP_FRAMES,
     SEARCHED,
@@ -17,6 +20,7 @@ from talking_face.clips.share import (
     write_gif,
     write_poster,
 )
+from talking_face.clips.verification import verify
 from talking_face.clips.video import write_clip
 from talking_face.errors import EncodingFailed, OutputUnwritable, VideoUnreadable
 from talking_face.face.lips import mean_opening
@@ -114,6 +118,25 @@ def test_a_poster_is_that_frame_with_its_mark(clip, motion, model, tmp_path):
         assert "trainedAlgorithmicMedia".lower() in poster.text["XML:com.adobe.xmp"].lower()
         assert ElementTree.fromstring(poster.text["XML:com.adobe.xmp"]) is not None
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_mark_that_the_frame_lost_is_set_again(motion, model, portrait, tmp_path, monkeypatch):
+    """Compression takes it from one frame of several; here the poster's never had it."""
+    unseen, index, clips = Marks.unseen, best_frame(motion, model), []
+
+    def bare_until_then(marks: Marks, height: int, width: int):
+        paint, count = unseen(marks, height, width), count_up()
+        clips.append(marks.payload.clip)
+        return lambda frame: paint(frame) if next(count) > index else frame
+
+    monkeypatch.setattr(Marks, "unseen", bare_until_then)
+    photo = cv2.resize(cv2.imread(str(portrait)), (SIDE, SIDE))[..., ::-1]
+    moving = (np.roll(photo, 3 * step, axis=1) for step in range(FRAMES))
+    clip = write_clip(moving, tmp_path / "clip.mp4")
+    poster = write_poster(clip, tmp_path / "poster.png", motion, model)
+    told = verify(poster).told()["invisible"]
+    assert told["found"]
+    assert [told["clip"]] == clips
 
 
 # --- the loop --------------------------------------------------------------------------------

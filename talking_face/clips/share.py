@@ -10,15 +10,19 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
 from talking_face import ffmpeg
-from talking_face.arrays import Array
+from talking_face.arrays import Array, UInt8
 from talking_face.clips.credentials import Origin, sign
+from talking_face.clips.detection import detect, mean_contrast
 from talking_face.clips.mark import Mark, installed_mark, text_size
-from talking_face.clips.marks import COMMENT, write_picture
+from talking_face.clips.marks import COMMENT, new_payload, write_picture
+from talking_face.clips.payload import Payload
 from talking_face.clips.video import read_frames
+from talking_face.clips.watermark import Watermark, installed_key
 from talking_face.errors import VideoUnreadable
 from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
@@ -41,6 +45,9 @@ _STEP = {"lower": 3.0, "upper": 2.0, "lids": 0.2, "gaze": 6.0, "rotation": 3.0, 
 def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: FaceModel) -> Path:
     """One frame of a finished clip as a picture: in mid-speech, eyes open, facing the viewer.
 
+    One compressed frame shows the clip's invisible mark less surely than all of them do; where it
+    can't be read, it is set again.
+
     Args:
         clip: a marked mp4.
         path: the .png to write; replaced if it is there.
@@ -54,7 +61,7 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: Face
     path = result_path(path)
     keep_apart(path, clip)
     index = best_frame(motion, model)
-    picture = _read(clip, range(index, index + 1))[0]
+    picture = _marked(_read(clip, range(index, index + FPS)))
     return write_picture(
         Image.fromarray(picture), path, Origin({"frame": index}, parts=[Path(clip)])
     )
@@ -142,7 +149,23 @@ def _opening(motion: Motion, model: FaceModel) -> Array:
     return mean_opening(model.mean + model.displacement(motion.lower, motion.upper))
 
 
-def _read(clip: str | Path, wanted: range, max_side: int | None = None) -> list[Array]:
+def _marked(frames: list[UInt8]) -> UInt8:
+    """The first of some frames of a clip, with the invisible mark that they carry together."""
+    key = installed_key()
+
+    def read(some: list[UInt8]) -> Payload | None:
+        luma = (np.asarray(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for one in some)
+        field = mean_contrast(luma)
+        assert field is not None
+        return detect(field, key).payload
+
+    if read(frames[:1]):
+        return frames[0]
+    height, width, _ = frames[0].shape
+    return Watermark(read(frames) or new_payload(), height, width, key)(frames[0])
+
+
+def _read(clip: str | Path, wanted: range, max_side: int | None = None) -> list[UInt8]:
     """Frames of a clip, as far as it goes, at least one; (H, W, 3) uint8 RGB."""
     with closing(read_frames(clip, max_side)) as frames:
         found = list(islice(frames, wanted.start, wanted.stop, wanted.step))
