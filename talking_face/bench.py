@@ -49,9 +49,14 @@ def time_frame(
 ) -> dict[str, float]:
     """Seconds a frame that each stage of one clip takes, one after the other on one core."""
     renderer = Renderer(
-        face, models.face, draw_teeth(models.teeth, 0), models.mouth_light, size=size
+        face,
+        models.face,
+        draw_teeth(models.teeth, 0),
+        models.mouth_light,
+        size=size,
+        skin=models.skin,
     )
-    stages = dict.fromkeys(("flow", "composite", "paint", "encode"), 0.0)
+    stages = dict.fromkeys(("flow", "composite", "shade and paint", "encode"), 0.0)
     frames = []
     for index in range(len(motion)):
         times = [time.perf_counter()]
@@ -59,6 +64,7 @@ def time_frame(
         times.append(time.perf_counter())
         window = renderer.composite(flow, motion, index)
         times.append(time.perf_counter())
+        renderer.shade(window, flow, motion, index)
         renderer.paint(window, flow, motion, index)
         frames.append(renderer.plate.place(window))
         times.append(time.perf_counter())

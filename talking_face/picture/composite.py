@@ -10,9 +10,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import no_type_check
 
+import cv2
 import numpy as np
 
-from talking_face.arrays import Array, UInt8
+from talking_face.arrays import Array, UInt8, UInt32
 from talking_face.machine_code import compiled
 from talking_face.picture.brush import soften
 from talking_face.picture.fine import make_fine
@@ -35,7 +36,7 @@ class Composite:
         margin = plate.margin
         person = plate.person[margin : margin + height, margin : margin + width]
         self._bare = np.ascontiguousarray(person == 0)
-        self._fine = make_fine(plate.wide)
+        self._packed, self._steps = _packed(plate)
 
     def window(self, map_x: Array, map_y: Array, depth: Array, moving: bool) -> UInt8:
         """The window of one frame, (h, w, 3) uint8 RGB.
@@ -50,9 +51,8 @@ class Composite:
         window = np.empty_like(plate.image)
         layered = plate.background is not None and (moving or plate.replaced)
         _composite()(
-            self._fine.pixels,
-            self._fine.steps,
-            plate.person,
+            self._packed,
+            self._steps,
             plate.image if plate.background is None else plate.background,
             self._bare,
             map_x,
@@ -66,6 +66,24 @@ class Composite:
         return window
 
 
+def _packed(plate: Plate) -> tuple[UInt32, int]:
+    """The plate to look up linearly, colours and person in one number each, and its steps.
+
+    Returns:
+        (steps h, steps w) uint32: red, green, blue and how far it is the person, of 255, from the
+        lowest byte; and how many of these a pixel has on a side.
+    """
+    fine = make_fine(plate.wide)
+    height, width = fine.pixels.shape[:2]
+    # Linear between the pixels, as the look-up goes on to be.
+    x = np.broadcast_to(np.arange(width, dtype=np.float32) / fine.steps, (height, width))
+    y = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None] / fine.steps, (height, width))
+    person = np.rint(255 * plate.person).astype(np.uint8)
+    person = cv2.remap(person, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    channels = np.dstack([fine.pixels, person])
+    return channels.view("<u4")[..., 0].astype(np.uint32, copy=False), fine.steps
+
+
 @cache
 def _composite() -> Callable[..., None]:
     """`_blend` as machine code."""
@@ -73,7 +91,7 @@ def _composite() -> Callable[..., None]:
     picture = "Array(uint8, 3, 'C', readonly=True)"  # which may be written to, or not
     return compiled(
         _blend,
-        *(picture, "int64", plane, picture, "boolean[:, ::1]", plane, plane),
+        *("uint32[:, ::1]", "int64", picture, "boolean[:, ::1]", plane, plane),
         *("int64", "boolean", "float32", "uint8[:, :, ::1]"),
     )
 
@@ -82,7 +100,6 @@ def _composite() -> Callable[..., None]:
 def _blend(
     fine: Array,
     steps: int,
-    person: Array,
     background: Array,
     bare: Array,
     map_x: Array,
@@ -92,18 +109,19 @@ def _blend(
     parted: float,
     window: Array,
 ) -> None:  # pragma: no cover - numba
-    # Everything is float32 and uint32: a constant of another type would make it float64, and an
-    # index that could be negative would be looked at first.
-    one, none, half = np.float32(1), np.float32(0), np.float32(0.5)
-    two, three, edge = np.float32(2), np.float32(3), np.float32(1e-3)
-    finer = np.float32(steps)
-    right = np.float32(person.shape[1] - 1) - edge
-    bottom = np.float32(person.shape[0] - 1) - edge
-    aside = np.float32(margin)
-    step, channels = np.uint32(1), np.uint32(3)
-    # The last pixels that have a next one: a place that is no number must not lead elsewhere.
-    last_x, last_y = np.uint32(person.shape[1] - 2), np.uint32(person.shape[0] - 2)
-    finest_x, finest_y = np.uint32(fine.shape[1] - 2), np.uint32(fine.shape[0] - 2)
+    # All numbers have 32 bits: a constant of another type would make them longer, and an index
+    # that could be negative would be looked at first.
+    one, none, whole = np.float32(1), np.float32(0), np.float32(255)
+    two, three = np.float32(2), np.float32(3)
+    # Places have eight bits after the point; two channels, of 16 bits, are weighed at once.
+    finer, aside = np.float32(steps * 256), np.float32(margin)
+    byte, ones, half, channel = np.uint32(8), np.uint32(255), np.uint32(0x800080), np.uint32(16)
+    unit, pair = np.uint32(256), np.uint32(0xFF00FF)
+    step, red, green, blue = np.uint32(1), np.uint32(0), np.uint32(1), np.uint32(2)
+    # The last places that have a next one: one that is no number must not lead elsewhere.
+    last_x = np.uint32((fine.shape[1] - steps) * 256 - 1)
+    last_y = np.uint32((fine.shape[0] - steps) * 256 - 1)
+    right, bottom = np.float32(last_x), np.float32(last_y)
     for row in range(np.uint32(map_x.shape[0])):
         for column in range(np.uint32(map_x.shape[1])):
             x, y = map_x[row, column], map_y[row, column]
@@ -111,54 +129,57 @@ def _blend(
             still = moved_x == none and moved_y == none
             if still and parted > none:
                 if layered and bare[row, column]:
-                    for k in range(channels):
+                    for k in range(np.uint32(3)):
                         window[row, column, k] = background[row, column, k]
                 else:
-                    top = np.uint32((row + margin) * steps)
-                    left = np.uint32((column + margin) * steps)
-                    for k in range(channels):
-                        window[row, column, k] = fine[top, left, k]
+                    colour = fine[
+                        np.uint32((row + margin) * steps), np.uint32((column + margin) * steps)
+                    ]
+                    window[row, column, red] = np.uint8(colour)
+                    window[row, column, green] = np.uint8(colour >> byte)
+                    window[row, column, blue] = np.uint8(colour >> channel)
                 continue
-            x = min(max(x + aside, none), right)
-            y = min(max(y + aside, none), bottom)
-            left, top = min(np.uint32(x), last_x), min(np.uint32(y), last_y)
+            x = np.uint32(min(max((x + aside) * finer, none), right))
+            y = np.uint32(min(max((y + aside) * finer, none), bottom))
+            x, y = min(x, last_x), min(y, last_y)
+            left, top = np.uint32(x >> byte), np.uint32(y >> byte)
             next_x, next_y = np.uint32(left + step), np.uint32(top + step)
-            u, v = x - np.float32(left), y - np.float32(top)
-            a, b = (one - u) * (one - v), u * (one - v)
-            c, d = (one - u) * v, u * v
+            u, v = x & ones, y & ones
+            d = np.uint32((u * v) >> byte)
+            b, c = np.uint32(u - d), np.uint32(v - d)
+            a = np.uint32(unit - u - c)
+            p, q = fine[top, left], fine[top, next_x]
+            r, s = fine[next_y, left], fine[next_y, next_x]
+            greens = np.uint32(
+                ((p >> byte) & pair) * a
+                + ((q >> byte) & pair) * b
+                + ((r >> byte) & pair) * c
+                + ((s >> byte) & pair) * d
+                + half
+            )
             behind = none
             if layered:
-                share = (
-                    a * person[top, left]
-                    + b * person[top, next_x]
-                    + c * person[next_y, left]
-                    + d * person[next_y, next_x]
-                )
-                if share < one:
+                share = np.float32(greens >> np.uint32(24))
+                if share < whole:
                     # Where the photo shows its background, that is still.
                     apart = one
                     if parted > none and not bare[row, column]:
                         away = np.sqrt(moved_x * moved_x + moved_y * moved_y) / parted
                         apart = min(away, one)
                         apart = apart * apart * (three - two * apart)
-                    behind = (one - share) * apart
+                    behind = (one - share / whole) * apart
             if behind >= one:
-                for k in range(channels):
+                for k in range(np.uint32(3)):
                     window[row, column, k] = background[row, column, k]
                 continue
-            x, y = x * finer, y * finer
-            left, top = min(np.uint32(x), finest_x), min(np.uint32(y), finest_y)
-            next_x, next_y = np.uint32(left + step), np.uint32(top + step)
-            u, v = x - np.float32(left), y - np.float32(top)
-            a, b = (one - u) * (one - v), u * (one - v)
-            c, d = (one - u) * v, u * v
-            for k in range(channels):
-                colour = (
-                    a * np.float32(fine[top, left, k])
-                    + b * np.float32(fine[top, next_x, k])
-                    + c * np.float32(fine[next_y, left, k])
-                    + d * np.float32(fine[next_y, next_x, k])
-                )
-                if behind > none:
+            reds = np.uint32(
+                (p & pair) * a + (q & pair) * b + (r & pair) * c + (s & pair) * d + half
+            )
+            window[row, column, red] = np.uint8(reds >> byte)
+            window[row, column, green] = np.uint8(greens >> byte)
+            window[row, column, blue] = np.uint8(reds >> np.uint32(24))
+            if behind > none:
+                for k in range(np.uint32(3)):
+                    colour = np.float32(window[row, column, k])
                     colour += (np.float32(background[row, column, k]) - colour) * behind
-                window[row, column, k] = np.uint8(colour + half)
+                    window[row, column, k] = np.uint8(colour + np.float32(0.5))

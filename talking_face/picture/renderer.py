@@ -128,8 +128,8 @@ class Renderer:
         self._composite = Composite(self.plate)
 
         self._prepare_rest()
-        photo_points = self.plate.pose.project(self._shape)
-        self._source_face = self._refine(photo_points)
+        self._own = self._refine(self._shape)
+        self._source_face = self._rigid(self.plate.pose)
         self._around = surroundings_of(
             self._source_face,
             self.plate.pose,
@@ -164,7 +164,7 @@ class Renderer:
     def window(self, flow: Flow, motion: Motion, index: int) -> Array:
         """The part of a frame that moves, finished, (h, w, 3) uint8 RGB."""
         window = self.composite(flow, motion, index)
-        self._shade(window, flow, motion, index)
+        self.shade(window, flow, motion, index)
         self.paint(window, flow, motion, index)
         return window
 
@@ -174,7 +174,7 @@ class Renderer:
         pose = self.head_pose(motion, index)
         points = pose.project(shape)
         dense = self._refine(points)
-        rigid = self._refine(pose.project(self._shape))
+        rigid = self._rigid(pose)
         return Flow(shape, pose, points, dense, rigid, *self._map(dense, rigid, pose))
 
     def composite(self, flow: Flow, motion: Motion, index: int) -> Array:
@@ -182,7 +182,7 @@ class Renderer:
         moving = motion.rotation[index].any() or motion.translation[index].any()
         return self._composite.window(flow.map_x, flow.map_y, flow.depth, bool(moving))
 
-    def _shade(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
+    def shade(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Darken and light the skin as the change of expression folds it, in place."""
         rest, lower = self._speech(motion, index)
         gone = rest * self._parted * self.face.lower
@@ -208,9 +208,12 @@ class Renderer:
         unit = float(flow.pose.scale)
         region, (left, top) = region_around(window, eye[:, :2], round(AROUND_EYE * unit))
         height, width = region.shape[:2]
-        plane = np.linalg.lstsq(np.c_[eye[:, :2], np.ones(len(eye))], eye[:, 2], rcond=None)[0]
+        middle = eye.mean(0)
+        around = eye - middle
+        spread = around[:, :2].T @ around[:, :2] + np.eye(2)  # a pixel: lids that meet are a line
+        slope = np.linalg.solve(spread, around[:, :2].T @ around[:, 2])
         x, y = pixel_grid(region, np.array([left, top]))
-        eyes_own = plane[0] * x + plane[1] * y + plane[2]
+        eyes_own = slope[0] * (x - middle[0]) + slope[1] * (y - middle[1]) + middle[2]
         nearer = flow.depth[top : top + height, left : left + width] < eyes_own - IN_FRONT * unit
         if not nearer.any():
             return region[:0], region[:0], nearer[:0]
@@ -225,6 +228,10 @@ class Renderer:
 
     def _refine(self, points: Array) -> Array:
         return self.mesh.refinement @ np.ascontiguousarray(points[:N_MESH], dtype=np.float32)
+
+    def _rigid(self, pose: Pose) -> Array:
+        """The refined points with the photo's own expression, (n, 3) float32 pixels."""
+        return pose.project(self._own).astype(np.float32)
 
     def _prepare_rest(self) -> None:
         """The displacement that brings the photo's own mouth to rest, lips touching.
@@ -243,11 +250,12 @@ class Renderer:
         """The canonical shape (478, 3) of one frame, before the head moves."""
         rest, lower = self._speech(motion, index)
         moved = self.model.displacement(lower, motion.upper[index])
+        rim = (1 - self._rim_left(rest, moved)) * self._rim
         if motion.nuance[index].any():
             moved = moved + self.eyes.part(
                 self.model.nuance @ motion.nuance[index], motion.lids[index]
             )
-        base = self._shape - (1 - self._rim_left(motion, index)) * self._rim
+        base = self._shape - rim
         shape = base + self.eyes.hold(rest * self._to_rest + moved)
         if rest or lower.any():
             own = (1 - rest) * self._lips.correction(base)
@@ -260,19 +268,23 @@ class Renderer:
             return 0.0, np.zeros_like(motion.lower[index])
         return float(motion.rest[index, 0]), motion.lower[index]
 
-    def _rim_left(self, motion: Motion, index: int) -> float:
+    def _rim_left(self, rest: float, moved: Array) -> float:
         """How much of the mixed rim of an open mouth's lips is seen, 0..1.
 
         Lips that move from the photo's own opening are as far apart as they are, not rims wider.
+
+        Args:
+            rest: how far the mouth is brought to rest, 0..1.
+            moved: (478, 3) displacement, canonical.
         """
-        rest, lower = self._speech(motion, index)
-        moved = self.model.displacement(lower, motion.upper[index])
         change = float(np.abs(moved[[*INNER_LIP_UPPER, *INNER_LIP_LOWER]]).max())
         return 1 - (1 - rest) * smoothstep(change, *COVERED)
 
     def landmarks(self, motion: Motion, index: int) -> Array:
         """Where a motion wants the landmarks to be, (478, 3), pixels of the frame."""
-        shape = self.deform(motion, index) - self._rim_left(motion, index) * self._rim
+        rest, lower = self._speech(motion, index)
+        moved = self.model.displacement(lower, motion.upper[index])
+        shape = self.deform(motion, index) - self._rim_left(rest, moved) * self._rim
         for iris in (IRIS_CENTRE[:1] + IRIS_RING[0], IRIS_CENTRE[1:] + IRIS_RING[1]):
             shape[list(iris), :2] += EYEBALL_RADIUS * np.sin(np.radians(motion.gaze[index]))
         corner = np.array([self.plate.left, self.plate.top, 0])

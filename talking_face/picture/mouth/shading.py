@@ -9,7 +9,7 @@ part of the painting; it can't blur it. It is trained by `talking_face.training.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -94,14 +94,19 @@ class MouthLight(nn.Module):
         than they work, above all beside an encoder.
         """
         x = seen.transpose(1, 2, 0)
-        for index, layer in enumerate(self.layers):
-            weight, bias = (parameter.detach().numpy() for parameter in layer.parameters())
+        for index, (weight, bias) in enumerate(self._plain):
             padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
             patches = np.asarray(sliding_window_view(padded, (3, 3), (0, 1)))  # type: ignore[call-overload]
             x = patches.reshape(*x.shape[:2], -1) @ weight.reshape(len(weight), -1).T + bias
             if index < len(self.layers) - 1:
                 x = np.maximum(x, SLOPE * x)
         return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
+
+    @cached_property
+    def _plain(self) -> list[tuple[Array, Array]]:
+        """Weights and biases of the layers as arrays, which change as they do."""
+        arrays = [parameter.detach().numpy() for parameter in self.parameters()]
+        return list(zip(arrays[::2], arrays[1::2], strict=True))
 
     def light_factors(self, interior: Interior, light: Light) -> Array:
         """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
