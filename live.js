@@ -4,6 +4,7 @@
 
 const talkingFaceLive = (() => {
   const LEAD = 0.12; // seconds that moments wait, so that the network may be uneven
+  const MOST = 1; // seconds that they may wait; a tab that was asleep wakes to many at once
   const CHUNK = 0.04; // seconds of the microphone that are sent together
   const WORKLET = `registerProcessor("live-microphone", class extends AudioWorkletProcessor {
     process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
@@ -44,7 +45,8 @@ const talkingFaceLive = (() => {
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";
-    const session = { socket, context, ready: false, begin: null, frames: [] };
+    const session = { socket, context, ready: false, begin: null, frames: [], look: null };
+    session.sounds = new Set(); // that are still to be heard
     live = session;
     state("starting");
     tell("Starting …");
@@ -66,14 +68,17 @@ const talkingFaceLive = (() => {
     };
     socket.onclose = () => {
       session.unfinished = false;
-      if (live === session) stop();
+      if (live !== session) return;
+      if (session.ready && !session.explained) tell("The live face has ended. Press Start again.");
+      stop();
     };
     window.addEventListener("pagehide", () => socket.close(), { once: true });
   };
 
   const hear = (session, message) => {
     if (message.error) tell(message.error);
-    if (message.error || message.recorded) part("record")?.removeAttribute("disabled");
+    session.explained = Boolean(message.error || message.recorded);
+    if (session.explained) part("record")?.removeAttribute("disabled");
     if (message.making) tell(`Making the recording: ${Math.round(100 * message.making)} %`);
     if (message.recorded) offer(session, message);
     if (live !== session) return;
@@ -159,6 +164,11 @@ const talkingFaceLive = (() => {
     session.begin ??= now + LEAD - time;
     const early = Math.max(0, size / 96000 - 1 / 25); // sound of frames that were left out
     if (session.begin + time - early < now) session.begin = now + LEAD / 2 - time + early; // late
+    if (session.begin + time > now + MOST) {
+      session.begin = now + LEAD - time;
+      session.sounds.forEach((sound) => sound.stop());
+      session.frames.splice(0).forEach(({ picture }) => picture.close());
+    }
     const due = session.begin + time;
     if (size && pressed("heard")) {
       const sound = Float32Array.from(new Int16Array(data.slice(16, 16 + size)), (s) => s / 32768);
@@ -167,21 +177,26 @@ const talkingFaceLive = (() => {
       const source = new AudioBufferSourceNode(context, { buffer });
       source.connect(context.destination);
       source.start(due - early);
+      session.sounds.add(source);
+      source.onended = () => session.sounds.delete(source);
     }
+    if (document.hidden) return; // nobody looks, and nothing is drawn
     const picture = await createImageBitmap(new Blob([data.slice(16 + size)]));
-    if (live !== session) return;
-    session.frames.push({ due, picture });
-    if (session.frames.length === 1) requestAnimationFrame(() => show(session));
+    if (live !== session) return picture.close();
+    session.frames.push({ time, picture });
+    session.look ??= requestAnimationFrame(() => show(session));
   };
 
   const show = (session) => {
     if (live !== session) return;
-    const { frames, context } = session;
-    let next = null;
-    while (frames.length && frames[0].due <= context.currentTime) next = frames.shift();
-    while (frames.length > 50) frames.shift(); // a tab that wasn't looked at
+    const shown = session.context.currentTime - session.begin;
+    const due = session.frames.filter(({ time }) => time <= shown);
+    session.frames = session.frames.filter(({ time }) => time > shown);
+    const next = due.reduce((a, b) => (a?.time > b.time ? a : b), null);
     if (next) draw(next.picture, next.picture.width, next.picture.height);
-    if (frames.length) requestAnimationFrame(() => show(session));
+    if (next) stage().querySelector("canvas").dataset.time = next.time;
+    due.forEach(({ picture }) => picture.close());
+    session.look = session.frames.length ? requestAnimationFrame(() => show(session)) : null;
   };
 
   const draw = (picture, width, height) => {

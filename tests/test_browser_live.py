@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PATIENCE = 120.0  # seconds; long, as a busy machine is slow, not wrong
 FRAMES = "return Number(document.querySelector('#live-stage canvas').dataset.frames ?? 0)"
+SHOWN = "return document.querySelector('#live-stage canvas').dataset.time"
+COUNT_PICTURES = """const make = createImageBitmap;
+window.made = 0;
+window.createImageBitmap = (...all) => (window.made += document.hidden, make(...all))"""
 STATE = "return document.querySelector('#live-stage').dataset.state"
 PRESS = "document.querySelector('#live-stage [name=%s]').click()"
 SAID = "return document.querySelector('#live-stage output').textContent"
@@ -115,6 +119,49 @@ def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     wait(lambda: max((moment.gate for moment in sent[count:]), default=0) > 0.9)
     shown, at = run(FRAMES), run(PIXELS)
     wait(lambda: run(FRAMES) > shown + 5 and run(PIXELS) != at)
+    leave(run)
+
+
+def test_a_page_that_was_held_up_goes_on_with_what_is_said_now(
+    talker: Any, page: str, sent: list[Moment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "webrtc", lambda: False)
+    run = begin(talker, page)
+    run("const until = Date.now() + 5000; while (Date.now() < until);")
+    held = sent[-1].time
+    wait(lambda: float(run(SHOWN)) > held)
+    wait(lambda: sent[-1].time - float(run(SHOWN)) < 2)
+    leave(run)
+
+
+def test_a_tab_that_the_browser_puts_to_sleep_gives_its_seat_back(
+    talker: Any, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "webrtc", lambda: False)
+    monkeypatch.setattr(live, "carried", lambda: 1)
+    run = begin(talker, page)
+    talker.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "frozen"})
+    wait(lambda: live.SEATS.taken == 0)
+    talker.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
+    wait(lambda: run(STATE) == "off")
+    assert "Press Start" in run(SAID)
+
+
+def test_nothing_is_drawn_while_nobody_looks(
+    talker: Any, page: str, sent: list[Moment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "webrtc", lambda: False)
+    run = begin(talker, page)
+    run(COUNT_PICTURES)
+    mine = talker.current_window_handle
+    talker.switch_to.new_window("tab")
+    count = len(sent)
+    wait(lambda: len(sent) > count + 75)
+    talker.switch_to.window(mine)
+    assert run("return window.made") == 0
+    shown = run(FRAMES)
+    wait(lambda: run(FRAMES) > shown + 5)
+    wait(lambda: sent[-1].time - float(run(SHOWN)) < 2)
     leave(run)
 
 
