@@ -10,6 +10,7 @@ const talkingFaceLive = (() => {
     process([input]) { if (input[0]) this.port.postMessage(input[0].slice()); return true; }
   });`;
 
+  const MAKING = "Making the recording";
   const GATHER = 1000; // milliseconds for finding one's own addresses
 
   let live = null; // the session: socket, context, frames, …
@@ -33,7 +34,7 @@ const talkingFaceLive = (() => {
     context.close();
     state("off");
     if (!unfinished || socket.readyState !== WebSocket.OPEN) return socket.close();
-    tell("Making the recording …"); // the server closes when it is ready
+    tell(`${MAKING} …`); // the server closes when it is ready
     socket.send(JSON.stringify({ stop: true }));
   };
 
@@ -67,9 +68,12 @@ const talkingFaceLive = (() => {
       else if (live === session) take(session, data);
     };
     socket.onclose = () => {
+      const said = stage().querySelector("output").textContent;
+      const lost = session.unfinished && said.startsWith(MAKING);
+      if (lost) tell("There is no recording.");
       session.unfinished = false;
       if (live !== session) return;
-      if (session.ready && !session.explained) tell("The live face has ended. Press Start again.");
+      if (session.ready && !session.explained && !lost) tell("The live face has ended. Press Start again.");
       stop();
     };
     window.addEventListener("pagehide", () => socket.close(), { once: true });
@@ -77,11 +81,14 @@ const talkingFaceLive = (() => {
 
   const hear = (session, message) => {
     if (message.error) tell(message.error);
-    session.explained = Boolean(message.error || message.recorded);
+session.explained = Boolean(message.error || message.recorded);
     if (session.explained) part("record")?.removeAttribute("disabled");
-    if (message.making) tell(`Making the recording: ${Math.round(100 * message.making)} %`);
+    if (message.error && !session.unfinished) part("record")?.setAttribute("aria-pressed", "false");
+    if (message.making) tell(`${MAKING}: ${Math.round(100 * message.making)} %`);
     if (message.recorded) offer(session, message);
     if (live !== session) return;
+    if (message.recording) session.unfinished = true;
+    if (message.recording) tell("Recording.");
     if (message.saying) tell(message.saying.join(" "));
     if (message.ready) {
       session.ready = true;
@@ -89,6 +96,7 @@ const talkingFaceLive = (() => {
       tell("");
       const able = "requestVideoFrameCallback" in HTMLVideoElement.prototype;
       if (message.webrtc && able) call(session);
+      return; // whether a call can stand isn't whether it does
     }
     if (message.answer) session.call.peer.setRemoteDescription(message.answer);
     if ("webrtc" in message && session.call) switched(session, message.webrtc);
@@ -111,8 +119,7 @@ const talkingFaceLive = (() => {
     button.setAttribute("aria-pressed", String(on));
     button.disabled = !on; // until it is ready
     send({ record: on });
-    live.unfinished = true;
-    tell(on ? "Recording." : "Making the recording …");
+    if (!on) tell(`${MAKING} …`);
   };
 
   // -- WebRTC -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ def find_room() -> None:
     """
     library = find_spec("librosa")
     places = [*(library.submodule_search_locations or [])] if library else []
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    if FOLDER in os.environ or any(map(_writable, [*map(Path, places), home])):
+    with suppress(RuntimeError):  # a user without a home
+        places.append(os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"))
+    if FOLDER in os.environ or any(map(_writable, map(Path, places))):
         return
     try:
         folder = tempfile.mkdtemp(prefix="talking_face_code_")  # nobody else can put code there

@@ -68,7 +68,7 @@ DAMAGE = (
 )
 
 
-class _Sips(io.BufferedReader):
+class Sips(io.BufferedReader):
     """A file that gives at most a megabyte at a time, whatever size its own headers tell."""
 
     SIP = 2**20  # bytes
@@ -138,7 +138,7 @@ def _open(path: Path, name: str) -> BinaryIO:
             raise MotionUnreadable(f"{name} is {kind}. Give the path of one motion file.")
         if found.st_size > MAX_BYTES:
             raise MotionUnreadable(f"{name} is larger than a motion can be. {ADVICE}")
-        return _Sips(io.FileIO(path))
+        return Sips(io.FileIO(path))
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # names hold no NUL
         raise MotionUnreadable(f"There is no motion file {name}. Check the path.") from error
     except OSError as error:

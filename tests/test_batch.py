@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import signal
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 
 from talking_face.arguments import FAILED, INTERRUPTED, OK, PARTLY
-from talking_face.batch import engine, ledger
+from talking_face.batch import command, engine, ledger
 from talking_face.batch.engine import AHEAD, Crew
 from talking_face.batch.job import Job, Outcome, job_of
 from talking_face.batch.ledger import Ledger
@@ -233,6 +234,36 @@ def test_a_dry_run_lists_all_faults_and_makes_nothing(
 
 def jobs_of(table: Path) -> list[Job]:
     return [job_of(row, {}) for row in read_rows(table)]
+
+
+def test_a_job_that_fails_unexpectedly_takes_no_other_with_it(
+    table: Callable[..., Path],
+) -> None:
+    jobs = jobs_of(table("photo,sound,seed\nphoto.jpg,sound.wav,0\nphoto.jpg,sound.wav,1\n"))
+
+    def work(job: Job, *_: object) -> Outcome:
+        if job is jobs[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return Outcome(seconds=1)
+
+    (_, one), (_, other) = engine.one_by_one(work, jobs)
+    assert "No space left" in str(one.error)
+    assert other == Outcome(seconds=1)
+
+
+def test_a_dry_run_of_many_different_jobs_looks_at_each_once(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Job] = []
+    real = command._material
+    rows = "".join(f"photo.jpg,sound.wav,{n / 100}\n" for n in range(50))
+    path = table(f"photo,sound,smile\n{rows}")
+    monkeypatch.setattr(command, "_material", lambda job: looked.append(job) or real(job))
+    refused = Outcome(error="no")
+    monkeypatch.setattr(command, "_worked", lambda *given: ((job, refused) for job in given[2]))
+    options = argparse.Namespace(jobs=path, output=tmp_path, dry_run=True, workers=1, address=None)
+    assert command.run(options) == PARTLY
+    assert len(looked) <= 100
 
 
 def test_a_full_disk_ends_the_run_and_leaves_nothing_half(

@@ -95,12 +95,18 @@ def leave(run: Any) -> None:
     wait(lambda: not [t for t in threading.enumerate() if t.name.startswith("live")])
 
 
-@pytest.mark.parametrize("way", ["webrtc", "websocket"])
+async def unanswered(*_: Any) -> None:
+    """What becomes of an offer where the two can't reach each other."""
+
+
+@pytest.mark.parametrize("way", ["webrtc", "blocked", "websocket"])
 def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     talker: Any, page: str, sent: list[Moment], monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     calls = way == "webrtc"
-    monkeypatch.setattr(live, "webrtc", lambda: calls)
+    monkeypatch.setattr(live, "webrtc", lambda: way != "websocket")
+    if way == "blocked":
+        monkeypatch.setattr(live._Session, "_call", unanswered)
     run = begin(talker, page)
     if calls:
         wait(lambda: run(CALLED))

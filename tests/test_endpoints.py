@@ -7,6 +7,7 @@ import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -30,7 +31,7 @@ from talking_face.motion import FPS, Motion
 from talking_face.picture.renderer import Renderer
 from talking_face.sound.audio import SAMPLE_RATE, load_audio
 from talking_face.sound.encoder import SpeechEncoder
-from talking_face.web import calls
+from talking_face.web import calls, turning
 from talking_face.web.folders import new_folder
 from talking_face.web.given import read_edits
 from talking_face.web.messages import plain_sentences
@@ -149,9 +150,24 @@ def test_edits_are_read_as_they_come() -> None:
         ([{"smile": "much"}], "Smile must be a number"),
         ([{"gaze": 3}], "must be numbers"),
         ([{"smile": 3}], "Smile must be between"),
+        ([{}] * 101, "100 edits at most"),
     ):
         with pytest.raises(OptionInvalid, match=sentence):
             read_edits(wrong)
+
+
+def test_a_kind_that_is_named_often_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def write(*given: Any, **_: Any) -> list[Path]:
+        made.append(given[3])
+        return [Path(given[3])]
+
+    monkeypatch.setattr(turning, "export", write)
+    monkeypatch.setattr(turning, "performed", lambda _: (None, None, None))
+    shot: Any = SimpleNamespace(name="one", order=SimpleNamespace(look=None))
+    turning.exported(shot, ["stereo", "glb"] + ["stereo"] * 1000)
+    assert made == ["stereo", "glb"]
 
 
 # -- cancelling ------------------------------------------------------------------------------------

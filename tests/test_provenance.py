@@ -4,6 +4,8 @@ import datetime
 import json
 import os
 import subprocess
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from PIL import Image
 from talking_face import ffmpeg
 from talking_face.clips import certificates, credentials
 from talking_face.clips.credentials import Origin, read_statement
+from talking_face.clips.declared import declared
 from talking_face.clips.detection import TRIES, WHOLE_TRIES, detect, mean_contrast
 from talking_face.clips.mark import Mark, chosen_mark, installed_mark
 from talking_face.clips.marks import new_payload
@@ -320,6 +323,21 @@ def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:
 
 
 # --- privacy -----------------------------------------------------------------------------------
+
+
+def test_a_small_file_that_unfolds_is_looked_at_in_part(tmp_path: Path) -> None:
+    """A picture of many large frames, and an archive of ever so many names."""
+    frames = [Image.fromarray(np.full((2048, 2048), n, np.uint8)) for n in range(40)]
+    frames[0].save(tmp_path / "large.gif", save_all=True, append_images=frames[1:])
+    assert 4 <= len(list(luma(tmp_path / "large.gif"))) <= 16
+    with zipfile.ZipFile(tmp_path / "names.npz", "w") as stored:
+        for number in range(30_000):
+            stored.writestr(f"{number}", b"")
+    tracemalloc.start()
+    assert declared(tmp_path / "names.npz") is None
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 13e6
 
 
 def test_nothing_that_uploads_say_of_people_reaches_results(

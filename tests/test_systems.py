@@ -58,6 +58,18 @@ def test_the_room_for_machine_code_is_ones_own(monkeypatch, tmp_path):
     assert left[0][1] == str(folder)
 
 
+def test_a_user_without_a_home_has_room_too(monkeypatch, tmp_path):
+    """As in a container that runs under a number that no list of users names."""
+    monkeypatch.setattr(machine_code, "_writable", lambda _: False)
+    monkeypatch.setattr(machine_code.atexit, "register", lambda *_, **__: None)
+    monkeypatch.setattr(machine_code.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # where nobody knows
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv(machine_code.FOLDER, raising=False)
+    machine_code.find_room()
+    assert Path(os.environ.pop(machine_code.FOLDER)).parent == tmp_path
+
+
 def test_systems_that_tell_no_memory(monkeypatch):
     assert 0.05 < bench.peak_memory() < 200
     linux = bench.peak_memory()

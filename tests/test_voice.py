@@ -327,6 +327,16 @@ def test_kokoro_s_other_voices_are_those_of_a_file(tmp_path, monkeypatch):
     assert activity(said.recording.waveform, said.recording.frames).mean() > 0.3
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 and no more", b"voices"])
+def test_damaged_voices_are_told(content, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    np.savez(tmp_path / "data" / "voices_ja.npz", jf_alpha=np.zeros((1, 1, 256)))
+    monkeypatch.setattr(kokoro, "_folder", lambda _: tmp_path)
+    (tmp_path / "voices.bin").write_bytes(content)
+    with pytest.raises(VoiceMissing, match="TALKING_FACE_KOKORO"):
+        kokoro._styles(str(tmp_path / "voices.bin"))
+
+
 # -- nobody wants it any more ----------------------------------------------------------------------
 
 

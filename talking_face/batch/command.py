@@ -38,10 +38,13 @@ def run(options: argparse.Namespace) -> int:
 def _dry_run(options: argparse.Namespace, rows: Sequence[Row]) -> int:
     jobs, wrong = _jobs(rows)
     faults = {row.number: error for row, error in wrong}
-    for job, outcome in _worked(options, check, _distinct(jobs), "Checking"):
+    alike: dict[tuple[object, ...], list[Job]] = {}
+    for job in jobs:
+        alike.setdefault(_material(job), []).append(job)
+    first = [some[0] for some in alike.values()]
+    for job, outcome in _worked(options, check, first, "Checking"):
         if outcome.error:
-            alike = [other for other in jobs if _material(other) == _material(job)]
-            faults |= {other.line: outcome.error for other in alike}
+            faults |= {other.line: outcome.error for other in alike[_material(job)]}
     names = {row.number: row.name for row in rows}
     for line, error in sorted(faults.items()):
         print(f"line {line}, {names[line]}: {error}")
@@ -100,10 +103,6 @@ def _material(job: Job) -> tuple[object, ...]:
     chance = ("seed", "name", "output")
     said = {key: value for key, value in vars(job.options).items() if key not in chance}
     return tuple(sorted((key, str(value)) for key, value in said.items()))
-
-
-def _distinct(jobs: Sequence[Job]) -> list[Job]:
-    return list({_material(job): job for job in reversed(jobs)}.values())[::-1]
 
 
 def _worked(

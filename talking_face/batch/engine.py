@@ -7,6 +7,7 @@ needs it, and no more than `AHEAD` jobs a worker are under way, however many the
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Sequence
 from typing import Any
@@ -17,6 +18,9 @@ from talking_face.errors import WorkersMissing
 
 Outcomes = Generator[tuple[Job, Outcome], None, None]
 Work = Callable[..., Outcome]  # (job, face, speech, *inputs)
+
+logger = logging.getLogger(__name__)
+
 AHEAD = 2  # jobs a worker that are handed over before they are finished
 
 
@@ -28,7 +32,14 @@ def one_by_one(work: Work, jobs: Sequence[Job]) -> Outcomes:
         except OSError as error:
             yield job, _gone(error)
             continue
-        yield job, work(job, None, None, *inputs)
+        try:
+            outcome = work(job, None, None, *inputs)
+        except Exception as error:  # no job takes others with it, as in a cluster
+            logger.debug("%s failed", job.name, exc_info=True)
+            outcome = Outcome(
+                error=f"The job failed ({error or type(error).__name__}). Try it again."
+            )
+        yield job, outcome
 
 
 class Crew:

@@ -26,6 +26,7 @@ from talking_face import ffmpeg
 from talking_face.clips.enclosure import LARGEST, extras_of
 from talking_face.face.photo import DAMAGE, FORMATS
 from talking_face.motion_files import DAMAGE as NOT_A_MOTION
+from talking_face.motion_files import Sips
 
 TEXTS = (".obj", ".mtl", ".srt", ".vtt")
 TABLES = (".csv",)
@@ -77,7 +78,7 @@ def _of_glb(path: Path) -> list[str]:
 
 def _of_archive(path: Path) -> list[str]:
     try:
-        with zipfile.ZipFile(path) as stored:
+        with Sips(io.FileIO(path)) as file, zipfile.ZipFile(file) as stored:
             if "note.npy" not in stored.namelist():
                 return []
             packed = stored.getinfo("note.npy")

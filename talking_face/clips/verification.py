@@ -39,7 +39,8 @@ PIECES = 5
 RATE = 5.0
 PROBED = 20.0  # seconds that it may take to find out how long a video is
 LARGEST = 1024  # pixels, the longer side, of a video's frames; the mark is in what is coarser
-MOST_LOOPED = 100  # frames of an animated picture
+MOST_LOOPED = 100  # frames of an animated picture,
+MOST_PIXELS = 2**26  # and pixels of them all
 MOST_BYTES = 2**31  # of a file
 
 
@@ -236,7 +237,8 @@ def _loop(path: Path) -> list[UInt8]:
             count = getattr(picture, "n_frames", 1)
             if count < 2 or max(picture.size) > min(MAX_SIDE, 2 * LARGEST):
                 return []
-            for number in range(min(count, MOST_LOOPED)):
+            width, height = picture.size
+            for number in range(min(count, MOST_LOOPED, MOST_PIXELS // (width * height))):
                 picture.seek(number)
                 frames.append(np.asarray(picture.convert("RGB").convert("L")))
     except (*DAMAGE, Image.DecompressionBombError, Image.DecompressionBombWarning):

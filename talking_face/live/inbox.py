@@ -22,6 +22,7 @@ from talking_face.options import MAX_TEXT
 from talking_face.sound.voice import check_text, speak
 
 MOST_WAITING = 60.0  # seconds of sound that nobody has asked for yet
+_SHORTEST = 0.001  # seconds that a chunk counts for at least, however short it is
 _LAG = 0.3  # seconds of a microphone's sound that may wait; then its silence is left out
 _QUIET = 0.01  # of full scale
 _PAUSE = 0.2  # seconds between sentences
@@ -59,6 +60,7 @@ class Inbox:
         self._chunks = Chunks((), rate, channels)
         self.rate, self._microphone = self._chunks.rate, microphone
         self._sound: deque[Float32] = deque()
+        self._samples = 0  # of all of them
         self._texts: deque[tuple[str, str | None]] = deque()
         self._error: TalkingFaceError | None = None
         self._speaker: Thread | None = None
@@ -74,8 +76,10 @@ class Inbox:
             OptionInvalid: more than `MOST_WAITING` seconds would be waiting.
         """
         samples = self._chunks.mono(chunk)
+        if not len(samples):
+            return
         with self._change:
-            waiting = self._waiting()
+            waiting = max(self._waiting(), _SHORTEST * len(self._sound))
             if waiting + len(samples) / self.rate > MOST_WAITING:
                 raise OptionInvalid(
                     f"More than {MOST_WAITING:g} s of sound are waiting to be said. Send it as it "
@@ -83,8 +87,7 @@ class Inbox:
                 )
             quiet = np.abs(samples).max(initial=0.0) < _QUIET
             if not (self._microphone and quiet and waiting > _LAG):
-                self._sound.append(samples)
-            self._change.notify_all()
+                self._add(samples)
 
     def say(self, text: str, voice: str | None = None) -> list[str]:
         """Speak a text after what is said already; what can't be spoken is told by `failure`.
@@ -126,6 +129,7 @@ class Inbox:
         with self._change:
             self._cleared += 1
             self._sound.clear()
+            self._samples = 0
             self._texts.clear()
             self._change.notify_all()
 
@@ -142,11 +146,17 @@ class Inbox:
                 if not self._sound:
                     return
                 piece = self._sound.popleft()
+                self._samples -= len(piece)
                 self._change.notify_all()
             yield piece
 
     def _waiting(self) -> float:
-        return sum(map(len, self._sound)) / self.rate
+        return self._samples / self.rate
+
+    def _add(self, samples: Float32) -> None:
+        self._sound.append(samples)
+        self._samples += len(samples)
+        self._change.notify_all()
 
     def _speak(self) -> None:
         """Speak the texts, each sentence while the one before is heard."""
@@ -169,5 +179,4 @@ class Inbox:
             sound = Resampler(spoken.rate, self.rate).resample(sound)
             with self._change:
                 if self._cleared == cleared:
-                    self._sound.append(sound)
-                self._change.notify_all()
+                    self._add(sound)

@@ -28,7 +28,7 @@ from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Passage, Performance
 from talking_face.live.supply import SOUND_FRAME, Hop, Paced, eager
-from talking_face.live.take import Take, Tape
+from talking_face.live.take import MOST_PHOTOS, Take, Tape
 from talking_face.motion import CHANNELS, FPS, Motion
 from talking_face.options import check_made
 from talking_face.picture.renderer import Renderer
@@ -106,6 +106,8 @@ class Stream:
         self._paced: Paced | None = None
         self._wants_pace, self._closed = paced, False
         self._tape: Tape | None = None
+        self._wanted = face  # who is to be seen
+        self._seen: set[str] = set()  # the photos of what is being recorded
         self._screen = self._make_screen(face)
         self._moments = self._run()
 
@@ -132,11 +134,24 @@ class Stream:
         self._manner.change(edit)
 
     def show(self, face: Face) -> None:
-        """Another photo, as soon as it is ready."""
+        """Another photo, as soon as it is ready.
+
+        Raises:
+            OptionInvalid: it would be one too many in what is being recorded.
+        """
         check_made("`fit`", Face, face)
+        if self.recording:
+            if len(self._seen | {face.digest}) > MOST_PHOTOS:
+                raise OptionInvalid(
+                    f"A recording shows {MOST_PHOTOS} photos at most. End it before another one."
+                )
+            self._seen.add(face.digest)
+        self._wanted = face
 
         def swap() -> None:
-            self._screen = self._make_screen(face)
+            screen = self._make_screen(face)
+            if self._wanted is face:  # not one that was asked for meanwhile
+                self._screen = screen
 
         begin(swap)
 
@@ -149,7 +164,9 @@ class Stream:
             self._chunks.drop()
 
     def record(self) -> None:
-        """Keep what is shown and heard from now on, until `cut`; ten minutes at most."""
+        """Keep what is shown and heard from now on, until `cut`: ten minutes and eight photos at
+        most."""
+        self._seen = {self._screen[0].digest, self._wanted.digest}
         self._tape = Tape()
 
     @property

@@ -20,6 +20,7 @@ from talking_face.sound.audio import Recording
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 MOST = round(MAX_SECONDS * FPS)  # frames; what comes after them isn't kept
+MOST_PHOTOS = 8  # each stays in memory until the clip is made
 
 
 @dataclass(frozen=True, eq=False)

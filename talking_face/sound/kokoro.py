@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def _styles(more: str) -> Mapping[str, Array]:
     if more:
         try:
             found |= dict(np.load(Path(more), allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise VoiceMissing(
                 f"The voices of {VOICES_VARIABLE} can't be read from {more} ({error}). Name a file "
                 "such as voices-v1.0.bin, or leave it out."

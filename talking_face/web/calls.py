@@ -150,6 +150,6 @@ def _read(body: bytes) -> dict[str, Any]:
     """A JSON-RPC message; an empty one where it is none."""
     try:
         message = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

@@ -110,11 +110,11 @@ def edit(
         photo: an image with a face seen from the front.
         audio: the recording that the clip is to have.
         motion: of "generate" or "mix" (npz or csv).
-        edits: a list of changes that add up, such as [{"smile": 0.8, "start": 1, "stop": 2.5}].
-            Names: pose_strength, expression and blinks (0 to 2), mouth_opening (0.5 to 1.5), smile,
-            brows, inner_brows and eyes (-1 to 1), gaze ([right, down], degrees); feeling, as for
-            the endpoint "generate", and feeling_strength (0 to 1.5); start, stop and fade in
-            seconds.
+        edits: a list of changes that add up, such as [{"smile": 0.8, "start": 1, "stop": 2.5}], at
+            most 100. Names: pose_strength, expression and blinks (0 to 2), mouth_opening (0.5 to
+            1.5), smile, brows, inner_brows and eyes (-1 to 1), gaze ([right, down], degrees);
+            feeling, as for the endpoint "generate", and feeling_strength (0 to 1.5); start, stop
+            and fade in seconds.
         look: framing, size and background, as for the endpoint "generate".
         face: which face of several, counted from 0, the largest first.
         consent: true says that you have the right to use this photo and voice; needed.

@@ -15,6 +15,7 @@ from talking_face.web.shots import Shot
 from talking_face.web.uploads import Upload, received
 
 EDIT_NAMES = (*RANGES, "feeling", "start", "stop", "fade")
+MOST_EDITS = 100  # each takes memory for every frame
 
 
 class Look(TypedDict, total=False):
@@ -29,10 +30,14 @@ def read_edits(given: Any) -> tuple[Edit, ...]:
     """Edits from what a client sends: mappings of the names of `Edit`.
 
     Raises:
-        OptionInvalid: an unknown name, or a value that isn't a number or is outside its range.
+        OptionInvalid: an unknown name, a value that isn't a number or is outside its range, or
+            too many edits.
     """
     edits = []
-    for one in given if isinstance(given, list | tuple) else [given] if given else []:
+    listed = given if isinstance(given, list | tuple) else [given] if given else []
+    if len(listed) > MOST_EDITS:
+        raise OptionInvalid(f"Give {MOST_EDITS} edits at most; those that add up can be one.")
+    for one in listed:
         if not isinstance(one, dict) or not set(one) <= set(EDIT_NAMES):
             raise OptionInvalid(
                 "An edit is a mapping of these names: " + ", ".join(EDIT_NAMES) + "."

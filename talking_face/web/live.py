@@ -70,7 +70,7 @@ async def serve(socket: WebSocket) -> None:
         most = await asyncio.to_thread(carried)
         SEATS.take(most)
         seated = True
-        count_order(socket.client.host if socket.client else "")
+        count_order(_host(socket))
         face = await asyncio.to_thread(animator().fit, opening.photo, opening.face)
         await _Session(socket, opening, face).run()
     except TalkingFaceError as error:
@@ -99,6 +99,7 @@ class _Session:
         self._leaving = self._gone = False
         self._sending: Future[Any] | None = None
         self._peer: Any = None  # of WebRTC
+        self._telling: set[asyncio.Task[None]] = set()
         self._making: asyncio.Task[None] | None = None  # of a clip
 
     async def run(self) -> None:
@@ -173,6 +174,8 @@ class _Session:
         if self._making and not self._making.done():
             raise OptionInvalid("The recording before is still being made. Wait until it is ready.")
         if on:
+            if not stream.recording:  # before, so that nobody records in vain
+                count_order(_host(self._socket))
             stream.record()
             await _tell(self._socket, {"recording": True})
         else:
@@ -193,7 +196,6 @@ class _Session:
                 )
 
         try:
-            count_order(self._socket.client.host if self._socket.client else "")
             place = await asyncio.to_thread(make, take, self._opening.size, progress)
             await _tell(self._socket, {"recorded": place, "seconds": take.duration})
         except Stopped:
@@ -232,7 +234,9 @@ class _Session:
             await self._peer.close()
 
         def told(stands: bool) -> None:
-            self._loop.create_task(_tell(self._socket, {"webrtc": stands}))
+            task = self._loop.create_task(_tell(self._socket, {"webrtc": stands}))
+            self._telling.add(task)  # the loop itself holds it too loosely
+            task.add_done_callback(self._telling.discard)
 
         self._peer = Peer(self._hear, self._inbox.rate, told)
         await _tell(self._socket, {"answer": await self._peer.answer(offer)})
@@ -300,7 +304,7 @@ async def _told(socket: WebSocket) -> Any:
 def _parsed(text: str | None) -> Any:
     try:
         return json.loads(text or "")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionInvalid("What isn't sound is said in JSON.") from error
 
 
@@ -308,6 +312,10 @@ async def _tell(socket: WebSocket, message: dict[str, Any]) -> None:
     if socket.client_state is WebSocketState.CONNECTED:
         with suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_text(json.dumps(message, ensure_ascii=False))
+
+
+def _host(socket: WebSocket) -> str:
+    return socket.client.host if socket.client else ""
 
 
 def _from_here(socket: WebSocket) -> bool:

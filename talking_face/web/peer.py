@@ -22,6 +22,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import SessionDescription
 from av import AudioFrame, VideoFrame
 
 from talking_face.arrays import Array, Float32
@@ -33,6 +34,11 @@ from talking_face.sound.rates import SOUND_RATE
 _TICKS = 90_000  # a second, of pictures
 _PACKET = SOUND_RATE // 50  # samples that are sent together
 _MOST = {"video": 25, "audio": 100}  # that wait, at most; then the oldest is left out
+_LONGEST = 2**16  # characters of an offer
+_MOST_ADDRESSES = 100  # of the client's, at which it is looked for
+_PATIENCE = 5.0  # seconds for hanging up
+
+_NO_OFFER = "This is no offer of WebRTC. Send the description that the browser made."
 
 
 class Peer:
@@ -65,15 +71,17 @@ class Peer:
             OptionInvalid: it is none.
         """
         try:
-            wished = RTCSessionDescription(sdp=offer["sdp"], type=offer["type"])
-            await self._call.setRemoteDescription(wished)
+            await self._call.setRemoteDescription(_checked(offer))
             self._call.addTrack(self._seen)
             self._call.addTrack(self._heard)
+            for way in self._call.getTransceivers():
+                if way.kind == "video":  # nobody would look at the client's
+                    way.direction = "sendonly"
             await self._call.setLocalDescription(await self._call.createAnswer())
-        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
-            raise OptionInvalid(
-                "This is no offer of WebRTC. Send the description that the browser made."
-            ) from error
+        except OptionInvalid:
+            raise
+        except Exception as error:  # whatever the library stumbles over in it
+            raise OptionInvalid(_NO_OFFER) from error
         made = self._call.localDescription
         return {"type": made.type, "sdp": made.sdp}
 
@@ -86,7 +94,8 @@ class Peer:
         """Hang up."""
         for task in self._listening:
             task.cancel()
-        await self._call.close()
+        with suppress(Exception):  # what a broken offer has left half made
+            await asyncio.wait_for(self._call.close(), _PATIENCE)
 
     def _send(self, moment: Moment) -> None:
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(moment.frame), format="rgb24")
@@ -120,6 +129,23 @@ class Peer:
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
                 mono = samples.mean(axis=1, dtype=np.float32) / np.float32(32768)
                 self._hear(way.resample(mono))
+
+
+def _checked(offer: Any) -> RTCSessionDescription:
+    """An offer of one picture and one sound; each more would open ports of its own.
+
+    Raises:
+        OptionInvalid: it is another one. Others, where it is none.
+    """
+    if offer["type"] != "offer" or len(offer["sdp"]) > _LONGEST:
+        raise OptionInvalid(_NO_OFFER)
+    parts = SessionDescription.parse(offer["sdp"]).media
+    kinds, names = [part.kind for part in parts], {part.rtp.muxId for part in parts}
+    if sorted(kinds) != ["audio", "video"] or len(names) < len(kinds):
+        raise OptionInvalid("Offer one picture and one sound, and nothing else.")
+    if sum(len(part.ice_candidates) for part in parts) > _MOST_ADDRESSES:
+        raise OptionInvalid(f"Offer {_MOST_ADDRESSES} addresses at most.")
+    return RTCSessionDescription(sdp=offer["sdp"], type="offer")
 
 
 class _Track(MediaStreamTrack):

@@ -186,7 +186,7 @@ def from_recipe(text: str | None) -> dict[str, Any]:
     """
     try:
         told = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         told = {}
     values = asdict(Settings())
     for field in fields(Settings):

@@ -123,7 +123,7 @@ def exported(shot: Shot, kinds: list[str], depth: float = DEPTH) -> list[Path]:
     look = shot.order.look
     return [
         path
-        for kind in kinds
+        for kind in dict.fromkeys(kinds)
         for path in export(animator(), face, motion, kind, stem, speech, look, depth=depth)
     ]
 
