@@ -69,19 +69,18 @@ const talkingFaceLive = (() => {
     };
     socket.onclose = () => {
       const said = stage().querySelector("output").textContent;
-      const lost = session.unfinished && said.startsWith(MAKING);
-      if (lost) tell("There is no recording.");
+      if (session.unfinished && said.startsWith(MAKING)) tell("There is no recording.");
+      else if (live === session && session.ready && !session.explained)
+        tell("The live face has ended. Press Start again.");
       session.unfinished = false;
-      if (live !== session) return;
-      if (session.ready && !session.explained && !lost) tell("The live face has ended. Press Start again.");
-      stop();
+      if (live === session) stop();
     };
     window.addEventListener("pagehide", () => socket.close(), { once: true });
   };
 
   const hear = (session, message) => {
     if (message.error) tell(message.error);
-session.explained = Boolean(message.error || message.recorded);
+    session.explained = Boolean(message.error || message.recorded);
     if (session.explained) part("record")?.removeAttribute("disabled");
     if (message.error && !session.unfinished) part("record")?.setAttribute("aria-pressed", "false");
     if (message.making) tell(`${MAKING}: ${Math.round(100 * message.making)} %`);
