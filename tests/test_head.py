@@ -85,6 +85,12 @@ def test_from_the_front_it_looks_like_the_photo(animator, face, head):
     assert np.abs(turned - frame)[rows, columns].mean() > 12
 
 
+def test_below_the_picture_s_border_the_shoulders_go_on(head):
+    """Seen from below: no stripes, each of the colour that it has at the border."""
+    low = draw_head(head, camera=Camera(0, -15), size=256).astype(float)[-16:]
+    assert np.median(np.abs(np.diff(low, axis=0)).mean((0, 2))) > 0.5
+
+
 def test_nothing_sticks_out(head):
     """No triangle of the relief is a spike: all edges are short."""
     points = head.points[head.relief]

@@ -134,15 +134,15 @@ def build_head(renderer: Renderer) -> Head:
         behind = here[hidden[far[hidden]]]
         around = relief_of(contour, limb, behind, outline, size, unit)
         looks = _pictures(image, own - plate.image, alpha, here, mesh.outline, outline, unit)
-        for name, points, corners, look in (
-            ("front", around.front, around.front_triangles, looks[0]),
-            ("back", around.back, around.back_triangles, looks[1]),
+        for name, points, shown, corners, look in (
+            ("front", around.front, around.front[:, :2], around.front_triangles, looks[0]),
+            ("back", around.back, around.back_places, around.back_triangles, looks[1]),
         ):
             away, canonical = _outside(points, contour) / unit, pose.unproject(points)
             drag = _drag(points, contour, away, unit) @ of_contour
             if name == "front":
                 drag = sparse.vstack([of_contour, drag[len(contour) :]])
-            flat = (points[:, :2] + 0.5) / size
+            flat = (shown + 0.5) / size
             patches[name] = Patch(canonical, drag, corners, flat, look)
             follow[name] = (1 - smoothstep(away, *HAIR)) * (1 - smoothstep(canonical[:, 1], *NECK))
     atlas, uv = assemble(patches)

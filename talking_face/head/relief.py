@@ -29,6 +29,7 @@ EDGE = 0.62  # depth of the silhouette behind the eyes: about the ears'
 SETTLED = 0.22  # distance from the face over which the relief leaves the face's own depth
 FIRM, FIRM_WITHIN = 4.0, 0.2  # near the silhouette the surface stays round, so that it is even
 LIMB = 0.12  # distance from where a turned face hides itself, within which it is its own edge
+WALL = 0.35  # pixels of the photo that are shown a pixel of what its border cuts open
 LEAST = 0.03  # height of the face's contour above the silhouette's plane, at least
 
 
@@ -39,11 +40,13 @@ class Relief:
     Attributes:
         front: (n, 3) pixels, depth too; the face's contour first.
         back: (m, 3) pixels; also the walls where the picture's border cuts the person off.
+        back_places: (m, 2) which place of the photo each of `back` shows, pixels.
         front_triangles, back_triangles: (k, 3) int32 over either.
     """
 
     front: Array
     back: Array
+    back_places: Array
     front_triangles: Array
     back_triangles: Array
 
@@ -118,9 +121,12 @@ def relief_of(
         back[: len(edge)][moved] = ends
     shell = _triangles(flat, edge, None)
     walls = _walls(shell, len(outline), len(back), cut)
+    near, far = front[border], back[: len(outline)]
+    mirrored = _mirrored(near[:, :2], far[:, 2] - near[:, 2], size)
     return Relief(
         front,
-        np.concatenate([back, front[border]]),
+        np.concatenate([back, near, far]),
+        np.concatenate([back[:, :2], near[:, :2], mirrored]),
         triangles.astype(np.int32),
         np.concatenate([shell[:, ::-1], walls]).astype(np.int32),
     )
@@ -218,10 +224,23 @@ def _walls(behind: Array, n_outline: int, n_back: int, cut: Array) -> Array:
 
     Args:
         behind: triangles of the back, whose first points are the outline's.
-        n_back: number of the first of the outline's points on the front.
+        n_back: number of the first of the outline's points on the front; behind those come the
+            outline's points on the back once more.
         cut: (k,) which of the outline's points lie at the picture's border.
     """
     edges = border_edges(behind)
     i, j = edges[(edges < n_outline).all(1) & cut[np.minimum(edges, n_outline - 1)].any(1)].T
-    one, other = np.stack([i, j, n_back + j], axis=1), np.stack([i, n_back + j, n_back + i], axis=1)
-    return np.concatenate([one, other])
+    near_i, near_j = n_back + i, n_back + j
+    i, j = near_i + n_outline, near_j + n_outline
+    return np.concatenate([np.stack([i, j, near_j], axis=1), np.stack([i, near_j, near_i], axis=1)])
+
+
+def _mirrored(places: Array, depth: Array, size: Array) -> Array:
+    """Places (k, 2) at the picture's border, further within it the further they go back, pixels.
+
+    What the border cut off is continued by what is beside it, mirrored.
+    """
+    last = size - 1
+    over = np.concatenate([places, last - places], axis=1)  # from left, top, right, bottom
+    inwards = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])[over.argmin(1)]
+    return np.clip(places + inwards * WALL * depth[:, None], 0, last)
