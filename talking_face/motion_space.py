@@ -16,7 +16,8 @@ rotation    3     degrees         head relative to the photo: (yaw, pitch, roll)
 translation 3     inter-ocular    head relative to the photo: (x right, y down, z), where z is the
                                   natural logarithm of the scale, + nearer
 rest        1     1               how far the photo's own lower-face expression is brought to rest
-                                  before `lower` is added: 0 keeps it, 1 removes it
+                                  before `lower` is added: 0 keeps it, 1 removes it but for a
+                                  closed mouth's smile, 2 that, too
 nuance      8     standard dev.   what lids, brows and the skin around them do besides `lids` and
                                   `upper`: squints, wide eyes, knit brows (face model)
 feeling     9     1               how much of each mood of `talking_face.moods`, eight of them, the

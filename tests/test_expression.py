@@ -61,6 +61,14 @@ def test_neutral_only_brings_the_photo_to_rest() -> None:
         assert np.array_equal(getattr(made, name), getattr(motion, name)), name
 
 
+def test_moods_that_know_no_smile_take_a_closed_one_away() -> None:
+    asked = {mood: float(shown(mood).rest.max()) for mood in MOODS}
+    assert [mood for mood, rest in asked.items() if rest == 1] == ["neutral", "calm", "happy"]
+    assert all(
+        rest == 2 for mood, rest in asked.items() if mood not in ("neutral", "calm", "happy")
+    )
+
+
 @pytest.mark.parametrize("mood", MOODS)
 @pytest.mark.parametrize("manner", [0, 500])
 def test_lips_that_touch_touch_still_and_those_apart_follow_the_words(

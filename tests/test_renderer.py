@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from talking_face.editing.directions import find_directions
 from talking_face.face.face import Face, find_faces, fit_face
 from talking_face.face.landmarks import detect_faces, mouth_opening, mouth_width
 from talking_face.face.model import load_face_model, rotation_angles
@@ -83,6 +84,16 @@ def test_full_photo_moves_only_around_the_head(closed: Renderer) -> None:
     assert outside.any()
     assert np.array_equal(frame[outside], plate.canvas[outside])
     assert not np.array_equal(frame, plate.canvas)
+
+
+def test_a_closed_smile_goes_where_more_than_rest_is_asked_for(closed: Renderer) -> None:
+    smile = find_directions(load_face_model()).smile
+    photo = closed.frame(pose(lower=list(smile)))
+    face = fit_face(photo, find_faces(photo), load_face_model())
+    again = Renderer(face, load_face_model(), TEETH, load_mouth_light())
+    smiling, less, gone = (mouth_width(track(again.frame(pose(rest=[r])))) for r in (1, 1.5, 2))
+    assert smiling > less > gone
+    assert smiling - gone > 0.015  # of a smile of 0.08, a part of which may be the person's mouth
 
 
 def test_a_4k_photo_stays_4k(closed: Renderer) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from talking_face.face.landmarks import MOUTH_CORNERS
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.face.rest import OWN_HEIGHT, OWN_WIDTH, smile_left
+from talking_face.face.rest import OWN_HEIGHT, OWN_WIDTH, closed_smile, smile_left
 
 LEFT, RIGHT = MOUTH_CORNERS
 
@@ -49,3 +49,17 @@ def test_people_keep_some_width_of_their_own(model: FaceModel) -> None:
 
     assert at_rest(0.008) == pytest.approx(width(model.mean) + 0.008, abs=1e-3)
     assert at_rest(0.05) > at_rest(0.02) > at_rest(0.0) > at_rest(-0.02)
+
+
+def test_a_mouth_drawn_wide_smiles_and_others_are_as_they_are(model: FaceModel) -> None:
+    broad = smile_left(model.mean + 0.1 * _outwards(), np.zeros(16), model)
+    assert np.linalg.norm(closed_smile(broad, model)) > 1
+    assert not closed_smile(-broad, model).any()
+    assert not closed_smile(np.zeros(16), model).any()
+
+
+def _outwards() -> np.ndarray:
+    """(478, 3): a unit between the corners of the mouth."""
+    apart = np.zeros((478, 3))
+    apart[[LEFT, RIGHT], 0] = [-0.5, 0.5]
+    return apart

@@ -66,7 +66,7 @@ def apply_edits(motion: Motion, edits: Edit | Sequence[Edit], model: FaceModel) 
     closing = np.where(how["eyes"] < 0, -NARROW * how["eyes"], -WIDE * how["eyes"])
     closing = closing + CHEEKS * np.maximum(smile, 0) + LIDS_FOLLOW * how["gaze"][:, 1:]
     return motion.replace(
-        lower=_lower_face(motion.lower, directions, how),
+        lower=_lower_face(motion.lower, model, directions, how),
         upper=upper,
         # A closed eye stays closed, however wide or narrow the open one is.
         lids=lids + closing * (1 - np.clip(lids, 0.0, 1.0)),
@@ -156,14 +156,16 @@ def _both_ways(amount: Array, positive: Array, negative: Array) -> Array:
     return np.maximum(amount, 0) * positive + np.maximum(-amount, 0) * negative
 
 
-def _lower_face(lower: Array, directions: Directions, how: dict[str, Array]) -> Array:
+def _lower_face(
+    lower: Array, model: FaceModel, directions: Directions, how: dict[str, Array]
+) -> Array:
     """Lower-face coefficients (frames, 16) with smile, expression and opening changed."""
     slow = gaussian_filter1d(lower.astype(np.float64), SLOW * FPS, axis=0, mode="nearest")
     # Lips that touch, touch still, and a gap grows from there.
     apart = np.maximum(lower @ directions.gap - TOUCHING, 0.0)[:, None]
     return (
         lower
-        + (how["expression"] - 1) * directions.lips_kept(slow)
+        + (how["expression"] - 1) * model.lips_kept(slow)
         + (how["mouth_opening"] - 1) * apart * directions.opening
         + _both_ways(how["smile"], directions.smile, directions.frown)
     )

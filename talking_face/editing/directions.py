@@ -43,7 +43,6 @@ class Directions:
             stay as far apart as they are.
         opening: (16,) lower face; opens the lips by one canonical unit, as speech does.
         gap: (16,) `gap @ lower` is how far the lips are opened, canonical units.
-        gaps: (9, 16) the same for each pair of inner-lip points.
         raised, lowered: (6,) upper face; the whole brows up, or down.
         worried, knit: (6,) upper face; the brows' inner ends up, or down and together.
     """
@@ -52,15 +51,10 @@ class Directions:
     frown: Array
     opening: Array
     gap: Array
-    gaps: Array
     raised: Array
     lowered: Array
     worried: Array
     knit: Array
-
-    def lips_kept(self, lower: Array) -> Array:
-        """The part of lower-face coefficients (..., 16) that doesn't change the lips' gaps."""
-        return lower - lower @ np.linalg.pinv(self.gaps, rcond=0.02) @ self.gaps
 
 
 def find_directions(model: FaceModel) -> Directions:
@@ -104,7 +98,6 @@ def find_directions(model: FaceModel) -> Directions:
         ),
         opening=gap / (gap @ gap),
         gap=gap,
-        gaps=gaps,
         raised=brows(-0.06, -0.045, 0.0),
         lowered=brows(0.045, 0.03, 0.01),
         worried=brows(-0.05, 0.0, 0.0),

@@ -35,6 +35,7 @@ CHANGED = {n: CHANNELS[n] for n in ("lower", "upper", "nuance", "lids", "gaze", 
 N_CHANGED = sum(CHANGED.values())
 N_WAYS = 4  # in which people differ in a mood, that are told apart
 STRONGEST = 1.5  # of all moods together
+UNSMILING = [MOODS.index(mood) for mood in ("sad", "angry", "fearful", "disgusted", "surprised")]
 
 # Of a sample: spread of the logarithm of its strength; of its ways, how they begin and how they
 # drift, in standard deviations, none beyond so many.
@@ -123,8 +124,8 @@ def _stress(speech: Speech) -> Array:
 def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motion:
     """The motion with the feeling that it holds on its face; the same one where it feels nothing.
 
-    Neutral alone brings the photo's own mouth to rest and does nothing else. A head that is held
-    still stays still.
+    Neutral alone brings the photo's own mouth to rest and does nothing else; a smile of a closed
+    mouth goes where a mood comes that knows none. A head that is held still stays still.
 
     Args:
         motion: with weights and manner in its channel `feeling`.
@@ -141,9 +142,10 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     change = changes(moods, int(manner.max(initial=0.0)), feeling, directions.gap, open_by)
     free = _free_brows(change["upper"], change["nuance"], model)
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
+    still = np.clip(moods[:, UNSMILING].max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
     return motion.replace(
-        lower=motion.lower + directions.lips_kept(change["lower"]) + change["parted"],
+        lower=motion.lower + model.lips_kept(change["lower"]) + change["parted"],
         upper=motion.upper + free * change["upper"],
         nuance=motion.nuance + free * change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
@@ -151,7 +153,7 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
         + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
         gaze=motion.gaze + change["gaze"],
         rotation=motion.rotation if held else motion.rotation + change["rotation"],
-        rest=motion.rest + (1 - motion.rest) * rest,
+        rest=motion.rest + (1 - motion.rest) * rest + still,
         feeling=np.zeros_like(motion.feeling),
     )
 

@@ -24,7 +24,7 @@ from functools import cache
 import numpy as np
 
 from talking_face.arrays import Array
-from talking_face.face.landmarks import N_LANDMARKS, N_MESH
+from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, N_LANDMARKS, N_MESH
 from talking_face.frozen import Frozen
 from talking_face.motion_space import CHANNELS
 from talking_face.weights import load_weights
@@ -149,6 +149,11 @@ class FaceModel:
         return (
             moved if nuance is None else moved + np.einsum("ndk,...k->...nd", self.nuance, nuance)
         )
+
+    def lips_kept(self, lower: Array) -> Array:
+        """The part of lower-face coefficients (..., 16) that doesn't change the lips' gaps."""
+        gaps = self.lower[list(INNER_LIP_LOWER), 1] - self.lower[list(INNER_LIP_UPPER), 1]
+        return lower - lower @ np.linalg.pinv(gaps, rcond=0.02) @ gaps
 
     def expression(self, displacement: Array, damping: float = 0.02) -> Array:
         """Coefficients (..., 22), lower then upper, of displacements (..., 478, 3).

@@ -2,7 +2,8 @@
 
 The face model splits a shape into person and expression by what is likely, and takes a part of
 every broad smile for a broad mouth. That a mouth is open says more: then it is taken to be about
-as wide, and its corners to be about as high, as the model's neutral one.
+as wide, and its corners to be about as high, as the model's neutral one. A mouth that smiles closed
+keeps that at rest, as many a face does, until a mood comes that knows no smile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from talking_face.arrays import Array
-from talking_face.curves import soft_limit
+from talking_face.curves import smoothstep, soft_limit
 from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
 from talking_face.face.model import FaceModel
 
@@ -19,6 +20,7 @@ from talking_face.face.model import FaceModel
 OWN_WIDTH, OWN_HEIGHT = 0.018, 0.012
 TOLERANCE = 0.002  # canonical units, to which width and height are met
 GAPS = 0.01  # the same for the lips' gaps, which are to stay
+WIDER = (0.02, 0.06)  # canonical units by which a smile widens a mouth, from which it is one
 LIP_MIDDLE = [13, 14]
 
 
@@ -43,6 +45,16 @@ def smile_left(shape: Array, lower: Array, model: FaceModel) -> Array:
     return np.asarray(
         measures.T @ np.linalg.solve(measures @ measures.T + np.diag(tolerance**2), wanted)
     )
+
+
+def closed_smile(lower: Array, model: FaceModel) -> Array:
+    """The smile in a photo's lower-face coefficients, (16,), but for how far it parts the lips.
+
+    Mouths that aren't drawn wide don't smile; what else their coefficients hold is the person's.
+    """
+    own = model.lips_kept(lower)
+    wider = float(_corners(model.lower @ own)[0])
+    return np.asarray(smoothstep(wider, *WIDER) * own)
 
 
 def _corners(shape: Array) -> Array:

@@ -27,6 +27,7 @@ from talking_face.face.landmarks import (
 )
 from talking_face.face.lips import LipContact, lip_gaps
 from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_matrix
+from talking_face.face.rest import closed_smile
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
@@ -236,11 +237,13 @@ class Renderer:
     def _prepare_rest(self) -> None:
         """The displacement that brings the photo's own mouth to rest, lips touching.
 
-        A mouth that is closed already is at rest as it is, be it in a smile.
+        A mouth that is closed already is at rest as it is, be it in a smile, until it is asked for
+        more rest than that.
         """
         shape = self._shape
         parted = smoothstep(float(lip_gaps(self.face.shape).max()), 0.01, 0.06)
         self._parted = parted
+        self._smile = (1 - parted) * closed_smile(self.face.lower, self.model)
         own = parted * np.einsum("ndk,k->nd", self.model.lower, self.face.lower)
         self._lips = LipContact(shape - own)
         self._to_rest = -own
@@ -266,7 +269,9 @@ class Renderer:
         """How far the mouth is brought to rest, and the lower face; none where it is hidden."""
         if self.face.mouth_hidden:  # lips would be painted on what covers it
             return 0.0, np.zeros_like(motion.lower[index])
-        return float(motion.rest[index, 0]), motion.lower[index]
+        rest = float(motion.rest[index, 0])
+        more = min(max(rest - 1, 0.0), 1.0)
+        return min(rest, 1.0), motion.lower[index] - more * self._smile
 
     def _rim_left(self, rest: float, moved: Array) -> float:
         """How much of the mixed rim of an open mouth's lips is seen, 0..1.
