@@ -340,6 +340,16 @@ def test_a_small_file_that_unfolds_is_looked_at_in_part(tmp_path: Path) -> None:
     assert most < 13e6
 
 
+def test_of_a_long_strip_its_beginning_is_looked_at(portraits: list[Path]) -> None:
+    some = [cv2.resize(load_photo(path), (384, 384)) for path in portraits[:5]]
+    strip = np.concatenate(some * 2, axis=1)
+    told = Payload(TOOL, VERSION, 7654321, datetime.date(2026, 1, 2))
+    marked = Watermark(told, *strip.shape[:2], PUBLIC_KEY)(strip)
+    field = mean_contrast([cv2.cvtColor(marked, cv2.COLOR_RGB2GRAY)])
+    assert field.shape == (240, 1440)
+    assert detect(field, PUBLIC_KEY).payload == told
+
+
 def test_nothing_that_uploads_say_of_people_reaches_results(
     portrait: Path, speech: Path, tmp_path: Path
 ) -> None:
