@@ -48,6 +48,7 @@ const show = async (files) => {
 
 const put = (loaded) => {
   const { renderer, scene } = shown;
+  for (const part of shown.parts ?? []) drop(part); // the head before
   scene.clear();
   scene.add(loaded.scene);
   shown.mixer = new three.AnimationMixer(loaded.scene);
@@ -65,6 +66,14 @@ const put = (loaded) => {
   stage().querySelector(".picture").replaceChildren(renderer.domElement);
   drawnTime = -1;
   stale = true;
+};
+
+// What a mesh holds in the graphics card's memory, which nobody else lets go of.
+const drop = ({ geometry, material, skeleton }) => {
+  material.map?.dispose();
+  material.dispose();
+  skeleton?.dispose();
+  geometry.dispose();
 };
 
 // The tab was opened: show the chosen sample by itself, once for each clip.
@@ -188,6 +197,9 @@ window.talkingHead = {
   show,
   miss,
   angles: () => [Math.round(view.yaw), Math.round(view.pitch)],
-  state: () => ({ ...view, time: drawnTime, triangles: shown?.renderer.info.render.triangles ?? 0 }),
+  state: () => {
+    const { render, memory } = shown?.renderer.info ?? {};
+    return { ...view, time: drawnTime, triangles: render?.triangles ?? 0, ...memory };
+  },
   redraw: () => (stale = true),
 };

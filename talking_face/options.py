@@ -105,7 +105,8 @@ def file_name(label: str) -> str:
 def shown(value: Any) -> str:
     """A value in a message: whatever it is, in a few characters."""
     if isinstance(value, str):
-        return f'"{" ".join(value[:200].split()):.40}"'
+        plain = "".join(c if c.isprintable() else "?" for c in " ".join(value[:200].split()))
+        return f'"{plain:.40}"'
     if not isinstance(value, Real):
         return "None" if value is None else f"a {type(value).__name__}"
     if isinstance(value, bool):

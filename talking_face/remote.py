@@ -23,13 +23,15 @@ from talking_face.clips.mark import Mark
 from talking_face.cluster import Cluster
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
-from talking_face.face.photo import PhotoSource, load_photo
+from talking_face.face.photo import PhotoSource
 from talking_face.files import keep_apart, result_path, writing
+from talking_face.gate import admit
 from talking_face.interruption import Stopped, heed
 from talking_face.memory import Key, face_key, speech_key
 from talking_face.models import Models
 from talking_face.motion import Motion
 from talking_face.options import Look, Progress, check_made, check_progress, whole_number
+from talking_face.senses import admitted
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech
 
@@ -54,7 +56,7 @@ class RemoteAnimator(Animator):
         """See `Animator.fit`."""
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = load_photo(photo)
+        pixels = admitted(photo)  # here, where its owner keeps the gate
         return self.memory.faces.get(
             face_key(pixels, face_index), lambda: self._made(_fit, pixels, face_index)
         )
@@ -62,6 +64,7 @@ class RemoteAnimator(Animator):
     def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:
         """See `Animator.listen`."""
         recording = recording_of(audio)
+        admit("sound", recording)
         return self.memory.speeches.get(
             speech_key(recording), lambda: self._made(_listen, recording)
         )

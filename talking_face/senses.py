@@ -40,11 +40,11 @@ class Senses:
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._look(_admitted(photo)).faces)
+        return face_boxes(self._look(admitted(photo)).faces)
 
     def upright(self, photo: PhotoSource) -> UInt8:
         """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
-        pixels = _admitted(photo)
+        pixels = admitted(photo)
         return self._look(pixels).upright(pixels)
 
     @one_thread()
@@ -62,7 +62,7 @@ class Senses:
         """
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = _admitted(photo)
+        pixels = admitted(photo)
 
         def fitted() -> Face:
             seen = self._look(pixels)
@@ -100,7 +100,7 @@ class Senses:
         return self.memory.emotions.get(speech.digest, lambda: hear_emotion(speech, network))
 
 
-def _admitted(photo: PhotoSource) -> UInt8:
+def admitted(photo: PhotoSource) -> UInt8:
     """The pixels of a photo that the installation's gate, if there is one, lets in."""
     pixels = load_photo(photo)
     admit("photo", pixels)

@@ -36,7 +36,7 @@ from talking_face.face.photo import load_photo
 from talking_face.files import output_folder, read_pipe
 from talking_face.head.view import Camera
 from talking_face.motion import Motion
-from talking_face.options import MAX_SEED, Look, sample_indices
+from talking_face.options import MAX_SEED, Look, check_sampling, sample_indices
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.voice import read_text, speak
 from talking_face.web.given import read_edits
@@ -177,6 +177,12 @@ def test_texts(wrong: Any) -> None:
     refused(OptionInvalid, lambda: Mark(text=wrong))
     if wrong is not None:
         refused(OptionInvalid, lambda: speak("Hello.", wrong))
+
+
+@pytest.mark.parametrize("half", ["\ud800", "\x1b[31m", "\0"])
+def test_messages_can_be_sent_whatever_they_quote(half: str) -> None:
+    said = refused(OptionInvalid, lambda: check_sampling(0, 1.0, f"calm{half}"))
+    assert said.encode().decode().isprintable()
 
 
 def test_a_number_without_a_name() -> None:

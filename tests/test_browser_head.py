@@ -136,6 +136,11 @@ def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
     canvas.send_keys(Keys.ARROW_RIGHT * 9)
     assert look(browser)[1]["yaw"] == 35, "it turns no further than it is made for"
 
+    held = {name: state[name] for name in ("geometries", "textures")}
+    assert browser.execute_async_script(SHOW) == ""  # another head takes the place of the first
+    now = look(browser)[1]
+    assert {name: now[name] for name in held} == held, "the first is still held"
+
     browser.find_element(By.NAME, "bare").click()
     bare, state, _ = look(browser)
     assert (bare[..., 3] > 0).mean() < 0.6 * (turned[..., 3] > 0).mean()

@@ -18,6 +18,7 @@ from gradio import processing_utils
 from talking_face import load_animator
 from talking_face.errors import OptionInvalid, Refused
 from talking_face.gate import admit
+from talking_face.remote import RemoteAnimator
 from talking_face.sound.voice import speak
 from talking_face.web import addresses
 from talking_face.web.limits import Limits, count_order
@@ -50,6 +51,16 @@ def test_a_gate_refuses_before_any_work(gate: list[str], portrait: Path, speech:
         with pytest.raises(Refused, match=r"Nobody is animated here\."):
             work()
     assert gate == ["photo ndarray", "photo ndarray", "sound Recording", "text str"]
+
+
+@pytest.mark.usefixtures("gate")
+def test_nothing_that_the_gate_refuses_reaches_a_cluster(portrait: Path, speech: Path) -> None:
+    """Its workers may have another gate, or none."""
+    nobody: Any = None
+    animator = RemoteAnimator(load_animator("cpu").models, nobody)
+    for work in (lambda: animator.fit(portrait), lambda: animator.listen(speech)):
+        with pytest.raises(Refused, match=r"Nobody is animated here\."):
+            work()
 
 
 @pytest.mark.parametrize("named", ["nowhere:gate", "talking_face.gate:nothing", "gate", ":"])

@@ -30,6 +30,7 @@ SHAPES = np.exp(
 )  # its width over the mean of both sides, if it was stretched
 FINE = np.arange(-4, 5) * 0.002  # around the best of them, width and height apart
 FOLLOWED = 5  # of the best sizes
+LONGEST = 6  # times as long as high is what is looked at; of a longer picture, its beginning
 NEAR = 1  # pixels of the small picture by which the tile of a whole picture may lie elsewhere
 # Places, sizes and mirror images that are tried: of pictures that nothing was cut from, and of all.
 # Each kind may give half of the false alarms.
@@ -90,6 +91,8 @@ def mean_contrast(frames: Iterable[UInt8]) -> Float32 | None:
     """
     total, count = None, 0
     for frame in frames:
+        most = LONGEST * min(frame.shape)
+        frame = frame[:most, :most]
         height, width = frame.shape
         size = small_size(height, width, SMALL)
         way = cv2.INTER_AREA if min(frame.shape) >= SMALL else cv2.INTER_LINEAR

@@ -311,7 +311,7 @@ def _parsed(text: str | None) -> Any:
 async def _tell(socket: WebSocket, message: dict[str, Any]) -> None:
     if socket.client_state is WebSocketState.CONNECTED:
         with suppress(RuntimeError, WebSocketDisconnect):
-            await socket.send_text(json.dumps(message, ensure_ascii=False))
+            await socket.send_text(json.dumps(message))  # half a character can't be sent as it is
 
 
 def _host(socket: WebSocket) -> str:
