@@ -1,33 +1,20 @@
 """The web page without a browser: what its functions do, and how it starts."""
 
-import inspect
-import json
-import os
 import pickle
 import shutil
-import socket
-import subprocess
-import sys
-import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import cast
-from urllib.request import urlopen
 
 import gradio as gr
 import numpy as np
 import pytest
-from gradio_client import Client, handle_file
 from PIL import Image
 
-import app
-from talking_face import arguments
 from talking_face.clips.video import read_frames
-from talking_face.edit_arguments import edits_of
-from talking_face.editing.edit import RANGES, Edit
 from talking_face.errors import (
     AudioUnreadable,
     ConsentMissing,
@@ -36,10 +23,10 @@ from talking_face.errors import (
 )
 from talking_face.interruption import Stopped
 from talking_face.motion import FPS, Motion
-from talking_face.options import MAX_POSE_STRENGTH, file_name, sample_label
+from talking_face.options import file_name, sample_label
 from talking_face.sound.audio import load_audio
-from talking_face.web import endpoints, models, orders, settings, shots
-from talking_face.web.folders import keep_removing, new_folder, remove_old
+from talking_face.web import models, orders, shots
+from talking_face.web.folders import new_folder
 from talking_face.web.messages import reporter
 from talking_face.web.orders import Order
 from talking_face.web.settings import Settings
@@ -339,210 +326,3 @@ def test_the_preview_is_a_frame_of_the_clip(
 def test_names_become_file_names() -> None:
     assert file_name(sample_label(11, 7)) == "sample-12_seed-7"
     assert file_name("mix 1+2+3") == "mix-1+2+3"
-
-
-# -- recipes --------------------------------------------------------------------------------------
-
-
-def test_a_recipe_tells_which_takes_are_shown() -> None:
-    takes = [(7, 0), (7, 5), (9, 2)]
-    told = settings.told_takes([takes[0], None, *takes[1:]], 7)
-    assert told == "0,5,2@9"
-    assert Settings(seed=7, takes=told).shown_takes() == takes
-    assert settings.told_takes([(7, 0), (7, 1)], 7) == ""
-    with pytest.raises(OptionInvalid, match="takes can't be read"):
-        Settings(takes="0;1").shown_takes()
-
-
-def test_a_link_restores_what_it_can() -> None:
-    told = {"seed": "7", "smile": "0.5", "diversity": "much", "samples": "99", "photo": "x.jpg"}
-    told |= {"framing": "photo", "style": "grand", "brows": "7", "stop": "-1"}
-    told |= {"feeling": "0.5,-2", "feeling_strength": "7"}
-    values = settings.from_recipe(json.dumps(told))
-    assert values["seed"] == 7
-    assert values["smile"] == 0.5
-    assert values["samples"] == 6
-    assert values["diversity"] == Settings.diversity
-    assert values["framing"] == "photo"
-    assert values["style"] == Settings.style
-    assert values["brows"] == 1
-    assert values["stop"] == 0
-    assert (values["feeling"], values["feeling_strength"]) == (Settings.feeling, 1.5)
-    assert "photo" not in values
-    for feeling in ("sad", "0.5,-0.25"):
-        assert settings.from_recipe(json.dumps({"feeling": feeling}))["feeling"] == feeling
-    for broken in (None, "", "[1]", "{", '{"seed": "1e999"}'):
-        assert settings.from_recipe(broken) == settings.from_recipe("{}")
-
-
-def test_sliders_and_edits_say_the_same() -> None:
-    assert Settings().edits == ()
-    assert Settings(start=1, stop=2).edits == ()
-    assert Settings(feeling="sad", start=1).edits == (Edit(feeling="sad", start=1),)
-    assert Settings(feeling="0.5,-0.25").edits == (Edit(feeling=(0.5, -0.25)),)
-    assert Settings(feeling_strength=0.5).edits == (Edit(feeling="voice", feeling_strength=0.5),)
-    (edit,) = Settings(gaze_x=3, gaze_y=-2, start=1, stop=2).edits
-    assert edit == Edit(gaze=(3, -2), start=1, stop=2)
-
-
-def test_strengths_are_the_same_everywhere() -> None:
-    """On the page, in the API and on the command line: default, range and meaning."""
-    demo = app.create_demo()
-    for name, label in (("pose_strength", "Pose strength"), ("expression", "Expression strength")):
-        sliders = [part for part in demo.blocks.values() if getattr(part, "label", "") == label]
-        (slider,) = sliders
-        default = getattr(Edit(), name)
-        assert (slider.minimum, slider.maximum) == RANGES[name]
-        assert slider.value == inspect.signature(endpoints.generate).parameters[name].default
-        assert slider.value == default
-        box = slider.parent
-        while not isinstance(box, gr.Accordion):
-            box = box.parent
-        assert box.label == "Settings"
-    command = ["photo.jpg", "speech.wav"]
-    assert arguments.parse(command).pose_strength == Edit().pose_strength
-    assert edits_of(arguments.parse(command)) == Settings().edits
-    said = arguments.parse([*command, "--expression", "0.5"])
-    assert edits_of(said) == Settings(expression=0.5).edits
-    assert RANGES["pose_strength"] == (0, MAX_POSE_STRENGTH)
-    with pytest.raises(OptionInvalid, match="Expression must be between 0 and 2"):
-        _ = Settings(expression=2.1).edits
-
-
-def test_a_picked_colour_is_understood() -> None:
-    assert Settings(colour="rgba(16, 32.4, 255, 1)").colour == "#1020ff"
-    assert Settings(colour="#abcdef").colour == "#abcdef"
-
-
-# -- the page as it is served ---------------------------------------------------------------------
-
-
-def test_the_page_is_private_and_documented(page: str) -> None:
-    with urlopen(f"{page}/config") as answer:
-        config = json.load(answer)
-    assert config["analytics_enabled"] is False
-    assert not config.get("run_history", False)
-    public = {d["api_name"] for d in config["dependencies"] if d["api_visibility"] == "public"}
-    assert public == set(
-        "generate edit preview mix compare table poster gif faces mesh emotion speak voices "
-        "export view verify".split()
-    )
-
-
-def test_results_are_removed_when_their_time_is_up() -> None:
-    old, young = new_folder(), new_folder()
-    for folder in (old, young):
-        (folder / "clip.mp4").write_bytes(b"film")
-    os.utime(old, (time.time() - 100, time.time() - 100))
-    remove_old(90)
-    assert not old.exists()
-    assert (young / "clip.mp4").exists()
-
-
-def test_pages_and_what_was_worked_out_are_forgotten_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [0.0]
-    visits = Visits(7200, most_waiting=9, clock=lambda: now[0])
-    gone = visits.of(cast(gr.Request, SimpleNamespace(session_hash="gone")))
-    visits.reserve(gone)
-    stop = gone.stop
-    forgotten = []
-    ended = Event()
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-        if len(forgotten) == 3:
-            ended.set()
-            Event().wait()  # the thread has nothing more to do
-
-    clock = SimpleNamespace(sleep=sleep, time=time.time)
-    monkeypatch.setattr("talking_face.web.folders.time", clock)
-    keep_removing(4000, 7200, visits.expire, lambda: forgotten.append(now[0]))
-    assert ended.wait(10)
-    assert forgotten == [4000, 8000, 12000]
-    assert stop is not None
-    assert stop.is_set()
-    assert gone.stop is None
-
-
-def test_examples_stay_when_uploads_are_deleted(page: str) -> None:
-    with urlopen(f"{page}/config") as answer:
-        config = json.load(answer)
-    (examples,) = (part for part in config["components"] if part["type"] == "dataset")
-    paths = [Path(sample[0]["path"]) for sample in examples["props"]["samples"]]
-    assert len(paths) == 6
-    for path in paths:
-        assert path.parent == ROOT / "assets" / "portraits"
-        with urlopen(f"{page}/gradio_api/file={path}") as answer:
-            assert answer.status == 200
-
-
-@pytest.fixture
-def space(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The app as a Space starts it: read-only checkout, no home; yields its address and folder."""
-    folder = tmp_path
-    checkout, writable = folder / "app", folder / "tmp"
-    scripts = ("app.js", "viewer.js", "live.js")
-    for name in ("app.py", "app.css", *scripts, "talking_face", "assets", "weights"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        checkout.mkdir(exist_ok=True)
-        copy(ROOT / name, checkout / name)
-    for path in (checkout, *checkout.rglob("*")):
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    writable.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/proc/nowhere",
-        "TMPDIR": str(writable),
-        "SPACE_ID": "somebody/talking-face",
-        "SYSTEM": "spaces",
-        "GRADIO_SERVER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
-    # Permissions mean nothing to root unless it gives up its privileges.
-    as_others = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
-    log = (folder / "log").open("w")
-    process = subprocess.Popen(
-        [*as_others, sys.executable, "app.py"],
-        cwd=checkout,
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        for _ in range(120):
-            time.sleep(1)
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0 or process.poll() is not None:
-                    break
-        assert process.poll() is None, (folder / "log").read_text()
-        yield f"http://127.0.0.1:{port}", folder
-    finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
-        for path in (checkout, *checkout.rglob("*")):
-            path.chmod(0o755)
-
-
-@pytest.mark.slow
-def test_it_runs_as_a_space(space: tuple[str, Path], portrait: Path, short_speech: Path) -> None:
-    address, folder = space
-    before = set((folder / "app").rglob("*"))
-    clips, *_ = Client(address, verbose=False).predict(
-        handle_file(str(portrait)),
-        handle_file(str(short_speech)),
-        samples=1,
-        look={"size": 256},
-        api_name="/generate",
-    )
-    assert len(list(read_frames(clips[0]))) == load_audio(short_speech).frames
-    assert set((folder / "app").rglob("*")) == before
-    log = (folder / "log").read_text()
-    assert "Permission denied" not in log
-    assert "short.wav" not in log  # names of uploads may tell who somebody is
-    assert portrait.name not in log

@@ -14,12 +14,10 @@ import numpy as np
 import pytest
 
 from talking_face.clips import video
-from talking_face.clips.mark import CORNERS, Mark
 from talking_face.clips.video import read_frames, write_clip, write_comparison
 from talking_face.errors import (
     EncodingFailed,
     FfmpegMissing,
-    OptionInvalid,
     OutputUnwritable,
     TalkingFaceError,
     VideoUnreadable,
@@ -143,64 +141,6 @@ def test_same_frames_same_pictures(moving_frames, tone, tmp_path, monkeypatch):
     clips = [write_clip(moving_frames, tmp_path / name, tone) for name in ("a.mp4", "b.mp4")]
     first, second = (list(read_frames(clip)) for clip in clips)
     np.testing.assert_array_equal(first, second)
-
-
-# --- the mark --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("corner", CORNERS)
-def test_the_mark_is_in_its_corner_and_nowhere_else(corner, tmp_path):
-    frame = flat((90, 140, 110), side=256)[0]
-    path = write_clip([frame] * 3, tmp_path / "clip.mp4", mark=Mark(corner=corner))
-    change = np.abs(next(read_frames(path)).astype(int) - frame).max(axis=2)
-    rows, columns = np.nonzero(change > 20)
-    assert len(rows) > 100
-    vertical, horizontal = corner.split("-")
-    assert rows.min() > 128 if vertical == "bottom" else rows.max() < 128
-    assert columns.min() > 128 if horizontal == "right" else columns.max() < 128
-    far = np.s_[:128] if vertical == "bottom" else np.s_[128:]
-    assert change[far].max() < 8
-
-
-def test_the_mark_covers_little_and_follows_the_size_of_the_frame():
-    for side in (128, 512, 1080):
-        frame = np.full((side, side, 3), 100, np.uint8)
-        marked = Mark().painter(side, side)(frame)
-        rows, columns = np.nonzero((marked != frame).any(axis=2))
-        assert 0.3 > np.ptp(columns) / side > 0.1 or side == 128
-        assert np.ptp(rows) / side < (0.2 if side == 128 else 0.06)
-
-
-def test_opacity_and_text_change_the_mark():
-    frame = np.full((256, 256, 3), 100, np.uint8)
-
-    def change(mark: Mark) -> float:
-        return float(np.abs(mark.painter(256, 256)(frame).astype(int) - frame).sum())
-
-    assert change(Mark(opacity=0.5)) < change(Mark(opacity=0.6)) < change(Mark(opacity=1.0))
-    assert change(Mark("AI")) < change(Mark("AI-generated")) < change(Mark(size=1.5))
-
-
-@pytest.mark.parametrize("size", [(32, 32), (64, 64), (64, 400), (400, 64), (40, 16)])
-def test_a_long_mark_fits_any_frame(size):
-    frame = np.zeros((*size, 3), np.uint8)
-    marked = Mark("a synthetic clip made by a computer, not by a camera").painter(*size)(frame)
-    assert marked.shape == frame.shape
-
-
-def test_the_frames_given_are_not_painted_over():
-    frame = np.full((128, 128, 3), 100, np.uint8)
-    frame.flags.writeable = False
-    assert (Mark().painter(128, 128)(frame) != frame).any()
-
-
-@pytest.mark.parametrize(
-    "options", [{"text": " "}, {"text": "x" * 61}, {"corner": "middle"}, {"opacity": 1.1},
-     {"opacity": 0.0}, {"text": "·."}, {"size": 0.5}, {"logo": __file__}],
-)  # fmt: skip
-def test_marks_that_make_no_sense(options):
-    with pytest.raises(OptionInvalid):
-        Mark(**options)
 
 
 # --- nothing half-written --------------------------------------------------------------------
@@ -344,58 +284,6 @@ def test_ctrl_c_in_a_terminal_leaves_nothing(tmp_path):
     )  # fmt: skip
     assert "KeyboardInterrupt" in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-# --- comparison ------------------------------------------------------------------------------
-
-
-@UNSEEN
-@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (4, 1, 4), (5, 2, 3)])
-def test_clips_side_by_side(tone, tmp_path, count, rows, columns):
-    colours = [(200, 40, 40), (40, 160, 40), (40, 60, 200), (200, 200, 60), (150, 60, 150)][:count]
-    clips = [
-        write_clip(flat(colour, 12, 128), tmp_path / f"{i}.mp4", tone)
-        for i, colour in enumerate(colours)
-    ]
-    labels = [f"sample {i + 1} · seed 7" for i in range(count)]
-    path = write_comparison(clips, labels, tmp_path / "all.mp4")
-    frames = list(read_frames(path))
-    assert len(frames) == 12
-    height, width = frames[0].shape[:2]
-    assert width == columns * 128
-    assert height % 2 == 0
-    tall = height // rows
-    for i, colour in enumerate(colours):
-        cell = frames[6][i // columns * tall : (i // columns + 1) * tall, i % columns * 128 :][
-            :, :128
-        ]
-        assert np.abs(cell[-64:].mean((0, 1)) - colour).max() < 6
-        band = cell[: tall - 128]
-        assert band.max() > 180  # the label's letters
-        assert np.median(band) < 60  # on a dark band
-    said = ffmpeg("-i", path)
-    assert "yuv420p(tv, bt709" in said
-    assert re.search(r"Audio: aac", said)
-    assert re.search(r"comment\s*: AI-generated", said)
-
-
-def test_a_comparison_stays_within_a_screen(tmp_path):
-    clip = write_clip(flat((90, 90, 90), 2, 1024), tmp_path / "clip.mp4")
-    for count in (3, 6):
-        path = write_comparison([clip] * count, ["x"] * count, tmp_path / "all.mp4")
-        height, width = next(read_frames(path)).shape[:2]
-        assert width <= 1920
-        assert height <= 1920
-
-
-def test_clips_that_cannot_be_compared(tmp_path, moving_frames):
-    clip = write_clip(moving_frames, tmp_path / "clip.mp4")
-    for clips, labels in (([], []), ([clip] * 7, ["x"] * 7), ([clip], ["x", "y"])):
-        with pytest.raises(OptionInvalid):
-            write_comparison(clips, labels, tmp_path / "all.mp4")
-    with pytest.raises(VideoUnreadable):
-        write_comparison([tmp_path / "gone.mp4"], ["x"], tmp_path / "all.mp4")
-    assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 # --- reading ---------------------------------------------------------------------------------

@@ -1,0 +1,187 @@
+"""Which of several sound tracks and channels is heard: the one that speaks."""
+
+import struct
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from talking_face.errors import AudioUnreadable
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.prosody import activity
+from talking_face.sound.rates import SOUND_RATE
+from tests.test_decode import (
+    BLACK,
+    FIRST,
+    SECOND,
+    ffmpeg,
+    heard_in_clip,
+    in_thirds,
+    lag,
+    words,
+    write_wav,
+)
+
+
+def two_tracks(folder: Path, first: str) -> Path:
+    path = folder / "tracks.mkv"
+    ffmpeg(
+        *BLACK, "-f", "lavfi", "-i", f"{first}:d=3", "-i", FIRST,
+        "-map", "0", "-map", "1", "-map", "2", "-c:a", "aac", path,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ("anullsrc=r=48000", "The first sound track is silent, so the second one is used."),
+        (
+            "sine=300:r=44100",
+            "Nobody speaks on the first sound track, so the second one is used.",
+        ),
+        (
+            "anoisesrc=a=0.1:r=44100",
+            "Nobody speaks on the first sound track, so the second one is used.",
+        ),
+    ],
+    ids=["silence", "hum", "noise"],
+)
+def test_the_track_on_which_somebody_speaks(first, told, tmp_path):
+    recording = load_audio(two_tracks(tmp_path, first))
+    assert recording.notes == (told,)
+    late, alike = lag(recording.waveform, words())
+    assert abs(late) < 0.08
+    assert alike > 0.9
+
+
+def test_of_tracks_that_speak_the_first(tmp_path):
+    path = tmp_path / "tracks.mka"
+    ffmpeg("-i", SECOND, "-i", FIRST, "-map", "0", "-map", "1", path)
+    recording = load_audio(path)
+    assert lag(recording.waveform, words(SECOND))[1] > 0.9
+    assert recording.notes == ("Of 2 sound tracks the first one is used.",)
+
+
+def in_both(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.stack([left, right], axis=1)
+
+
+def one_of(count: int, channel: int) -> np.ndarray:
+    """Words on one channel, a faint hiss on all."""
+    samples = 0.001 * np.random.default_rng(0).standard_normal((len(words()), count))
+    samples[:, channel] += words()
+    return samples
+
+
+def four_microphones() -> np.ndarray:
+    """Everybody at a microphone of their own, and a fifth at which nobody sits."""
+    samples = np.zeros((len(words()), 5))
+    quarter = len(words()) // 4
+    for turn in range(4):
+        part = slice(turn * quarter, (turn + 1) * quarter)
+        samples[part, turn] = words()[part]
+    return samples
+
+
+CHANNELS = {
+    "antiphase": (lambda: in_both(words(), -words()), "only the left channel is used"),
+    "antiphase in its second half": (
+        lambda: in_both(words(), words() * np.where(np.arange(len(words())) < 24_000, 1, -1)),
+        "would lose the speech",
+    ),
+    "a silent right": (lambda: in_both(words(), 0 * words()), "The right channel is silent"),
+    "a silent left": (lambda: in_both(0 * words(), words()), "The left channel is silent"),
+    "a humming left": (
+        lambda: in_both(0.3 * np.sin(np.arange(len(words())) / 8), 0.3 * words()),
+        "only the right channel is used",
+    ),
+    "six, unnamed": (partial(one_of, 6, 3), "Of the 6 channels only number 4 is used"),
+    "nine": (partial(one_of, 9, 8), "Of the 9 channels only number 9 is used"),
+    "sixty": (partial(one_of, 60, 6), "Of the 60 channels only number 7 is used"),
+    "sixty-four": (partial(one_of, 64, 63), "Of the 64 channels only number 64 is used"),
+    "four microphones": (four_microphones, "numbers 1, 2, 3 and 4 are used"),
+}
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_the_channels_that_hold_the_speech(kind, tmp_path):
+    make, told = CHANNELS[kind]
+    path = write_wav(tmp_path / "channels.wav", make())
+    in_memory = Recording.from_waveform(make().astype("f4"), SAMPLE_RATE)
+    for recording in (load_audio(path), in_memory):
+        assert told in recording.notes[0]
+        late, alike = lag(recording.waveform, words())
+        assert abs(late) < 0.002
+        assert alike > 0.9
+        speaks = activity(recording.waveform, recording.frames)
+        assert speaks.mean() > 0.8 * activity(words(), recording.frames).mean()
+        clip = heard_in_clip(recording, tmp_path)
+        assert len(clip) / SAMPLE_RATE == pytest.approx(recording.duration, abs=0.04)
+        for late, alike in in_thirds(clip, recording.waveform):
+            assert abs(late) < 0.003
+            assert alike > 0.9
+
+
+@pytest.mark.parametrize("layout", ["5.1", "7.1", "quad"])
+def test_named_layouts_are_mixed_as_they_are_meant(layout, tmp_path):
+    """Speech in front, a flute behind on the left: both are in the clip."""
+    path = tmp_path / "film.wav"
+    alike = "aformat=sample_fmts=s16:sample_rates=48000:channel_layouts=mono"
+    flute = f"sine=523:d=3,volume=0.1,{alike}[m]"
+    front = "FC=c0" if layout != "quad" else "FL=c0|FR=c0"
+    pan = f"[v][m]amerge,pan={layout}|{front}|BL=c1[o]"
+    graph = f"{flute};[0:a]{alike}[v];{pan}"
+    ffmpeg("-i", FIRST, "-filter_complex", graph, "-map", "[o]", path)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 2
+    assert lag(recording.waveform, words())[1] > 0.8
+    left, right = np.abs(np.fft.rfft(recording.sound / 2**15, axis=0)).T
+    flute = round(523 * len(recording.sound) / SOUND_RATE)
+    assert (
+        np.abs(left - right)[flute - 3 : flute + 3].max() > 100 > np.abs(left - right)[:1000].max()
+    )
+
+
+def test_speech_where_the_usual_mix_leaves_it_out(tmp_path):
+    """A field recorder's six microphones in a file that calls the fourth a subwoofer."""
+    path = tmp_path / "recorder.wav"
+    ffmpeg("-i", FIRST, "-af", "pan=5.1|LFE=c0", path)
+    recording = load_audio(path)
+    assert recording.notes == ("Of the 6 channels only number 4 is used, which has the speech.",)
+    assert lag(recording.waveform, words())[1] > 0.9
+
+
+def test_two_channels_that_nobody_named(tmp_path):
+    """A WAV file may leave open where its channels belong."""
+    path = tmp_path / "unnamed.wav"
+    data = write_wav(tmp_path / "stereo.wav", in_both(words(), 0.5 * words())).read_bytes()
+    kind = "0100000000001000800000aa00389b71"  # PCM
+    extension = struct.pack("<HHI", 22, 16, 0) + bytes.fromhex(kind)
+    header = struct.pack("<HH", 0xFFFE, 2) + data[24:36]  # rates and sizes as they are
+    chunk = b"fmt " + struct.pack("<I", 40) + header + extension
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(data) + 16) + b"WAVE" + chunk + data[36:])
+    recording = load_audio(path)
+    assert recording.notes == ()
+    left, right = np.abs(recording.sound.astype(int)).max(axis=0)
+    assert right == pytest.approx(left / 2, rel=0.05)
+
+
+def test_ordinary_stereo_stays_as_it_is(tmp_path):
+    rng = np.random.default_rng(0)
+    room = 0.02 * rng.standard_normal((len(words()), 2))
+    path = write_wav(tmp_path / "stereo.wav", in_both(words(), 0.7 * words()) + room)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 2
+    same = load_audio(write_wav(tmp_path / "same.wav", in_both(words(), words())))
+    assert same.sound.shape[1] == 1
+    assert np.abs(same.waveform).max() == pytest.approx(np.abs(words()).max(), rel=0.01)
+
+
+def test_more_channels_than_can_be_mixed(tmp_path):
+    path = write_wav(tmp_path / "hundred.wav", np.tile(words()[:8000, None], (1, 100)))
+    with pytest.raises(AudioUnreadable, match=r"has 100 channels. Use a recording with 64 at most"):
+        load_audio(path)
