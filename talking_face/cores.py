@@ -43,6 +43,7 @@ class _Pools:
         self.lock = Lock()
         self._inside = 0
         self._cv2 = 0
+        self._libraries: Any = None
         self._limits: Any = None
 
     def enter(self) -> None:
@@ -51,14 +52,15 @@ class _Pools:
             if self._inside == 1:
                 self._cv2 = cv2.getNumThreads()
                 cv2.setNumThreads(1)
-                _take_over()
-                self._limits = _blas(len(modules)).limit(limits=1)
+                self._libraries = _blas(len(modules))
+                _take_over(self._libraries)
+                self._limits = self._libraries.limit(limits=1)
 
     def leave(self) -> None:
         with self.lock:
             self._inside -= 1
             if self._inside == 0:
-                _take_over()
+                _take_over(self._libraries)
                 self._limits.restore_original_limits()
                 cv2.setNumThreads(self._cv2)
 
@@ -75,10 +77,10 @@ def _blas(_: int) -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-def _take_over() -> None:
+def _take_over(libraries: Any) -> None:
     """Let this thread set limits: since threadpoolctl 3.8, nobody hears of other threads than the
     first, and nothing is said of it."""
-    for library in _blas(len(modules)).lib_controllers:
+    for library in libraries.lib_controllers:
         if clear := getattr(library, "clear_controlling_thread", None):
             clear(force=True)
 

@@ -1,6 +1,8 @@
 """Work is spread over the cores in order, in bounds, and each piece takes one thread."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -153,3 +155,14 @@ def test_a_forked_process_has_cores_of_its_own() -> None:
 
 def test_a_process_is_told_only_of_the_cores_it_may_use() -> None:
     assert 1 <= cores.available() <= torch.multiprocessing.cpu_count()
+
+
+def test_a_program_may_end_while_somebody_is_inside():
+    """As with a stream that nobody closed: there is nothing to complain of."""
+    program = (
+        "from talking_face.cores import single_pools\n"
+        "def steps():\n    with single_pools():\n        yield\n"
+        "held = steps()\nnext(held)\nimport wave\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -17,7 +17,7 @@ from gradio import processing_utils
 
 from talking_face import load_animator
 from talking_face.errors import OptionInvalid, Refused
-from talking_face.gate import admit
+from talking_face.gate import _gate, admit
 from talking_face.remote import RemoteAnimator
 from talking_face.sound.voice import speak
 from talking_face.web import addresses
@@ -37,6 +37,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     module.refuse = refuse  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "doorkeeper", module)
     monkeypatch.setenv("TALKING_FACE_GATE", "doorkeeper:refuse")
+    _gate.cache_clear()  # another test's has the same name
     return asked
 
 
