@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,3 +33,8 @@ def call_tool(page: str, name: str, arguments: dict[str, Any]) -> CallToolResult
             return await session.call_tool(name, arguments)
 
     return anyio.run(use)
+
+
+def data_url(path: Path) -> str:
+    """A file as a part of a call's arguments."""
+    return f"data:application/octet-stream;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -224,3 +224,21 @@ def inner_server() -> Iterator[tuple[str, list[str]]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", asked
     server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def words(recordings: list[Path]) -> "np.ndarray":
+    """Two seconds of speech between half-second silences, 16 kHz."""
+    wave = load_audio(recordings[0].with_name("grid.wav")).waveform[: 2 * SAMPLE_RATE]
+    return np.pad(wave, SAMPLE_RATE // 2)
+
+
+@pytest.fixture(scope="module")
+def visit(browser: "object", page: str) -> Iterator["object"]:
+    """What a visitor can see and do, in the browser of most tests."""
+    from visited import Page
+
+    browser.set_script_timeout(60)
+    yield Page(browser, page)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.get("about:blank")

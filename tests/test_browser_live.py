@@ -10,10 +10,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from conftest import chromium_with
 
 from talking_face.live.stream import Moment, Stream
 from talking_face.web import live
-from tests.conftest import chromium_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

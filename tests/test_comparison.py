@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
+from test_video import UNSEEN, ffmpeg, flat
 
 from talking_face.clips.video import read_frames, write_clip, write_comparison
 from talking_face.errors import (
     OptionInvalid,
     VideoUnreadable,
 )
-from tests.test_video import UNSEEN, ffmpeg, flat
 
 
 @UNSEEN

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_motion_files import load, lying, members, stored, table, zipped
 
 from talking_face.animator import load_animator
 from talking_face.errors import MotionUnreadable
@@ -14,7 +15,6 @@ from talking_face.motion import N_CHANNELS, Motion
 from talking_face.motion_space import MAX_VALUE
 from talking_face.motion_table import COLUMNS
 from talking_face.options import Look
-from tests.test_motion_files import load, lying, members, stored, table, zipped
 
 
 @pytest.fixture

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
-from threading import Event
-from typing import Any
-
-import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.signal import resample_poly
 
 from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
-from talking_face.clips.detection import detect, mean_contrast
-from talking_face.clips.verification import verify
-from talking_face.clips.video import read_frames
-from talking_face.clips.watermark import PUBLIC_KEY
 from talking_face.errors import AudioUnreadable, OptionInvalid
-from talking_face.exports import within, write_take
 from talking_face.live.chunks import Chunks, Resampler
-from talking_face.live.ear import AHEAD, HOP, Ear
+from talking_face.live.ear import HOP, Ear
 from talking_face.live.eyes import BLOCK, EndlessEyes
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Performance
 from talking_face.live.posture import Posture
 from talking_face.live.stream import _Mouth
-from talking_face.live.supply import Cutter, Paced, eager
+from talking_face.live.supply import eager
 from talking_face.live.temper import PASSAGE, Newest, Temper
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.events import draw_eyes
 from talking_face.moods import MOODS
 from talking_face.motion import FPS, Motion
-from talking_face.options import Look
-from talking_face.sound.audio import SAMPLE_RATE, load_audio
+from talking_face.sound.audio import SAMPLE_RATE
 from talking_face.sound.delivery import delivery
 from talking_face.sound.emotion import EmotionNetwork
 from talking_face.sound.prosody import FRAME
@@ -63,13 +48,6 @@ def heard(live: Performance, wave: Float32) -> Motion:
     starts = range(0, len(wave) - size + 1, size)
     parts = [live.hear(wave[start : start + size]).motion.as_array() for start in starts]
     return Motion.from_array(np.concatenate(parts))
-
-
-@pytest.fixture(scope="module")
-def words(recordings: list[Path]) -> Float32:
-    """Two seconds of speech between half-second silences, 16 kHz."""
-    wave = load_audio(recordings[0].with_name("grid.wav")).waveform[: 2 * SAMPLE_RATE]
-    return np.pad(wave, SAMPLE_RATE // 2)
 
 
 @pytest.fixture(scope="module")
@@ -275,148 +253,3 @@ def test_an_interrupted_mouth_shuts_within_three_frames(words: Float32) -> None:
     assert opening(before[-1])[0] > 0.05 or max(opening(m)[0] for m in before) > 0.05
     assert opening(after[2])[0] < SHUT
     assert opening(after[3])[0] < SHUT
-
-
-@pytest.fixture(scope="module")
-def face(portrait: Path) -> Any:
-    return ANIMATOR.fit(portrait)
-
-
-LOOK = Look(size=128)
-
-
-def test_moments_follow_each_other_and_carry_the_sound(
-    face: Any, words: Float32, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("secrets.randbelow", lambda most: most // 3)  # the marks' number
-    sound = (words[: FRAME * 20] * 32767).astype(np.int16)
-    pieces = np.array_split(sound, 13)
-    moments = list(ANIMATOR.stream(face, pieces, look=LOOK, paced=False))
-    assert np.allclose(np.diff([m.time for m in moments]), 1 / FPS)
-    assert len(moments) >= 20
-    assert moments[0].frame.shape == (128, 128, 3)
-    played = np.concatenate([m.sound for m in moments])[::3][: len(sound)]
-    lags = [np.corrcoef(played[lag : lag + 9000], sound[:9000])[0, 1] for lag in range(20)]
-    assert max(lags) > 0.98  # late by less than 1.3 ms
-    again = ANIMATOR.stream(face, np.array_split(sound, 5), look=LOOK, paced=False)
-    for moment, other in zip(moments, islice(again, 8), strict=False):
-        assert np.array_equal(moment.frame, other.frame)
-
-
-def test_frames_have_the_invisible_mark(face: Any, words: Float32) -> None:
-    sound = (words[: FRAME * 20] * 32767).astype(np.int16)
-    moments = ANIMATOR.stream(face, [sound], look=Look(size=256), paced=False)
-    field = mean_contrast(cv2.cvtColor(moment.frame, cv2.COLOR_RGB2GRAY) for moment in moments)
-    assert field is not None
-    assert detect(field, PUBLIC_KEY).present
-
-
-def test_where_no_sound_comes_the_face_idles_and_closing_ends_it(face: Any) -> None:
-    asked, never = Event(), Event()
-
-    def late() -> Iterator[bytes]:
-        asked.set()
-        yield b"\1" * 101
-        never.wait(30)
-
-    with ANIMATOR.stream(face, late(), look=LOOK) as stream:
-        moments = [next(stream) for _ in range(3)]
-        stream.interrupt()
-        stream.show(face)
-    assert asked.is_set()
-    assert moments[-1].time > moments[0].time
-    assert list(stream) == []
-    never.set()
-
-
-def test_a_chunk_that_is_no_sound_is_told_of(face: Any) -> None:
-    for paced in (False, True):
-        stream = ANIMATOR.stream(face, [np.zeros(9), "x"], look=LOOK, paced=paced)
-        with pytest.raises(AudioUnreadable):
-            list(stream)
-
-
-def test_the_clock_is_kept_however_the_sound_comes() -> None:
-    """In a time that passes only where it is waited for, hops are as many as the time allows."""
-    begun = time.monotonic()
-    clock = lambda: begun + 20 * (time.monotonic() - begun)  # noqa: E731 (twenty times as fast)
-    paced = Paced(Chunks([np.ones(8000, dtype=np.float32)], 16000), clock)
-    hops = list(paced.hops())
-    assert len(hops) * HOP / FPS == pytest.approx(1.5, abs=0.2)
-    total = sum(np.count_nonzero(hop.heard > 0.5) for hop in hops)
-    assert abs(total - 8000) < 50
-
-
-def test_a_cutter_answers_at_once_and_loses_nothing() -> None:
-    cutter, cut = Cutter(44100), []
-    for _ in range(100):
-        cut += list(cutter.cut(np.full(441, 0.5, dtype=np.float32)))
-    assert len(cut) == int(1.0 * FPS / HOP)
-    assert AHEAD >= HOP
-    assert cutter.missing <= HOP / FPS
-
-
-def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Float32) -> None:
-    more = words[: len(words) // 2]
-    stream = ANIMATOR.stream(face, [words, more], look=LOOK, paced=False)
-    first = [next(stream) for _ in range(30)]
-    stream.interrupt()
-    rest = list(stream)
-    assert max(m.gate for m in first) == 1.0
-    assert rest[3].gate == 0.0
-    assert not rest[0].sound.any()
-    both = (len(words) + len(more)) / SAMPLE_RATE
-    assert first[-1].time + len(more) / SAMPLE_RATE < rest[-1].time < both
-
-
-def test_a_recorded_session_becomes_a_clip_with_all_marks(
-    face: Any, portrait: Path, words: Float32, tmp_path: Path
-) -> None:
-    """Of two photos, of which the machine showed few frames; with the sound that was heard."""
-    turned = ANIMATOR.fit(np.asarray(Image.open(portrait).convert("RGB"))[:, ::-1])
-    stream = ANIMATOR.stream(face, [words], look=LOOK, paced=False)
-    with pytest.raises(OptionInvalid):
-        stream.cut()
-    list(islice(stream, 15))
-    stream.record()
-    first = list(islice(stream, 20))
-    stream.show(turned)
-    deadline = time.monotonic() + 60
-    while stream._screen[0] is face:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    second = list(islice(stream, 10))
-    take = stream.cut()
-    assert not stream.recording
-    assert [len(scene.motion) for scene in take.scenes] == [20, 10]
-    assert take.scenes[1].face is turned
-    heard = np.concatenate([moment.sound for moment in first + second])
-    assert np.array_equal(take.sound, heard)
-    assert take.duration == pytest.approx(1.2)
-
-    path = write_take(ANIMATOR, take, tmp_path / "session.mp4", LOOK)
-    frames = list(read_frames(path))
-    assert len(frames) == 30
-    # What is seen is what was shown, but for the invisible mark and the encoder.
-    for moment, frame in zip(first + second, frames, strict=True):
-        assert np.abs(moment.frame.astype(int) - frame).mean() < 4
-    assert np.abs(frames[0].astype(int) - frames[-1]).mean() > 8  # another photo
-    sound = load_audio(path).waveform
-    lag = np.correlate(sound, take.recording().waveform, "full").argmax() - 30 * FRAME + 1
-    assert abs(lag) < 0.02 * SAMPLE_RATE
-    report = verify(path)
-    assert report.statement.valid
-    assert report.statement.making["settings"]["live"] is True
-    assert report.statement.making["sha256"]["photo 2"] == turned.digest
-    larger = write_take(ANIMATOR, take, tmp_path / "larger.mp4", Look(size=384), aside=True)
-    assert verify(larger).mark.payload is not None
-
-
-def test_another_photo_s_frame_is_seen_whole() -> None:
-    frame = np.full((40, 80, 3), 200, dtype=np.uint8)
-    shown = within(frame, 60, 60)
-    assert shown.shape == (60, 60, 3)
-    assert (shown[15:45] == 200).all()
-    assert not shown[:15].any()
-    assert not shown[45:].any()
-    assert within(frame, 40, 80) is frame

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_arguments_of_the_api import kind, refused
 
 from talking_face import cli
 from talking_face.clips.video import read_frames, write_clip
@@ -26,7 +27,6 @@ from talking_face.files import output_folder, read_pipe
 from talking_face.motion import Motion
 from talking_face.sound.audio import load_audio
 from talking_face.sound.voice import read_text
-from tests.test_arguments_of_the_api import kind, refused
 
 
 @pytest.fixture

@@ -6,12 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from talking_face.errors import AudioUnreadable
-from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
-from talking_face.sound.prosody import activity
-from talking_face.sound.rates import SOUND_RATE
-from tests.test_decode import (
+from test_decode import (
     BLACK,
     FIRST,
     SECOND,
@@ -22,6 +17,11 @@ from tests.test_decode import (
     words,
     write_wav,
 )
+
+from talking_face.errors import AudioUnreadable
+from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
+from talking_face.sound.prosody import activity
+from talking_face.sound.rates import SOUND_RATE
 
 
 def two_tracks(folder: Path, first: str) -> Path:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from test_video import flat
 
 from talking_face.clips.mark import CORNERS, Mark
 from talking_face.clips.video import read_frames, write_clip
 from talking_face.errors import (
     OptionInvalid,
 )
-from tests.test_video import flat
 
 
 @pytest.mark.parametrize("corner", CORNERS)
