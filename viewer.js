@@ -11,6 +11,7 @@ const FRAME = 1 / 25; // seconds
 let three; // the module
 let shown; // what is on the stage: renderer, scene, camera, mixer, parts, target, distance
 const view = { yaw: 0, pitch: 0, zoom: 1, bare: false, mesh: false };
+let asked = ""; // the address of the head that is to be shown
 let begunFor = ""; // the clip whose head was made when the tab was opened
 let stale = true; // whether what is seen has changed since it was drawn
 let drawnTime = -1; // seconds of the clip that the picture shows
@@ -34,14 +35,17 @@ const prepare = () => {
 const show = async (files) => {
   const glb = [files].flat().find((file) => file?.url?.split("?")[0].endsWith(".glb"));
   if (!glb) return;
+  asked = glb.url;
   say("Loading the head …");
   try {
     three ??= await import(new URL(stage().dataset.three, document.baseURI).href);
     const loaded = await new three.GLTFLoader().loadAsync(glb.url);
+    if (asked !== glb.url) return; // another one was, meanwhile
     shown ??= prepare();
     put(loaded);
     say("");
   } catch (error) {
+    if (asked !== glb.url) return;
     say(`The head can't be shown here (${error.message}). Its files can be downloaded below.`);
   }
 };

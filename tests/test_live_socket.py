@@ -181,6 +181,8 @@ def test_a_session_is_recorded_and_handed_out_as_a_marked_clip(
         assert "Nothing is being recorded" in told(socket, "error")["error"]
         socket.send('{"record": true}')
         assert told(socket, "recording")["recording"]
+        socket.send('{"record": true}')
+        assert "is under way" in told(socket, "error")["error"]
         at = [moment[0] for moment in moments(socket, 10)]
         socket.send('{"record": false}')
         first = told(socket, "recorded")

@@ -173,9 +173,10 @@ class _Session:
     async def _record(self, stream: Stream, on: Any) -> None:
         if self._making and not self._making.done():
             raise OptionInvalid("The recording before is still being made. Wait until it is ready.")
+        if on and stream.recording:
+            raise OptionInvalid('A recording is under way. End it with {"record": false} first.')
         if on:
-            if not stream.recording:  # before, so that nobody records in vain
-                count_order(_host(self._socket))
+            count_order(_host(self._socket))  # before, so that nobody records in vain
             stream.record()
             await _tell(self._socket, {"recording": True})
         else:

@@ -121,14 +121,15 @@ class Peer:
             self._listening.add(task)
 
     async def _take(self, track: MediaStreamTrack) -> None:
-        way: Resampler | None = None
+        ways: dict[int, Resampler] = {}  # by the rate of what comes, which may change
         with suppress(MediaStreamError):  # it has ended
             while True:
                 frame: Any = await track.recv()
-                way = way or Resampler(frame.sample_rate, self._rate)
+                if frame.sample_rate not in ways:
+                    ways = {frame.sample_rate: Resampler(frame.sample_rate, self._rate)}
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
                 mono = samples.mean(axis=1, dtype=np.float32) / np.float32(32768)
-                self._hear(way.resample(mono))
+                self._hear(ways[frame.sample_rate].resample(mono))
 
 
 def _checked(offer: Any) -> RTCSessionDescription:
