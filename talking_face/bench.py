@@ -2,8 +2,9 @@
 
 Prints the first load; each stage of one order of several samples, on the quiet machine and with
 something else on every core, and how many times as long it then takes; the time a frame of the
-renderer's and the encoder's stages; how long the first clip takes; and the wall time per second of
-output video and sample, also of a single larger one.
+renderer's and the encoder's stages; how many times one clip's CPU time the rendering for two eyes
+takes; how long the first clip takes; and the wall time per second of output video and sample, also
+of a single larger one.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from talking_face.animator import Animator, load_animator
+from talking_face.clips.stereo import packed
 from talking_face.clips.video import write_clip
 from talking_face.cores import available, one_thread
 from talking_face.face.face import Face
@@ -31,6 +33,7 @@ from talking_face.motion import FPS, Motion
 from talking_face.options import Look
 from talking_face.picture.mouth.teeth import draw_teeth
 from talking_face.picture.renderer import Renderer
+from talking_face.picture.stereo import StereoRenderer
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.warm_up import warm_up
 
@@ -75,6 +78,23 @@ def time_frame(
         write_clip(frames, Path(folder) / "clip.mp4", recording)
         stages["encode"] = (time.perf_counter() - start) / len(motion)
     return stages
+
+
+@one_thread()
+def time_stereo(renderer: Renderer, motion: Motion) -> tuple[float, float]:
+    """CPU seconds a frame of rendering a clip, and one for two eyes side by side."""
+    pair = StereoRenderer(renderer)
+    seconds = []
+    for frame in (
+        renderer.frame,
+        lambda motion, index: packed(*pair.frame(motion, index), "side-by-side", None),
+    ):
+        frame(motion, 0)  # what is made once
+        start = time.process_time()
+        for index in range(len(motion)):
+            frame(motion, index)
+        seconds.append((time.process_time() - start) / len(motion))
+    return seconds[0], seconds[1]
 
 
 def time_order(
@@ -164,6 +184,7 @@ def main() -> None:
     (motion,) = animator.sample(animator.listen(recording), 1)
     large = time_order(animator, options.photo, recording, 1, Look(size=LARGE))
     frame = time_frame(animator.models, face, motion, options.size, recording)
+    one, two = time_stereo(animator.renderer(face, look), motion)
 
     total = sum(quiet.values())
     frames = len(motion) * options.samples
@@ -177,6 +198,7 @@ def main() -> None:
     print(f"{'all but the first load':24}{total:8.2f} s{sum(busy.values()):8.2f} s\n")
     for name, seconds in frame.items():
         print(f"{name:24}{1000 * seconds:8.1f} ms a frame, alone")
+    print(f"{'for two eyes':24}{two / one:8.1f} times a clip's rendering, CPU")
     print(f"everything              {1000 * total / frames:8.1f} ms a frame")
     first = sum(seconds for name, seconds in quiet.items() if name not in LATER)
     print(f"first clip after        {first:8.2f} s")

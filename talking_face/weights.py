@@ -107,8 +107,8 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "arkit": WeightSpec(
-        build="python -m talking_face.training.fit.blendshapes --scores SCORES --task TASK "
-        "--output OUT",
+        build="python -m talking_face.training.fit.blendshapes --scores SCORES "
+        "--portraits PHOTO … --task TASK --output OUT",
         files={
             "arkit.safetensors": "5d4fdcce40232c694300d2b0053c764385aedbfd3ef827c6e9c4d0c261d711a1",
         },

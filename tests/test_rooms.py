@@ -50,6 +50,7 @@ LOADERS = {
     "training.fit.feeling.main",
     "training.fit.listeners.main",
     "training.fit.shading.main",
+    "training.measure.crosstalk.main",
     "training.measure.emotion_figures.main",
     "training.fit.skin.main",
     "training.measure.evaluate.main",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from talking_face import Look, Motion, load_animator
+from talking_face.bench import time_stereo
 from talking_face.clips.mark import Mark
 from talking_face.clips.stereo import boxes, packed
 from talking_face.clips.video import read_frames, write_clip
@@ -87,3 +88,9 @@ def test_a_file_says_that_it_is_side_by_side_and_still_plays(tmp_path, moving_fr
     assert len(frames) == 25
     apart = np.abs(frames[12].astype(int) - moving_frames[12])
     assert apart[:64].mean() < 4, "above the mark"
+
+
+def test_two_eyes_cost_more_than_one_clip_and_less_than_three(renderer):
+    """They share one frame's rendering; `bench` tells the figure."""
+    one, two = time_stereo(renderer, Motion.still(12))
+    assert one < two < 3 * one
