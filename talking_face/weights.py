@@ -85,7 +85,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
-            "emotion.safetensors": "ce4c26ed7acda4834569babfd9ffc8839b6191cda87551acb3f3b804f29a1d77",  # noqa: E501
+            "emotion.safetensors": "0a9c9f137828ceec43a620ea7b281efabf4b46f35b6d78c3d4150fa591d4e3fd",  # noqa: E501
         },
     ),
     "speech_encoder": WeightSpec(
