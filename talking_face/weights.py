@@ -85,7 +85,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
-            "emotion.safetensors": "0a9c9f137828ceec43a620ea7b281efabf4b46f35b6d78c3d4150fa591d4e3fd",  # noqa: E501
+            "emotion.safetensors": "d2e3a907f46c812c6e4609e489a78f63d1856faa2a241fe0a58feaf52173dbba",  # noqa: E501
         },
     ),
     "speech_encoder": WeightSpec(

@@ -246,6 +246,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # networks begin at random
     passages, pairs = load_all(options)
     passages = passages[~passages.validation]
     apart = held_out(passages.speaker)

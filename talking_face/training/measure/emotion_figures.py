@@ -24,6 +24,7 @@ def main() -> None:
     options = heard_parser(__doc__).parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # networks begin at random
     passages, pairs = load_all(options)
     heard_in = np.array([name.split()[0] for name in pairs.speaker])
     network = load_emotion()
