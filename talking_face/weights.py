@@ -85,7 +85,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.emotion --table TABLE --heard HEARD "
         "--cache CACHE",
         files={
-            "emotion.safetensors": "ce4c26ed7acda4834569babfd9ffc8839b6191cda87551acb3f3b804f29a1d77",  # noqa: E501
+            "emotion.safetensors": "d2e3a907f46c812c6e4609e489a78f63d1856faa2a241fe0a58feaf52173dbba",  # noqa: E501
         },
     ),
     "speech_encoder": WeightSpec(

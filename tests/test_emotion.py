@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from talking_face import Animator, load_animator
 from talking_face.moods import MOODS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.delivery import N_DELIVERY, delivery
-from talking_face.sound.emotion import Emotion
+from talking_face.sound.emotion import Emotion, EmotionNetwork
+from talking_face.training.data.utterances import Pairs, Passages
+from talking_face.training.fit.emotion import project
 from talking_face.training.measure.emotion_report import calibration_error, recall, told_apart
 
 
@@ -70,3 +73,30 @@ def test_figures_are_known_ones() -> None:
         pytest.approx(2 / 3)
     )
     assert calibration_error(chances, moods) == pytest.approx(0.9 + 0.1 / 9 - 0.75)
+
+
+def test_what_loudness_changes_is_scaled_down() -> None:
+    generator = np.random.default_rng(0)
+    count, mood, loud = 400, slice(0, 100), slice(100, 200)
+    moods = generator.integers(0, 2, count)
+    statistics = generator.standard_normal((count, N_DELIVERY)).astype(np.float32)
+    statistics[:, mood] += 2 * moods[:, None]
+    statistics[:, loud] += 2 * generator.standard_normal((count, 1))
+    names, source = np.full(count, "nemo a"), np.full(count, "nemo")
+    passages = Passages(
+        statistics, moods, np.zeros((count, 2)), source, names, moods < 0, moods >= 0
+    )
+    turned = statistics.copy()
+    turned[:, loud] -= 2
+    steps = torch.zeros(3, N_DELIVERY)
+    steps[1, mood], steps[2, loud] = 2, 2
+
+    def heard(quiet: np.ndarray) -> float:
+        """How far loudness moves a voice, where a mood moves it by 1."""
+        network = EmotionNetwork(1)
+        project(network, passages, Pairs(statistics, quiet, names))
+        with torch.inference_mode():
+            origin, felt, louder = network.projected(network.centre + steps)
+        return float((louder - origin).norm() / (felt - origin).norm())
+
+    assert heard(turned) < 0.7 * heard(statistics)

@@ -31,7 +31,7 @@ HEARD = (*MOODS, "bored")  # what the network tells apart; boredom shows on a fa
 DOUBTFUL, SURE = 0.15, 0.6
 SILENT = 0.05  # weight of an answer about a passage in which nobody speaks
 
-N_PROJECTED = 128
+N_PROJECTED = 256
 WIDTH = 96
 CLIPPED = 6.0  # standard deviations; statistics of other microphones can be far off
 

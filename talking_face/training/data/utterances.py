@@ -6,7 +6,8 @@ The table has the columns path (relative to the folder above its own), source, s
 intensity and split, where split is `train` or `val` and no speaker is in both. Each utterance KEY
 gives `KEY.plain.npz` with the arrays of `talking_face.training.data.prepare`, and those of training
 speakers `KEY.varied.npz`: played at another speed, equalised at random, in a room and under noise.
-What is there already isn't made again.
+One in six of these gives `KEY.quiet.npz`, too, turned down by 20 dB. What is there already isn't
+made again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from talking_face.training.data.augment import disturb
 from talking_face.training.data.prepare import save_speech
 from talking_face.training.fit import parallel
 
-PLAIN, VARIED = "plain", "varied"
+PLAIN, VARIED, QUIET = "plain", "varied", "quiet"
+ONE_IN = 6  # training utterances is turned down
+TURNED_DOWN = 0.1  # of its amplitude is left
 SPEEDS = (0.87, 1.15)
 NAMES = {"disgust": "disgusted"}  # of the tables, where they differ from ours
 BORED = (-0.65, -0.62)  # valence and arousal, of the same study as those of the moods
@@ -87,6 +90,23 @@ class Passages:
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs:
+    """Statistics of n utterances of the training, each at two loudnesses.
+
+    Attributes:
+        plain, quiet: (n, N_DELIVERY) float32, as it was recorded, and turned down.
+        speaker: (n,) names, as in `Passages`.
+    """
+
+    plain: Float32
+    quiet: Float32
+    speaker: Array
+
+    def __getitem__(self, rows: Array) -> Pairs:
+        return Pairs(self.plain[rows], self.quiet[rows], self.speaker[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class Stored:
     """What was heard in one file of the cache; see `Speech`."""
 
@@ -127,8 +147,7 @@ def hear(utterances: Sequence[Utterance], cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(parallel.device())
     for utterance in tqdm(utterances, desc="hearing"):
-        versions = (PLAIN,) if utterance.validation else (PLAIN, VARIED)
-        for version in versions:
+        for version in _versions(utterance):
             file = cache / f"{utterance.key}.{version}.npz"
             if file.is_file():
                 continue
@@ -138,7 +157,16 @@ def hear(utterances: Sequence[Utterance], cache: Path) -> None:
                 speed = float(np.exp(generator.uniform(*np.log(SPEEDS))))
                 other = disturb(recording.waveform, speed, generator)
                 recording = Recording.from_waveform(other, SAMPLE_RATE)
+            elif version == QUIET:
+                recording = Recording(recording.waveform * np.float32(TURNED_DOWN))
             save_speech(file, listen(recording, encoder))
+
+
+def _versions(utterance: Utterance) -> tuple[str, ...]:
+    if utterance.validation:
+        return (PLAIN,)
+    chosen = _generator(f"{utterance.key} {QUIET}").integers(ONE_IN) == 0
+    return (PLAIN, VARIED, QUIET) if chosen else (PLAIN, VARIED)
 
 
 def load_passages(utterances: Sequence[Utterance], cache: Path) -> Passages:
@@ -164,6 +192,18 @@ def load_passages(utterances: Sequence[Utterance], cache: Path) -> Passages:
         validation=np.array([one.validation for one in of]),
         whole=np.array([whole for _, _, whole in parts]),
     )
+
+
+def load_pairs(utterances: Sequence[Utterance], cache: Path) -> Pairs:
+    """The statistics of all whole utterances that the cache has at two loudnesses."""
+    both, speakers = [], []
+    for utterance in utterances:
+        files = [cache / f"{utterance.key}.{version}.npz" for version in (PLAIN, QUIET)]
+        if not utterance.validation and all(file.is_file() for file in files):
+            both.append([delivery(load_heard(file), slice(0, None)) for file in files])
+            speakers.append(utterance.speaker)
+    plain, quiet = np.array(both).transpose(1, 0, 2)
+    return Pairs(plain, quiet, np.array(speakers))
 
 
 def load_heard(file: Path) -> Stored:

@@ -4,12 +4,12 @@
 
 HEARD is the folder of `talking_face.training.data.utterances`, CACHE that of
 `talking_face.training.data.prepare`, whose clips of the sources `PLAIN` count as neutral. The
-statistics of passages are projected to their principal components; several small networks of
-different seeds learn mood, valence and arousal from these, with corpora, and moods in a corpus,
-drawn equally often, and with passages mixed (mixup, Zhang et al. 2018). One in five training
-speakers is held out first, to find by how much the networks are too sure (temperature scaling, Guo
-et al. 2017); what is shipped then learns from all of them. `--hold-out` stops there, for choosing
-settings.
+statistics of passages are projected to where people of one mood are alike, loud and soft; several
+small networks of different seeds learn mood, valence and arousal from this, with corpora, and moods
+in a corpus, drawn equally often, and with passages mixed (mixup, Zhang et al. 2018). One in five
+training speakers is held out first, to find by how much the networks are too sure (temperature
+scaling, Guo et al. 2017); what is shipped then learns from all of them. `--hold-out` stops there,
+for choosing settings.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ from talking_face.sound.emotion import (
     Member,
 )
 from talking_face.training.data.utterances import (
+    Pairs,
     Passages,
     load_heard,
+    load_pairs,
     load_passages,
     read_utterances,
 )
@@ -53,7 +55,9 @@ RATE, DECAY = 2e-3, 0.05
 SMOOTHED = 0.1  # of each label, spread over the corpus's other moods
 NOISE = 0.3  # standard deviations, at most
 AFFECT = 2.0  # weight of valence and arousal
-SOFTEST = 0.3  # singular values below this share of the mean one are not enlarged further
+SOFTEST = 2.5  # deviations below this multiple of the mean one are not enlarged further
+LOUDNESS = 3.0  # what a turned-down voice changes counts so many times
+EVEN = 0.2  # of what varies within a mood, taken to vary in all directions alike
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +95,10 @@ def held_out(speakers: Array) -> Array:
     return np.array([places[name] % 5 == 0 for name in speakers])
 
 
-def train(passages: Passages, members: int = MEMBERS) -> EmotionNetwork:
+def train(passages: Passages, pairs: Pairs, members: int = MEMBERS) -> EmotionNetwork:
     """A network that has learned from all of these; its temperature is 1."""
     network = EmotionNetwork(members)
-    project(network, passages.statistics)
+    project(network, passages, pairs)
     with torch.inference_mode():
         inputs = torch.cat(
             [network.projected(torch.from_numpy(part.astype(np.float32)))
@@ -106,18 +110,47 @@ def train(passages: Passages, members: int = MEMBERS) -> EmotionNetwork:
     return network.requires_grad_(False).eval()
 
 
-def project(network: EmotionNetwork, statistics: Array) -> None:
-    """What is usual, and the principal components of what isn't, each of a like size."""
-    values = torch.from_numpy(statistics.astype(np.float32))
+def project(network: EmotionNetwork, passages: Passages, pairs: Pairs) -> None:
+    """What is usual, and what isn't, scaled down where it differs without another mood.
+
+    Principal components, whitened by their covariance within the moods of a corpus, and by what
+    loudness changes: Hatch et al., Within-class covariance normalization for SVM-based speaker
+    recognition, 2006.
+    """
+    values = torch.from_numpy(passages.statistics.astype(np.float32))
     network.centre.copy_(values.mean(dim=0))
     network.spread.copy_(values.std(dim=0) + 0.01)
-    usual = ((values - network.centre) / network.spread).clamp(-CLIPPED, CLIPPED)
+
+    def standard(values: Tensor) -> Tensor:
+        return ((values - network.centre) / network.spread).clamp(-CLIPPED, CLIPPED)
+
+    usual = standard(values)
     torch.manual_seed(0)
     _, sizes, directions = torch.svd_lowrank(usual, N_PROJECTED, niter=3)
     deviations = sizes / len(usual) ** 0.5
-    scale = deviations.clamp(min=SOFTEST * float(deviations.mean()))
+    directions = directions / deviations.clamp(min=SOFTEST * float(deviations.mean()))
+    quieter, plain = (standard(torch.from_numpy(part)) for part in (pairs.quiet, pairs.plain))
+    changed = ((quieter - plain) @ directions).numpy()
+    alike = within_moods((usual @ directions).numpy(), passages)
+    alike += LOUDNESS * changed.T @ changed / len(changed)
+    variances, axes = np.linalg.eigh(alike)
+    variances = (1 - EVEN) * variances + EVEN * variances.mean()
+    turned = torch.from_numpy((axes / np.sqrt(variances)).astype(np.float32))
     with torch.no_grad():
-        network.project.weight.copy_((directions / scale).T)
+        network.project.weight.copy_((directions @ turned).T)
+
+
+def within_moods(values: Array, passages: Passages) -> Array:
+    """Covariance (d, d) within the moods of each corpus of values (n, d), as they are drawn."""
+    chances = drawing(passages)
+    within, total = np.zeros((values.shape[1], values.shape[1])), 0.0
+    for source in np.setdiff1d(passages.source, PLAIN):
+        for mood in np.unique(passages.mood[passages.source == source]):
+            alike = (passages.source == source) & (passages.mood == mood)
+            weight = chances[alike].sum()
+            within += weight * np.cov(values[alike].T, bias=True)
+            total += weight
+    return within / total
 
 
 def train_member(member: Member, inputs: Tensor, passages: Passages, seed: int) -> None:
@@ -199,10 +232,11 @@ def heard_parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def load_all(options: argparse.Namespace) -> Passages:
-    """The passages of acted and of plain speech that such a command is given."""
-    acted = load_passages(read_utterances(options.table), options.heard)
-    return joined(acted, load_plain(options.cache))
+def load_all(options: argparse.Namespace) -> tuple[Passages, Pairs]:
+    """The passages of acted and of plain speech that such a command is given, and its pairs."""
+    utterances = read_utterances(options.table)
+    acted = load_passages(utterances, options.heard)
+    return joined(acted, load_plain(options.cache)), load_pairs(utterances, options.heard)
 
 
 def main() -> None:
@@ -212,15 +246,16 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
-    passages = load_all(options)
+    torch.manual_seed(0)  # networks begin at random
+    passages, pairs = load_all(options)
     passages = passages[~passages.validation]
     apart = held_out(passages.speaker)
-    network = train(passages[~apart])
+    network = train(passages[~apart], pairs[~held_out(pairs.speaker)])
     cool(network, passages[apart & passages.whole])
     logger.info("temperature %.3f\n%s", network.temperature, report(network, passages[apart]))
     if options.hold_out:
         return
-    shipped = train(passages)
+    shipped = train(passages, pairs)
     shipped.temperature.copy_(network.temperature)
     tensors = {name: part.half().contiguous() for name, part in shipped.state_dict().items()}
     save_file(tensors, options.output)
