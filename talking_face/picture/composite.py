@@ -36,6 +36,9 @@ class Composite:
         margin = plate.margin
         person = plate.person[margin : margin + height, margin : margin + width]
         self._bare = np.ascontiguousarray(person == 0)
+        # Where a look-up meets nobody: most of a portrait's background is passed over by this.
+        around = cv2.dilate(plate.person, np.ones((2, 2), np.uint8), anchor=(0, 0))
+        self._empty = np.ascontiguousarray(around == 0)
         self._packed, self._steps = _packed(plate)
 
     def window(self, map_x: Array, map_y: Array, depth: Array, moving: bool) -> UInt8:
@@ -53,6 +56,7 @@ class Composite:
         _composite()(
             self._packed,
             self._steps,
+            self._empty,
             plate.image if plate.background is None else plate.background,
             self._bare,
             map_x,
@@ -91,7 +95,8 @@ def _composite() -> Callable[..., None]:
     picture = "Array(uint8, 3, 'C', readonly=True)"  # which may be written to, or not
     return compiled(
         _blend,
-        *("uint32[:, ::1]", "int64", picture, "boolean[:, ::1]", plane, plane),
+        *("uint32[:, ::1]", "int64", "boolean[:, ::1]", picture, "boolean[:, ::1]"),
+        *(plane, plane),
         *("int64", "boolean", "float32", "uint8[:, :, ::1]"),
     )
 
@@ -100,6 +105,7 @@ def _composite() -> Callable[..., None]:
 def _blend(
     fine: Array,
     steps: int,
+    empty: Array,
     background: Array,
     bare: Array,
     map_x: Array,
@@ -121,7 +127,8 @@ def _blend(
     # The last places that have a next one: one that is no number must not lead elsewhere.
     last_x = np.uint32((fine.shape[1] - steps) * 256 - 1)
     last_y = np.uint32((fine.shape[0] - steps) * 256 - 1)
-    right, bottom = np.float32(last_x), np.float32(last_y)
+    last_left, last_top = np.uint32(empty.shape[1] - 1), np.uint32(empty.shape[0] - 1)
+    right, bottom = np.float32(last_x) / finer, np.float32(last_y) / finer
     for row in range(np.uint32(map_x.shape[0])):
         for column in range(np.uint32(map_x.shape[1])):
             x, y = map_x[row, column], map_y[row, column]
@@ -139,8 +146,16 @@ def _blend(
                     window[row, column, green] = np.uint8(colour >> byte)
                     window[row, column, blue] = np.uint8(colour >> channel)
                 continue
-            x = np.uint32(min(max((x + aside) * finer, none), right))
-            y = np.uint32(min(max((y + aside) * finer, none), bottom))
+            x = min(max(x + aside, none), right)
+            y = min(max(y + aside, none), bottom)
+            left, top = min(np.uint32(x), last_left), min(np.uint32(y), last_top)
+            if layered and empty[top, left]:
+                parting = moved_x * moved_x + moved_y * moved_y < parted * parted
+                if bare[row, column] or not parting:
+                    for k in range(np.uint32(3)):
+                        window[row, column, k] = background[row, column, k]
+                    continue
+            x, y = np.uint32(x * finer), np.uint32(y * finer)
             x, y = min(x, last_x), min(y, last_y)
             left, top = np.uint32(x >> byte), np.uint32(y >> byte)
             next_x, next_y = np.uint32(left + step), np.uint32(top + step)
