@@ -90,7 +90,7 @@ def together(count: int, work) -> list:
     start = threading.Barrier(count)
 
     def begin(number: int):
-        start.wait(10)
+        start.wait(60)
         return work(number)
 
     with ThreadPoolExecutor(count) as pool:
@@ -169,7 +169,7 @@ def test_different_keys_do_not_wait_for_each_other() -> None:
     inside = threading.Barrier(4)  # passed only when four are being made at the same time
 
     def make() -> bool:
-        inside.wait(10)
+        inside.wait(60)
         return True
 
     assert together(4, lambda number: kept.get(number, make)) == [True] * 4

@@ -72,18 +72,18 @@ def test_one_thread_for_all_who_are_inside_and_then_as_before() -> None:
     def second() -> None:
         with cores.one_thread():
             come.set()
-            leave.wait(10)
+            leave.wait(60)
 
     other = threading.Thread(target=second)
     try:
         with cores.one_thread():
             other.start()
-            assert come.wait(10)
+            assert come.wait(60)
             assert torch.get_num_threads() == 1
         assert cv2.getNumThreads() == 1
         assert blas() == {1}
         leave.set()
-        other.join(10)
+        other.join(60)
         assert (torch.get_num_threads(), cv2.getNumThreads()) == (3, 3)
         assert max(blas()) == 3
     finally:
@@ -101,10 +101,10 @@ def test_a_thread_that_comes_in_later_has_no_helpers_either() -> None:
         torch.set_num_threads(3)  # so that it is known what it had
         torch.ones(3).sum()
         found.append(torch.get_num_threads())
-        inside.wait(10)
+        inside.wait(60)
         with cores.one_thread():
             found.append(torch.get_num_threads())
-            done.wait(10)
+            done.wait(60)
         found.append(torch.get_num_threads())
 
     before = torch.get_num_threads()
@@ -120,7 +120,7 @@ def test_a_thread_that_comes_in_later_has_no_helpers_either() -> None:
                 time.sleep(0.01)
         assert torch.get_num_threads() == 2, "who leaves first has its own again"
         done.set()
-        thread.join(10)
+        thread.join(60)
         assert found == [3, 1, 3]
         assert set(cores.in_order(lambda _: torch.get_num_threads(), 8)) == {1}
     finally:
@@ -146,7 +146,7 @@ def test_a_forked_process_has_cores_of_its_own() -> None:
         for _ in range(2):
             child = get_context("fork").Process(target=lambda: list(cores.in_order(abs, 3)))
             child.start()
-            child.join(20)
+            child.join(60)
             assert child.exitcode == 0
     finally:
         stop.set()
