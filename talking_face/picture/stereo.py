@@ -8,12 +8,15 @@ between what the two eyes see of one place, is at most `MAX_DISPARITY` of the wi
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import no_type_check
 
 import cv2
 import numpy as np
 
 from talking_face.arrays import Array, UInt8
+from talking_face.machine_code import compiled
 from talking_face.motion import Motion
 from talking_face.options import DEPTH, check_range
 from talking_face.picture.mesh import draw_map
@@ -43,17 +46,15 @@ class StereoRenderer:
         half = depth * MAX_DISPARITY * plate.canvas.shape[1] / 2
         self._shifts = -half, half  # pixels to the right that what is farthest moves
         # What stands still behind the person, as each eye sees it.
-        self._behind = [
-            None if plate.background is None else _shifted(plate.background, shift)
-            for shift in self._shifts
-        ]
+        behind = plate.image if plate.background is None else plate.background
+        self._behind = [_shifted(behind, shift) for shift in self._shifts]
+        self._person = cv2.convertScaleAbs(plate.person, alpha=255)
         cropped = plate.canvas.shape == plate.image.shape
         self._canvas = [
             None if cropped else _shifted(plate.canvas, shift) for shift in self._shifts
         ]
         height, width = plate.image.shape[:2]
-        grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
-        self._grid = grid_x, grid_y
+        self._size = height, width
         rows, columns = (height + 1) // 2, (width + 1) // 2
         coarse_y, coarse_x = np.mgrid[:rows, :columns].astype(np.float32)
         self._coarse = coarse_x * STEP + BETWEEN, coarse_y * STEP + BETWEEN
@@ -63,10 +64,11 @@ class StereoRenderer:
         renderer, plate = self._renderer, self._renderer.plate
         flow = renderer.flow(motion, index)
         layer = renderer.window(flow, motion, index)
+        share = np.full(layer.shape[:2], 255, dtype=np.uint8)
         if plate.background is not None:
             at_x, at_y = flow.map_x + plate.margin, flow.map_y + plate.margin
-            share = cv2.remap(plate.person, at_x, at_y, cv2.INTER_LINEAR)
-            layer = np.dstack([layer, cv2.convertScaleAbs(share, alpha=255)])
+            share = np.asarray(cv2.remap(self._person, at_x, at_y, cv2.INTER_LINEAR))
+        layer = cv2.merge([*cv2.split(layer), share])
         points, eyes = flow.drawn, float(flow.points[[33, 263], 2].mean())
         unit = float(plate.pose.scale)
         part = np.clip((points[:, 2] - eyes) / (FAR * unit), NEAR, 1).astype(np.float32)
@@ -77,15 +79,14 @@ class StereoRenderer:
         """One eye's picture.
 
         Args:
-            layer: (h, w, 3) uint8 RGB, or with a fourth channel: how far it is the person.
+            layer: (h, w, 4) uint8 RGB, and how far it is the person.
             points: (n, 3) what is drawn, pixels. part: (n,) how far behind the screen.
             eye: 0 the left one, 1 the right one.
         """
-        at_x, at_y = self._places(points, part, self._shifts[eye])
-        front: Any = cv2.remap(layer, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        behind, canvas = self._behind[eye], self._canvas[eye]
-        if behind is not None:
-            front = _over(front, behind)
+        away = self._away(points, part, self._shifts[eye])
+        canvas = self._canvas[eye]
+        front = np.empty((*layer.shape[:2], 3), dtype=np.uint8)
+        _sees()(layer, away, self._behind[eye], front)
         if canvas is None:
             return front
         plate = self._renderer.plate
@@ -94,8 +95,8 @@ class StereoRenderer:
         whole[plate.top : plate.top + height, plate.left : plate.left + width] = front
         return whole
 
-    def _places(self, points: Array, part: Array, shift: float) -> tuple[Array, Array]:
-        """For each pixel of one eye's picture, the place of the frame that it sees.
+    def _away(self, points: Array, part: Array, shift: float) -> Array:
+        """How far to the right each pixel of one eye's picture looks, (h, w) float32 pixels.
 
         Drawn at half the size, for they change slowly: a quarter of the work.
         """
@@ -107,19 +108,39 @@ class StereoRenderer:
         depth = np.full(at_x.shape, np.inf, dtype=np.float32)
         away = np.ascontiguousarray(points[:, 2], dtype=np.float32)
         draw_map(moved, away, source, self._renderer.triangles, at_x, at_y, depth)
-        height, width = self._grid[0].shape
+        height, width = self._size
         double = (at_x.shape[1] * STEP, at_x.shape[0] * STEP)
         off = cv2.resize(at_x - coarse_x, double, interpolation=cv2.INTER_LINEAR)
-        return self._grid[0] + off[:height, :width], self._grid[1]
+        return np.ascontiguousarray(off[:height, :width])
 
 
-def _over(front: Any, behind: Any) -> Any:
-    """A layer (h, w, 4) uint8, its share last, before a picture (h, w, 3) uint8."""
-    share = front[..., 3]
-    front = cv2.cvtColor(front, cv2.COLOR_RGBA2RGB)
-    solid = cv2.merge([share, share, share])
-    kept = cv2.multiply(front, solid, scale=1 / 255)
-    return cv2.add(kept, cv2.multiply(behind, cv2.bitwise_not(solid), scale=1 / 255))
+@cache
+def _sees() -> Callable[..., None]:
+    """`_see` as machine code."""
+    picture = "uint8[:, :, ::1]"
+    return compiled(_see, picture, "float32[:, ::1]", picture, picture)
+
+
+@no_type_check  # so that it is compiled as it stands
+def _see(layer: Array, away: Array, behind: Array, seen: Array) -> None:  # pragma: no cover - numba
+    """A layer (h, w, 4), looked up as far to the right as each pixel looks, before what is behind
+    it, (h, w, 3)."""
+    none, one, whole, half = np.float32(0), np.float32(1), np.float32(255), np.float32(0.5)
+    last = np.uint32(layer.shape[1] - 1)
+    end = np.float32(last)
+    for row in range(np.uint32(layer.shape[0])):
+        for column in range(np.uint32(layer.shape[1])):
+            x = min(max(np.float32(column) + away[row, column], none), end)
+            left = min(np.uint32(x), last)
+            right = min(np.uint32(left + np.uint32(1)), last)
+            u = x - np.float32(left)
+            a = np.float32(layer[row, left, 3]) * (one - u)
+            a = (a + np.float32(layer[row, right, 3]) * u) / whole
+            for k in range(np.uint32(3)):
+                colour = np.float32(layer[row, left, k]) * (one - u)
+                colour += np.float32(layer[row, right, k]) * u
+                colour = colour * a + np.float32(behind[row, column, k]) * (one - a)
+                seen[row, column, k] = np.uint8(colour + half)
 
 
 def _shifted(picture: Array, right: float) -> Array:
