@@ -11,7 +11,7 @@ from talking_face.moods import MOODS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.delivery import N_DELIVERY, delivery
 from talking_face.sound.emotion import Emotion, EmotionNetwork
-from talking_face.training.data.utterances import Pairs, Passages
+from talking_face.training.data.utterances import Pairs, Passages, load_pairs
 from talking_face.training.fit.emotion import project
 from talking_face.training.measure.emotion_report import calibration_error, recall, told_apart
 
@@ -100,3 +100,8 @@ def test_what_loudness_changes_is_scaled_down() -> None:
         return float((louder - origin).norm() / (felt - origin).norm())
 
     assert heard(turned) < 0.7 * heard(statistics)
+
+
+def test_a_cache_without_quiet_utterances_says_what_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="utterances again"):
+        load_pairs([], tmp_path)

@@ -195,13 +195,22 @@ def load_passages(utterances: Sequence[Utterance], cache: Path) -> Passages:
 
 
 def load_pairs(utterances: Sequence[Utterance], cache: Path) -> Pairs:
-    """The statistics of all whole utterances that the cache has at two loudnesses."""
+    """The statistics of all whole utterances that the cache has at two loudnesses.
+
+    Raises:
+        FileNotFoundError: it has none, as one that was made before has.
+    """
     both, speakers = [], []
     for utterance in utterances:
         files = [cache / f"{utterance.key}.{version}.npz" for version in (PLAIN, QUIET)]
         if not utterance.validation and all(file.is_file() for file in files):
             both.append([delivery(load_heard(file), slice(0, None)) for file in files])
             speakers.append(utterance.speaker)
+    if not both:
+        raise FileNotFoundError(
+            f"No utterance in {cache} was turned down. Run training.data.utterances again; "
+            "it makes what is missing."
+        )
     plain, quiet = np.array(both).transpose(1, 0, 2)
     return Pairs(plain, quiet, np.array(speakers))
 
