@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from sys import modules
 from threading import Barrier, Lock, Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import torch
 from threadpoolctl import ThreadpoolController
 
+from talking_face.arrays import Array
 from talking_face.interruption import heed
+from talking_face.processes import Helpers, Shared
 
-T = TypeVar("T")
-
+SHARED = 12  # pieces, from which work is worth handing to another process
 AHEAD = 2  # pieces of work a core that may be finished, or under way, before they are asked for
 
 
@@ -146,14 +147,33 @@ def begin(work: Callable[[], object]) -> None:
     _pool().submit(work)
 
 
-def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
+_helpers = Helpers()
+
+
+def hire(work: Callable[[int], Array]) -> None:
+    """Let the helpers of `talking_face.processes` start now, if there is more than one core.
+
+    They are ready when this returns. Nobody has to: where much is asked for, they start by
+    themselves.
+
+    Args:
+        work: as it will be asked for later, so that all it needs is loaded.
+    """
+    parcel = Shared(work, _helpers, available()).parcel()
+    if parcel is not None:
+        _helpers.hire(available(), parcel)
+
+
+def in_order(work: Callable[[int], Array], count: int) -> Iterator[Array]:
     """work(0), work(1), … work(count - 1), made on all cores and handed out in their order.
 
     No more than `AHEAD` a core are made ahead of what is asked for, whatever the count. All callers
     share the cores. When the iterator is closed, or a piece of work fails, what hasn't begun never
-    will.
+    will. Work that can be pickled may be done in another process, see `talking_face.processes`.
     """
-    waiting: deque[Future[T]] = deque()
+    waiting: deque[Future[Array]] = deque()
+    if count >= SHARED:
+        work = Shared(work, _helpers, available())
     with single_pools():
         try:
             for index in range(count):
@@ -169,7 +189,10 @@ def in_order(work: Callable[[int], T], count: int) -> Iterator[T]:
 
 
 def _in_child() -> None:
+    global _helpers
     _pools.lock.release()
+    _helpers.leave()
+    _helpers = Helpers()
     _pool.cache_clear()  # its threads stayed with the parent
 
 

@@ -25,7 +25,7 @@ from talking_face.clips.clip import watched
 from talking_face.clips.credentials import Origin, sign
 from talking_face.clips.mark import Mark, installed_mark
 from talking_face.clips.marks import Marks
-from talking_face.clips.stereo import packed
+from talking_face.clips.stereo import Packing, packed
 from talking_face.clips.video import write_clip
 from talking_face.cores import in_order, one_thread
 from talking_face.errors import OptionInvalid
@@ -87,11 +87,7 @@ def export(
     if kind in PACKING:
         pair = StereoRenderer(animator.renderer(face, look), depth)
         packing: Any = PACKING[kind]
-        seen = mark or installed_mark()
-
-        def frame(index: int) -> UInt8:
-            return packed(*pair.frame(motion, index), packing, seen)
-
+        frame = partial(_pair, pair, motion, packing, mark or installed_mark())
         beside = kind != "anaglyph"
         return [_video(frame, len(motion), paths[0], speech, marks, progress, beside)]
     if kind == "obj":
@@ -183,6 +179,12 @@ def _marked(head: Head, marks: Marks) -> Head:
     return replace(head, atlas=marks.unseen(*head.atlas.shape[:2])(head.atlas))
 
 
+def _pair(
+    pair: StereoRenderer, motion: Motion, packing: Packing, mark: Mark | None, index: int
+) -> UInt8:
+    return packed(*pair.frame(motion, index), packing, mark)
+
+
 def _viewed(
     head: Head, renderer: Renderer, motion: Motion, camera: Camera, size: int, index: int
 ) -> UInt8:
@@ -222,13 +224,8 @@ def write_take(
         for scene in take.scenes
     ]
     height, width = scenes[0][0].frame(scenes[0][1]).shape[:2]
-    places = [(scene, index) for scene in scenes for index in range(len(scene[1]))]
-
-    def frame(number: int) -> UInt8:
-        (renderer, motion), index = places[number]
-        return within(renderer.frame(motion, index), height, width)
-
-    count = len(places)
+    count = sum(len(motion) for _, motion in scenes)
+    frame = partial(_of_scenes, scenes, height, width)
     frames = map(frame, range(count)) if aside else in_order(frame, count)
     photos = {f"photo {i + 1}" if i else "photo": s.face.digest for i, s in enumerate(take.scenes)}
     moved = np.concatenate([scene.motion.as_array() for scene in take.scenes])
@@ -237,6 +234,15 @@ def write_take(
     with one_thread():
         seen = watched(frames, count, "Rendering", progress)
         return write_clip(seen, path, recording, mark, origin)
+
+
+def _of_scenes(scenes: list[tuple[Renderer, Motion]], height: int, width: int, index: int) -> UInt8:
+    scene = 0
+    while index >= len(scenes[scene][1]):
+        index -= len(scenes[scene][1])
+        scene += 1
+    renderer, motion = scenes[scene]
+    return within(renderer.frame(motion, index), height, width)
 
 
 def within(frame: UInt8, height: int, width: int) -> UInt8:

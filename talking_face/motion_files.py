@@ -27,7 +27,6 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
-from scipy.signal import find_peaks
 
 from talking_face.arrays import Array
 from talking_face.errors import MotionUnreadable, OutputUnwritable
@@ -162,6 +161,8 @@ def _resampled(values: Array, fps: float) -> Array:
     """Values (n, N_CHANNELS) at some frame rate, as (frames, N_CHANNELS) at 25 fps."""
     if fps == FPS:
         return values
+    from scipy.signal import find_peaks  # which takes a second to load
+
     frames = max(1, round(len(values) * FPS / fps))
     then, now = np.arange(len(values)) / fps, np.arange(frames) / FPS
     result = np.stack([np.interp(now, then, column) for column in values.T], axis=1)

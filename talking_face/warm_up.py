@@ -5,9 +5,12 @@ The page does it in the background, so that its first visitor waits no longer th
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from talking_face.animator import Animator
+from talking_face.cores import hire
 from talking_face.face.face import fit_face
 from talking_face.face.landmarks import detect_faces
 from talking_face.face.model import Pose
@@ -27,6 +30,7 @@ def warm_up(animator: Animator) -> None:
     face = fit_face(grey, [Pose(np.eye(3), np.array(UNIT), middle).project(model.mean)], model)
     noise = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     (motion,) = animator.sample(animator.listen(Recording(noise.astype(np.float32))), 1)
+    hire(partial(animator.renderer(face, Look(size=SIDE)).frame, motion))
     for _ in animator.render(face, motion[:2], Look(size=SIDE)):
         pass
     animator.memory.forget()

@@ -17,6 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before nu
 import numpy as np
 import pytest
 
+from talking_face import processes
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -39,6 +40,12 @@ def upload_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gradio")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone() -> None:
+    """Frames are made in this process, where tests can see and change how."""
+    processes.POSSIBLE = False
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from talking_face.picture.mouth.shading import (
 )
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
 from talking_face.picture.renderer import Renderer
-from talking_face.training.fit.shading import examples_of, train
+from talking_face.training.fit.shading import LightNetwork, examples_of, train
 from talking_face.weights import load_weights
 
 LEFT, RIGHT, TOP, BOTTOM = 20.0, 120.0, 30.0, 70.0  # pixels, of a mouth as a diamond
@@ -136,17 +136,21 @@ def test_blur_of_a_photo_is_noticed(smiling: Renderer) -> None:
 
 
 def test_an_untrained_network_leaves_the_light() -> None:
-    factors = MouthLight().light_factors(interior(opening_of(diamond())), light())
+    untrained = MouthLight.from_weights(LightNetwork().eval().requires_grad_(False).tensors())
+    factors = untrained.light_factors(interior(opening_of(diamond())), light())
     assert factors.shape == (8, 16, 3)
     assert np.allclose(factors, 1)
 
 
 def test_both_ways_through_the_network_agree() -> None:
-    network = load_mouth_light()
+    network = LightNetwork()
+    network.load_state_dict(
+        {name: torch.from_numpy(t) for name, t in load_weights("mouth_light").items()}
+    )
     seen = np.random.default_rng(0).normal(0.5, 0.5, (14, 8, 16)).astype(np.float32)
-    slow = network(torch.from_numpy(seen[None]))[0].permute(1, 2, 0).numpy()
+    slow = network(torch.from_numpy(seen[None]))[0].permute(1, 2, 0).detach().numpy()
     assert np.ptp(slow) > 0.05
-    assert np.allclose(network.logarithms(seen), slow, atol=1e-5)
+    assert np.allclose(load_mouth_light().logarithms(seen), slow, atol=1e-5)
 
 
 def test_the_light_is_bounded_and_a_grey_photo_stays_grey() -> None:

@@ -12,14 +12,16 @@ from talking_face.face.landmarks import (
     INNER_LIP_UPPER,
     N_LANDMARKS,
 )
-from talking_face.picture.mouth.teeth import (
+from talking_face.picture.mouth.strip import (
     HEIGHT,
     INCISAL_ROW,
-    LATENT,
     LIP_ROW,
     MIDLINE_COLUMN,
     SPAN,
     WIDTH,
+)
+from talking_face.picture.mouth.teeth import (
+    LATENT,
     TeethGenerator,
     draw_teeth,
     finish_strips,

@@ -26,7 +26,7 @@ def work() -> float:
 
 
 def memory() -> dict[str, float]:
-    """MiB by who holds them: this process, Ray's workers, its services, and its object store.
+    """MiB by who holds them: this process and its helpers, Ray's workers, its services, its store.
 
     Pages of the store count for it alone: as many as the process has read that read most.
     """
@@ -41,7 +41,7 @@ def memory() -> dict[str, float]:
         if not sizes:  # ended, and nobody asked how
             continue
         own, mapped = (int(sizes[key].split()[0]) / 1024 for key in ("RssAnon", "RssShmem"))
-        if folder.name == str(os.getpid()):
+        if folder.name == str(os.getpid()) or b"talking_face.processes" in name:
             held["here"] += own
         else:
             worker = name.startswith(b"ray::") and b"Agent" not in name

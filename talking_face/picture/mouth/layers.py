@@ -16,7 +16,7 @@ from talking_face.curves import smoothstep
 from talking_face.picture.brush import spread
 from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import Opening
-from talking_face.picture.mouth.teeth import INCISAL_ROW, MIDLINE_COLUMN, SPAN
+from talking_face.picture.mouth.strip import INCISAL_ROW, MIDLINE_COLUMN, SPAN
 
 # All lengths are in canonical units, inter-ocular distances.
 TYPICAL_WIDTH = 0.52  # of a mouth at rest; a wider one gets wider teeth

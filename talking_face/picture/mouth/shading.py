@@ -8,17 +8,14 @@ part of the painting; it can't blur it. It is trained by `talking_face.training.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import pairwise
+from functools import cache
 from typing import Protocol
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
-from torch import Tensor, nn
 
 from talking_face.arrays import Array
 from talking_face.picture.mouth.light import LUMA, Light
@@ -26,8 +23,6 @@ from talking_face.picture.mouth.opening import N_PLACES, Opening
 from talking_face.weights import load_weights
 
 ROWS, COLUMNS = 8, 16  # cells between the lips, and from corner to corner
-N_FEATURES, N_OUTPUTS = 14, 3
-CHANNELS = 24
 MOST_LIGHT, MOST_TINT = 0.8, 0.1  # logarithms of the largest factors
 # The share of the logarithms that is applied to generated teeth. It can't know what lies in a mouth
 # that was never seen, and in doubt makes teeth and cavity alike.
@@ -69,44 +64,31 @@ class Shading(Protocol):
         ...
 
 
-class MouthLight(nn.Module):
-    """Features (n, 14, 8, 16) to logarithms of factors (n, 3, 8, 16): light, red and blue."""
+class MouthLight:
+    """Says how bright an open mouth is by four convolutions.
 
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = [N_FEATURES, CHANNELS, CHANNELS, CHANNELS, N_OUTPUTS]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1, padding_mode="replicate") for a, b in pairwise(sizes)
-        )
-        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
-        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+    Args:
+        layers: weight (out, in, 3, 3) and bias (out,) float32 of each, for pictures that go on at
+            their borders as they end; what `training.fit.shading.LightNetwork` learns.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers[:-1]:
-            x = F.leaky_relu(layer(x), SLOPE)
-        x = torch.tanh(self.layers[-1](x))
-        return torch.cat([MOST_LIGHT * x[:, :1], MOST_TINT * x[:, 1:]], dim=1)
+    def __init__(self, layers: Sequence[tuple[Array, Array]]) -> None:
+        self._layers = layers
 
     def logarithms(self, seen: Array) -> Array:
-        """The same of one mouth, (14, 8, 16) float32 to (8, 16, 3), by plain matrix products.
+        """Features (14, 8, 16) float32 to logarithms of factors (8, 16, 3): light, red and blue.
 
-        For so little, the threads of torch or of one large product wait for each other far longer
-        than they work, above all beside an encoder.
+        By plain matrix products: for so little, the threads of torch or of one large product wait
+        for each other far longer than they work, above all beside an encoder.
         """
         x = seen.transpose(1, 2, 0)
-        for index, (weight, bias) in enumerate(self._plain):
+        for index, (weight, bias) in enumerate(self._layers):
             padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
             patches = np.asarray(sliding_window_view(padded, (3, 3), (0, 1)))  # type: ignore[call-overload]
             x = patches.reshape(*x.shape[:2], -1) @ weight.reshape(len(weight), -1).T + bias
-            if index < len(self.layers) - 1:
+            if index < len(self._layers) - 1:
                 x = np.maximum(x, SLOPE * x)
         return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
-
-    @cached_property
-    def _plain(self) -> list[tuple[Array, Array]]:
-        """Weights and biases of the layers as arrays, which change as they do."""
-        arrays = [parameter.detach().numpy() for parameter in self.parameters()]
-        return list(zip(arrays[::2], arrays[1::2], strict=True))
 
     def light_factors(self, interior: Interior, light: Light) -> Array:
         """What to multiply the painting by, (8, 16, 3) float32 RGB, cell by cell of the opening."""
@@ -119,28 +101,20 @@ class MouthLight(nn.Module):
         return np.exp(np.concatenate([red, brightness, blue], axis=-1))
 
     @classmethod
-    def from_weights(cls, tensors: dict[str, Array]) -> MouthLight:
-        """The trained network, from tensors as `load_weights("mouth_light")` returns them."""
-        network = cls()
-        state = {name: torch.from_numpy(np.array(t, np.float32)) for name, t in tensors.items()}
-        network.load_state_dict(state)
-        return network.eval().requires_grad_(False)
+    def from_weights(cls, tensors: Mapping[str, Array]) -> MouthLight:
+        """The trained one, from tensors as `load_weights("mouth_light")` returns them."""
+        layers = range(len(tensors) // 2)
+        return cls([(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in layers])
 
 
 @cache
 def load_mouth_light() -> MouthLight:
-    """The shipped network.
+    """The shipped one.
 
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
     return MouthLight.from_weights(load_weights("mouth_light"))
-
-
-def factors(logs: Tensor) -> Tensor:
-    """Logarithms (n, 3, h, w) of light, red and blue to factors of red, green and blue."""
-    light, red, blue = logs.unbind(1)
-    return torch.exp(torch.stack([light + red, light, light + blue], dim=1))
 
 
 def features(interior: Interior, light: Light) -> Array:

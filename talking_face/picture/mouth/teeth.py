@@ -4,10 +4,8 @@ Generative Adversarial Nets, Goodfellow et al. 2014 (arXiv 1406.2661). Knows str
 from the front under neutral light; knows nothing of faces, lips or frames. The network is trained
 by `talking_face.training.fit.teeth`.
 
-A strip is fixed to the skull. Its geometry is that of the face, not of the mouth, so that teeth
-keep their size when the lips move: `SPAN` says how wide it is, `INCISAL_ROW` where the central
-incisors end, `MIDLINE_COLUMN` where the two meet. Above the crowns it is gum; everything but teeth
-and gums is transparent and belongs to the dark of the mouth.
+Where what is in a strip: `talking_face.picture.mouth.strip`. Above the crowns it is gum; everything
+but teeth and gums is transparent and belongs to the dark of the mouth.
 """
 
 from __future__ import annotations
@@ -20,12 +18,7 @@ from torch import Tensor, nn
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
-
-HEIGHT, WIDTH = 48, 128  # pixels of a strip
-SPAN = 0.66  # width of a strip in inter-ocular distances (outer eye corners); pixels are square
-INCISAL_ROW = 36.0  # lower edge of the central incisors
-MIDLINE_COLUMN = (WIDTH - 1) / 2  # between the central incisors
-LIP_ROW = 24.0  # upper inner lip of parted lips at rest: about half of the crown shows
+from talking_face.picture.mouth.strip import HEIGHT, INCISAL_ROW, LIP_ROW, MIDLINE_COLUMN, WIDTH
 
 LATENT = 48  # numbers that a strip is drawn from
 _CHANNELS = (128, 128, 96, 48, 24)  # of the five stages, coarse to fine
@@ -102,7 +95,7 @@ def draw_teeth(generator: TeethGenerator, seed: int) -> Array:
     Returns:
         (48, 128, 4) float32 in 0–1: RGB, not multiplied by alpha, under neutral light, its 90th
         percentile of brightness over the teeth about 1; alpha is the soft coverage by teeth and
-        gums. Rows and columns: see the constants of this module.
+        gums. Rows and columns: see `talking_face.picture.mouth.strip`.
 
     Raises:
         ValueError: the generator has no cast.

@@ -25,12 +25,8 @@ from talking_face.face.landmarks import (
     mouth_opening,
 )
 from talking_face.face.photo import load_photo
+from talking_face.picture.mouth.strip import HEIGHT, INCISAL_ROW, MIDLINE_COLUMN, SPAN, WIDTH
 from talking_face.picture.mouth.teeth import (
-    HEIGHT,
-    INCISAL_ROW,
-    MIDLINE_COLUMN,
-    SPAN,
-    WIDTH,
     white_level,
 )
 

@@ -15,12 +15,14 @@ import argparse
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.numpy import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from talking_face.arrays import Array
@@ -33,10 +35,11 @@ from talking_face.picture.mouth.opening import opening_of
 from talking_face.picture.mouth.painter import INNER_LOOP
 from talking_face.picture.mouth.shading import (
     LEAST_LIPS,
+    MOST_LIGHT,
+    MOST_TINT,
+    SLOPE,
     Interior,
-    MouthLight,
     cells,
-    factors,
     features,
 )
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
@@ -60,7 +63,36 @@ AVERAGING = 0.01  # share of a new step in the averaged weights
 FEW = 3e-4, 0.05  # weights of strong factors, and of factors that change from cell to cell
 ABSOLUTE = 0.1  # weight of the absolute error beside the squared one
 
+N_FEATURES, N_OUTPUTS = 14, 3
+CHANNELS = 24
+
 logger = logging.getLogger(__name__)
+
+
+class LightNetwork(nn.Module):
+    """Features (n, 14, 8, 16) to logarithms of factors (n, 3, 8, 16): light, red and blue.
+
+    Its tensors are those of a `MouthLight`, which does the same to one mouth.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [N_FEATURES, CHANNELS, CHANNELS, CHANNELS, N_OUTPUTS]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(a, b, 3, padding=1, padding_mode="replicate") for a, b in pairwise(sizes)
+        )
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.layers[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.leaky_relu(layer(x), SLOPE)
+        x = torch.tanh(self.layers[-1](x))
+        return torch.cat([MOST_LIGHT * x[:, :1], MOST_TINT * x[:, 1:]], dim=1)
+
+    def tensors(self) -> dict[str, Array]:
+        """What `MouthLight.from_weights` takes, and a weight file holds."""
+        return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
 
 
 class Watcher:
@@ -145,7 +177,7 @@ def gather(
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def train(examples: dict[str, Array], steps: int, seed: int) -> MouthLight:
+def train(examples: dict[str, Array], steps: int, seed: int) -> LightNetwork:
     """The network, its weights averaged over the steps."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -158,7 +190,7 @@ def train(examples: dict[str, Array], steps: int, seed: int) -> MouthLight:
     weight = (
         seen[:, :1] * torch.from_numpy(by_source / by_source.mean())[:, None, None, None].float()
     )
-    network, average = MouthLight(), MouthLight()
+    network, average = LightNetwork(), LightNetwork()
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps)
@@ -181,7 +213,13 @@ def train(examples: dict[str, Array], steps: int, seed: int) -> MouthLight:
                 mean.lerp_(value, AVERAGING)
         if step % 500 == 0:
             logger.info("step %d: error %.4f", step, float(error.detach()))
-    return average
+    return average.eval().requires_grad_(False)
+
+
+def factors(logs: Tensor) -> Tensor:
+    """Logarithms (n, 3, h, w) of light, red and blue to factors of red, green and blue."""
+    light, red, blue = logs.unbind(1)
+    return torch.exp(torch.stack([light + red, light, light + blue], dim=1))
 
 
 def error_of(logs: Tensor, seen: Tensor, share: Tensor, real: Tensor, weight: Tensor) -> Tensor:
@@ -211,8 +249,7 @@ def main() -> None:
         examples = dict(stored)
     logger.info("%d examples", len(examples["source"]))
     network = train(examples, options.steps, options.seed)
-    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    save_file(state, options.output / "mouth_light.safetensors")
+    save_file(network.tensors(), options.output / "mouth_light.safetensors")
 
 
 if __name__ == "__main__":

@@ -34,11 +34,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from talking_face.arrays import Array
+from talking_face.picture.mouth.strip import HEIGHT, INCISAL_ROW, WIDTH
 from talking_face.picture.mouth.teeth import (
-    HEIGHT,
-    INCISAL_ROW,
     LATENT,
-    WIDTH,
     TeethGenerator,
     finish_strips,
 )
