@@ -168,8 +168,12 @@ class Process:
         self.stdin, self.stdout = self._process.stdin, self._process.stdout
         self._said = b""
         self._hung = False
+        self._limit: tuple[float, Unwanted] | None = None  # of what is being waited for
+        self._closed = Event()
         self._listener = Thread(target=self._listen, name="hear ffmpeg", daemon=True)
         self._listener.start()
+        # One for all that is waited for: a thread more for each picture takes longer than it.
+        Thread(target=self._watch, name="watch ffmpeg", daemon=True).start()
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -178,13 +182,11 @@ class Process:
         Raises:
             Stopped: nobody wants what it does any more; at the end of the block.
         """
-        through = Event()
-        watch = (through, time.monotonic() + seconds, unwanted())
-        Thread(target=self._watch, args=watch, name="watch ffmpeg", daemon=True).start()
+        self._limit = time.monotonic() + seconds, unwanted()
         try:
             yield
         finally:
-            through.set()
+            self._limit = None
         heed()
 
     def write(self, data: bytes | memoryview) -> bool:
@@ -242,6 +244,7 @@ class Process:
 
     def close(self) -> None:
         """Leave nothing of it behind."""
+        self._closed.set()
         self.kill()
         for pipe in (self.stdin, self.stdout):
             if pipe is not None:
@@ -250,12 +253,20 @@ class Process:
         self._process.wait()
         self._listener.join(1)
 
-    def _watch(self, through: Event, end: float, unwanted: Unwanted) -> None:
-        while not through.wait(max(0.0, min(_LOOK, end - time.monotonic()))):
-            if time.monotonic() >= end:
+    def _watch(self) -> None:
+        pause = _LOOK
+        while not self._closed.wait(pause):
+            limit, pause = self._limit, _LOOK
+            if limit is None:
+                continue
+            end, unwanted = limit
+            left = end - time.monotonic()
+            if left <= 0:
                 self._give_up()
             elif unwanted():
                 self.kill()
+            else:
+                pause = min(_LOOK, left)
 
     def _give_up(self) -> None:
         self._hung = True
