@@ -70,9 +70,10 @@ WEIGHTS: dict[str, WeightSpec] = {
         },
     ),
     "feeling": WeightSpec(
-        build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK",
+        build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
+        "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "15796a0c4659ec9145dc3a5a5610248614f000cd23adc793ff36eda4ee62f944",  # noqa: E501
+            "feeling.safetensors": "b3a8ce01a696ec85403f02b90773ccae0523b83efbf026450d1f4eefcd579c37",  # noqa: E501
         },
     ),
     "skin": WeightSpec(

@@ -1,6 +1,7 @@
 """Learn what each mood does to a face, from real emotional faces.
 
-    python -m talking_face.training.fit.feeling --scores SCORES --task face_landmarker.task
+    python -m talking_face.training.fit.feeling --scores SCORES --task face_landmarker.task \\
+        --portraits PHOTO … --audio SPEECH
 
 For each mood: the mean of what people's faces do in it, relative to their own neutral ones, and the
 principal ways in which they differ in it. What goes with parted lips is told apart first, by a
@@ -8,7 +9,8 @@ regression on how far they are: a face that speaks closes them, and is not to be
 mouth of a cry, which looks like a smile. How strong a mood is at strength 1 is how strong it is in
 the face that four in five others stay below: a stranger is to name it. Nobody labels calm: it is
 the beginning of a smile with lips closed, and lids that are a little heavy. SCORES is what
-`talking_face.training.data.scores` wrote.
+`talking_face.training.data.scores` wrote. At last, `talking_face.training.fit.named` sees to it
+that moods are named on portraits of people who don't smile, saying what is in a recording.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from talking_face.animator import load_animator
 from talking_face.arrays import Array
 from talking_face.editing.directions import find_directions
 from talking_face.editing.expression import CHANGED, N_CHANGED, N_WAYS
@@ -30,7 +33,9 @@ from talking_face.face.model import FaceModel, load_face_model
 from talking_face.moods import MOODS
 from talking_face.picture.lids import closing, meeting
 from talking_face.training.data.neutral import Expressions, expressed, nuance_of, scores_parser
-from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes
+from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes, landmarker
+from talking_face.training.fit.named import Portraits, named
+from talking_face.training.measure.feelings import real_faces, train
 
 SOURCES = {"dreamtalk": 1.0, "ckplus48": 0.8, "jaffe": 0.5}  # and how much each counts
 DAMPING = 0.002  # of the fits: means are to be as large as they are, and their noise is small
@@ -99,7 +104,7 @@ def exemplars(expressions: list[Expressions], model: FaceModel) -> list[Exemplar
 def learn(
     faces: list[Exemplar], neutrals: Array, model: FaceModel, network: Blendshapes
 ) -> dict[str, Array]:
-    """The tensors of `ExpressionModel`, neutral's all zero."""
+    """The tensors of `ExpressionModel`; those of neutral and calm are zero."""
     scores, apart = np.zeros((len(MOODS), N_SCORES)), np.zeros(len(MOODS))
     parting = np.zeros((len(MOODS), CHANGED["lower"]))
     mean = np.zeros((len(MOODS), N_CHANGED))
@@ -136,9 +141,16 @@ def learn(
     ways[..., place["rotation"]] *= POSED["rotation"]
     # On average, nobody looks or turns to one side.
     mean[:, [place["gaze"][0], place["rotation"][0], place["rotation"][2]]] = 0.0
+    found = {"mean": mean, "ways": ways, "parting": parting}
+    return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def with_calm(mean: Array, ways: Array, parting: Array) -> dict[str, Array]:
+    """The tensors of `ExpressionModel`, with what calm is made of the others."""
     calm, happy = MOODS.index("calm"), MOODS.index("happy")
     mean[calm], ways[calm] = CALM["happy"] * mean[happy], CALM["happy"] * ways[happy]
-    mean[calm, place["lids"]] += CALM["lids"]
+    lids = sum(CHANGED[name] for name in ("lower", "upper", "nuance"))
+    mean[calm, lids : lids + CHANGED["lids"]] += CALM["lids"]
     parting[calm] = parting[happy]
     found = {"mean": mean, "ways": ways, "parting": parting}
     return {name: value.astype(np.float32) for name, value in found.items()}
@@ -253,6 +265,8 @@ def spread(changes: Array, weight: Array) -> tuple[Array, Array]:
 def main() -> None:
     parser = scores_parser(__doc__)
     parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
+    parser.add_argument("--portraits", type=Path, nargs="+", required=True)
+    parser.add_argument("--audio", type=Path, required=True, help="a recording of plain speech")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     model = load_face_model()
@@ -260,10 +274,16 @@ def main() -> None:
     every = np.stack([expressions.neutral for expressions in found if expressions.of.still])
     neutrals = every[:: max(1, len(every) // NEUTRALS)][:NEUTRALS]
     network = Blendshapes(options.task)
-    save_file(
-        learn(exemplars(found, model), neutrals, model, network),
-        options.output / "feeling.safetensors",
-    )
+    learned = learn(exemplars(found, model), neutrals, model, network)
+    mean, parting = learned["mean"], learned["parting"]
+    classifier = train(*real_faces(options.scores)["train"]).requires_grad_(False)
+    with landmarker(options.task, video=False) as sees:
+        portraits = Portraits(load_animator(), options.portraits, options.audio, sees)
+        for mood in np.flatnonzero(mean.any(1)):
+            found_mean = named(int(mood), mean[mood], parting, portraits, classifier)
+            mean[mood] = nose_held(found_mean, model)
+    tensors = with_calm(mean, learned["ways"], parting)
+    save_file(tensors, options.output / "feeling.safetensors")
 
 
 if __name__ == "__main__":
