@@ -67,13 +67,13 @@ def test_of_tracks_that_speak_the_first(tmp_path):
 def melody(seconds: float, voices: int) -> np.ndarray:
     """Plucked notes of a scale in some voices, (n,) float in [-1, 1], 16 kHz."""
     rng = np.random.default_rng(1)
-    sound, size = np.zeros(round((seconds + 1) * SAMPLE_RATE)), SAMPLE_RATE // 4
+    sound, size = np.zeros(round((seconds + 1) * SAMPLE_RATE)), SAMPLE_RATE // 2
     t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     for start in range(0, round(seconds * SAMPLE_RATE), size):
         for voice in range(voices):
             hertz = 220 * 2 ** ((rng.choice([0, 2, 4, 5, 7, 9, 11]) + 5 * voice) / 12)
             tones = sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 6))
-            sound[start : start + SAMPLE_RATE] += tones * np.exp(-3 * t) * np.minimum(1, 200 * t)
+            sound[start : start + SAMPLE_RATE] += tones * np.exp(-5 * t) * np.minimum(1, 200 * t)
     return 0.5 * sound / np.abs(sound).max()
 
 
