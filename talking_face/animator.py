@@ -57,6 +57,7 @@ from talking_face.options import (
     STYLES,
     Look,
     Progress,
+    check_frames,
     check_made,
     check_progress,
     check_sampling,
@@ -349,6 +350,8 @@ class Animator(Senses):
         check_made("its constructor", Mark, *([] if mark is None else [mark]))
         check_progress(progress)
         keep_apart(result_path(path), look.background)
+        check_made("`sample`", Motion, motion)
+        check_frames(len(motion))
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
         sources |= {"sound": speech.digest} if speech else {}

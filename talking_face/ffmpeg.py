@@ -61,6 +61,7 @@ _CAUSES = (  # what ffmpeg says, what it means; the first that fits
     ("Cannot allocate memory", "there is too little memory"),
     ("Invalid data found", "it is damaged, or something else than its name says"),
 )
+_FLOATING = r"pcm_f\d|wavpack.* fltp?\b"  # what ffmpeg calls such sound
 _POLLED = b"out_time="  # of the lines that ffmpeg tells its progress in, the one that is followed
 
 logger = logging.getLogger(__name__)
@@ -333,6 +334,8 @@ class Contents:
         timed: whether it says when its sound is to be heard.
         layouts: of the channels of each sound track, such as "stereo" or "60 channels"; None
             where this ffmpeg can't decode it.
+        floating: of each sound track, whether it is stored as floating point numbers, which may be
+            of any size.
         seconds: how long it says that it lasts; None where it doesn't.
         comment: the comment that the file has; empty without one.
     """
@@ -341,6 +344,7 @@ class Contents:
     layouts: tuple[str | None, ...]
     seconds: float | None = None
     comment: str = ""
+    floating: tuple[bool, ...] = ()
 
 
 def look_into(source: list[str], seconds: float) -> Contents | Ended:
@@ -362,6 +366,7 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
         layouts=tuple(layout[1] if layout else None for layout in found),
         seconds=_seconds(*lasts.groups()) if lasts else None,
         comment=comment[1] if comment else "",
+        floating=tuple(bool(re.match(_FLOATING, about)) for _, about in tracks),
     )
 
 

@@ -21,7 +21,7 @@ from talking_face.motion_files import read_motion, write_motion
 from talking_face.motion_space import CHANNELS as CHANNELS
 from talking_face.motion_space import FPS as FPS
 from talking_face.motion_space import N_CHANNELS as N_CHANNELS
-from talking_face.options import shown
+from talking_face.options import MAX_POSE_STRENGTH, check_range, shown
 
 
 def _left_out() -> Float32:
@@ -91,7 +91,12 @@ class Motion(Frozen):
         return dataclasses.replace(self, **channels)
 
     def with_pose_strength(self, strength: float) -> Motion:
-        """A copy whose head rotation and translation are scaled; 0 holds the head still."""
+        """A copy whose head rotation and translation are scaled; 0 holds the head still.
+
+        Raises:
+            OptionInvalid: the strength isn't between 0 and 2.
+        """
+        strength = check_range("Pose strength", strength, 0, MAX_POSE_STRENGTH)
         return self.replace(
             rotation=self.rotation * strength, translation=self.translation * strength
         )

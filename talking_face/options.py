@@ -166,7 +166,9 @@ def check_range(name: str, value: Any, low: float, high: float) -> float:
     """
     read = number(name, value)
     if not low <= read <= high:
-        raise OptionInvalid(f"{name} must be between {low:g} and {high:g}, not {shown(value)}.")
+        raise OptionInvalid(
+            f"{name} must be between {shown(low)} and {shown(high)}, not {shown(value)}."
+        )
     return read
 
 
@@ -182,6 +184,14 @@ def check_sampling(seed: int, diversity: float, style: str) -> int:
     if not isinstance(style, str) or style not in STYLES:
         raise OptionInvalid(f"The style must be {', '.join(STYLES)}, not {shown(style)}.")
     return read
+
+
+def check_frames(frames: int) -> None:
+    """Raise OptionInvalid unless a motion of so many frames shows anything."""
+    if frames < 1:
+        raise OptionInvalid(
+            "The motion has no frames, so there is nothing to show. Use a longer one."
+        )
 
 
 def check_framing(framing: str, size: int | None) -> None:

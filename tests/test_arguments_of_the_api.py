@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from talking_face import cli
 from talking_face.animator import Animator, load_animator
@@ -72,6 +73,11 @@ def refused(kind: type[TalkingFaceError], work: Any) -> str:
 def test_seeds(wrong: Any, animator: Animator, speech: Any) -> None:
     assert "seed" in refused(OptionInvalid, lambda: animator.sample(speech, 1, wrong))
     assert "seed" in refused(OptionInvalid, lambda: animator.animate(None, speech, 1, wrong))
+
+
+def test_the_largest_seed_is_told_exactly(animator: Animator, speech: Any) -> None:
+    told = refused(OptionInvalid, lambda: animator.sample(speech, 1, MAX_SEED + 1))
+    assert f"between 0 and {MAX_SEED}, not {MAX_SEED + 1}." in told
 
 
 def test_numbers_of_every_kind_are_numbers(animator: Animator, speech: Any) -> None:
@@ -284,7 +290,8 @@ def test_sounds_of_no_kind(wrong: Any, animator: Animator) -> None:
 @pytest.mark.parametrize(
     "samples",
     [SINE * 32768, SINE * np.nan, SINE.astype(complex), (SINE * 1e9).astype(np.int64), [0.5, [1]],
-     [1, 2, 3] * 9000, ["a"] * 9000, None, "sound", np.zeros((512, 600)), SINE > 0],
+     [1, 2, 3] * 9000, ["a"] * 9000, None, "sound", np.zeros((512, 600)), SINE > 0,
+     torch.zeros(9000, requires_grad=True)],
     ids=kind,
 )  # fmt: skip
 def test_samples_of_no_sound(samples: Any, animator: Animator) -> None:
@@ -368,6 +375,22 @@ def test_edits_of_clients(wrong: Any) -> None:
 )  # fmt: skip
 def test_settings_of_clients(name: str, wrong: Any) -> None:
     refused(OptionInvalid, lambda: Settings.read({name: wrong}))
+
+
+def test_motions_without_frames(animator: Animator, portrait: Path, tmp_path: Path) -> None:
+    face, none = animator.fit(portrait), Motion.still(0)
+    assert "no frames" in refused(OptionInvalid, lambda: animator.preview(face, none))
+    clip = tmp_path / "clip.mp4"
+    assert "no frames" in refused(OptionInvalid, lambda: animator.render_motion(face, none, clip))
+
+
+@pytest.mark.parametrize("wrong", [*NO_NUMBERS, np.nan, -0.1, 2.1], ids=kind)
+def test_strengths_of_the_pose(wrong: Any) -> None:
+    refused(OptionInvalid, lambda: Motion.still(2).with_pose_strength(wrong))
+
+
+def test_names_that_are_too_long_for_a_message() -> None:
+    refused(AudioUnreadable, lambda: load_audio("sound" * 999))
 
 
 def test_a_million_samples_are_not_counted() -> None:

@@ -172,6 +172,28 @@ def test_channels_are_averaged_and_bad_numbers_removed() -> None:
     assert waveform[[3, 5, 7]].tolist() == [0, 1, -1]
 
 
+@pytest.mark.parametrize("suffix", ["wav", "wv"])
+@pytest.mark.parametrize("scale", [4.0, 2.0**15, 2.0**31])
+def test_floating_point_files_of_another_scale_are_turned_down(scale, suffix, tmp_path) -> None:
+    path = tmp_path / "scaled.wav"
+    soundfile.write(path, tone() * scale, SAMPLE_RATE, subtype="FLOAT")
+    if suffix == "wv":
+        ffmpeg("-i", path, path.with_suffix(".wv"))
+    recording = load_audio(path.with_suffix(f".{suffix}"))
+    assert recording.notes == ("The recording is louder than full scale, so it is turned down.",)
+    np.testing.assert_allclose(recording.waveform[99:-99], 2 * tone()[99:-99], atol=2e-2)
+
+
+def test_what_is_no_number_in_a_floating_point_file_is_silent(tmp_path) -> None:
+    path, broken = tmp_path / "broken.wav", tone(rate=SOUND_RATE)
+    broken[[30_000, 60_000]] = np.nan, np.inf
+    soundfile.write(path, broken, SOUND_RATE, subtype="FLOAT")
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert np.abs(recording.sound[[30_000, 60_000]]).max() == 0
+    assert np.abs(recording.waveform).max() < 0.6
+
+
 @pytest.mark.parametrize(
     ("samples", "rate"),
     [

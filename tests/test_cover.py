@@ -71,6 +71,12 @@ def test_a_hand_over_the_lips_covers_them_and_one_beside_does_not(
     assert not hand_covers(hand + marks[152, :2] + [0, 0.5 * unit], marks)  # under the chin
 
 
+@pytest.mark.parametrize("light", [(0.3, 0.5, 1), (0.45, 0.6, 1), (0.6, 0.3, 1), (0.4, 0.9, 1)])
+def test_coloured_light_hides_no_mouth(seen: list, light: tuple[float, ...]) -> None:
+    for name, photo, marks in seen:
+        assert not mouth_hidden(np.rint(photo * np.array(light)).astype(np.uint8), marks), name
+
+
 def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
     for name, photo, marks in seen:
         assert detect_hands(photo, marks) == [], name

@@ -116,9 +116,12 @@ def test_joined_recordings_are_heard_whole_and_in_sync(kind, tmp_path):
         assert alike > 0.9
 
 
-@pytest.mark.parametrize("suffix", ["ogg", "opus", "m4a", "webm", "flac", "wav"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["ogg", "opus", "m4a", "webm", "flac", "wav", "w64", "avi", "caf", "tta", "wv", "voc", "au"],
+)
 def test_how_many_recordings_there_are_is_told(suffix, tmp_path):
-    part = encoded(FIRST, tmp_path, suffix, 48_000, 1)
+    part = encoded(FIRST, tmp_path, suffix, 48_000, 2)
     path = tmp_path / f"three.{suffix}"
     path.write_bytes(part * 3)
     assert split(path) == [(i * len(part), (i + 1) * len(part)) for i in range(3)]
@@ -128,6 +131,15 @@ def test_how_many_recordings_there_are_is_told(suffix, tmp_path):
     path.write_bytes(part)
     assert split(path) == [(0, len(part))]
     assert load_audio(path).notes == ()
+
+
+@pytest.mark.parametrize("magic", [b"RIFF", b"RF64"])
+def test_recorders_put_other_chunks_before_the_format(magic, tmp_path):
+    part = encoded(FIRST, tmp_path, "wav", 16_000, 1)
+    part = magic + part[4:12] + b"JUNK" + (28).to_bytes(4, "little") + bytes(28) + part[12:]
+    path = tmp_path / "two.wav"
+    path.write_bytes(part * 2)
+    assert split(path) == [(0, len(part)), (len(part), 2 * len(part))]
 
 
 def test_marks_across_the_blocks_that_are_searched(tmp_path, monkeypatch):

@@ -239,3 +239,8 @@ def test_the_readme_is_for_newcomers() -> None:
 def test_lines_fit_a_screen(name: str) -> None:
     prose = [line for line in text_of(name).splitlines() if not line.startswith("|")]
     assert [line for line in prose if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_merge_is_left_half_done(name: str) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", text_of(name), re.MULTILINE) == []

@@ -76,6 +76,23 @@ def test_turned_face_says_so(portrait: Path) -> None:
         fit(lying)
 
 
+def test_a_face_that_the_edge_cuts_off_says_so(portrait: Path) -> None:
+    photo = load_photo(portrait)
+    whole = find_faces(photo)[0]
+    eye, mouth = int(whole[33, 0]), int(whole[0, 1])
+    for part, left in (
+        (photo[:, eye + 15 :], eye + 15),  # behind the corner of an eye
+        (photo[:mouth], 0),  # at the upper lip
+    ):
+        cut = (whole - [left, 0, 0]).astype(np.float32)
+        with pytest.raises(FaceUnsuitable, match=r"cuts the face off.* of the mouth\."):
+            fit_face(part, [cut], load_face_model())
+        with pytest.raises(FaceUnsuitable, match="choose another of its faces"):
+            fit_face(part, [cut, cut], load_face_model())
+    shown = (whole - [eye - 3, 0, 0]).astype(np.float32)  # only a cheek and an ear are cut off
+    fit_face(photo[:, eye - 3 :], [shown], load_face_model())
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_photo_that_lies_on_its_side_is_turned(portrait: Path, turns: int) -> None:
     photo = load_photo(portrait)

@@ -130,6 +130,27 @@ def test_grey_of_8_and_16_bits_agree():
     assert np.array_equal(grey8, np.repeat(ramp[..., None], 3, axis=2))
 
 
+@pytest.mark.parametrize(
+    ("scale", "kind"),
+    [(16, np.uint16), (1, np.int32), (1 / 255, np.float32), (1.0, np.float32), (257.0, np.float32)],
+)
+def test_full_scale_of_grey_files_is_told_by_their_numbers(scale, kind):
+    """12 bits as cameras and scanners give them, 8 in 32, floating point of every scale."""
+    ramp = np.tile(np.linspace(0, 255, WIDTH), (HEIGHT, 1)).round()
+    white = 4095 / 16 if kind == np.uint16 else 255
+    read = load_photo(encoded(Image.fromarray((ramp * scale).astype(kind)), "TIFF"))
+    np.testing.assert_allclose(read[..., 1], ramp * 255 / white, atol=1)
+
+
+@pytest.mark.parametrize("wrong", [1.3, 40.0, np.nan, np.inf])
+def test_a_few_numbers_beyond_white_darken_nothing(wrong):
+    grey = np.tile(np.linspace(0, 1, WIDTH, dtype=np.float32), (HEIGHT, 1))
+    grey[5, 5:9] = wrong
+    read = load_photo(encoded(Image.fromarray(grey), "TIFF"))
+    assert (read[5, 5:9] == (0 if np.isnan(wrong) else 255)).all()
+    np.testing.assert_allclose(read[9, :, 1], np.linspace(0, 255, WIDTH), atol=1)
+
+
 def test_grey_arrays_with_and_without_a_channel(picture):
     grey = picture[..., 0]
     assert np.array_equal(load_photo(grey), load_photo(grey[..., None]))

@@ -64,6 +64,39 @@ def test_of_tracks_that_speak_the_first(tmp_path):
     assert recording.notes == ("Of 2 sound tracks the first one is used.",)
 
 
+def melody(seconds: float, voices: int) -> np.ndarray:
+    """Plucked notes of a scale in some voices, (n,) float in [-1, 1], 16 kHz."""
+    rng = np.random.default_rng(1)
+    sound, size = np.zeros(round((seconds + 1) * SAMPLE_RATE)), SAMPLE_RATE // 2
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    for start in range(0, round(seconds * SAMPLE_RATE), size):
+        for voice in range(voices):
+            hertz = 220 * 2 ** ((rng.choice([0, 2, 4, 5, 7, 9, 11]) + 5 * voice) / 12)
+            tones = sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 6))
+            sound[start : start + SAMPLE_RATE] += tones * np.exp(-5 * t) * np.minimum(1, 200 * t)
+    return 0.5 * sound / np.abs(sound).max()
+
+
+@pytest.mark.parametrize("voices", [1, 3])
+def test_music_is_no_speech(voices, tmp_path):
+    music = melody(5, voices)
+    first, path = write_wav(tmp_path / "music.wav", music[:, None]), tmp_path / "tracks.mka"
+    ffmpeg("-i", first, "-i", SECOND, "-map", "0", "-map", "1", path)
+    recording = load_audio(path)
+    assert recording.notes == (
+        "Nobody speaks on the first sound track, so the second one is used.",
+    )
+    assert lag(recording.waveform, words(SECOND))[1] > 0.9
+
+
+def test_speech_with_music_under_it_is_speech(tmp_path):
+    said = words(SECOND)
+    both = said + melody(5, 3)[: len(said)] * said.std() / melody(5, 3).std() / 2
+    first, path = write_wav(tmp_path / "both.wav", both[:, None]), tmp_path / "tracks.mka"
+    ffmpeg("-i", first, "-i", FIRST, "-map", "0", "-map", "1", path)
+    assert load_audio(path).notes == ("Of 2 sound tracks the first one is used.",)
+
+
 def in_both(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.stack([left, right], axis=1)
 

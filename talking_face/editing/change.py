@@ -22,7 +22,7 @@ from talking_face.errors import OptionInvalid
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
-from talking_face.options import check_range, shown
+from talking_face.options import check_frames, number, shown
 
 SLOW = 1.0  # seconds, standard deviation: what moves the mouth more slowly than this isn't speech
 NARROW, WIDE = 0.42, 0.28  # closure at both ends of the eyes' range
@@ -116,10 +116,16 @@ def telling_moment(
     """The frame that shows best what edits do; the one at `seconds` where that is given.
 
     Within the edits' time the mouth is as open as it gets while the eyes are open too.
+
+    Raises:
+        OptionInvalid: also of a motion without frames.
     """
     edits = listed(edits)
+    check_frames(len(motion))
     if seconds is not None:
-        moment = check_range("The moment", seconds, -np.inf, np.inf)
+        moment = number("The moment", seconds)
+        if np.isnan(moment):
+            raise OptionInvalid("The moment must be a number of seconds, not nan.")
         return int(np.clip(np.rint(moment * FPS), 0, len(motion) - 1))
     held = np.max([np.ones(len(motion)) * 0.01, *(weight(e, len(motion)) for e in edits)], axis=0)
     opening = np.maximum(motion.lower @ find_directions(model).gap, 0) + 0.01

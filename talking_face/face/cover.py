@@ -124,7 +124,8 @@ def eyes_closed(landmarks: Float32) -> bool:
 
 
 def _differs(colour: Array, face: Array, red: float, blue: float) -> bool:
-    return bool(colour[1] < red * face[1] or colour[2] < blue)
+    light = min(0.0, float(face[2]))  # blue light, which lies on all of the face
+    return bool(colour[1] < red * face[1] or colour[2] < blue + light)
 
 
 def _look(photo: UInt8, landmarks: Float32) -> tuple[Array, Array]:

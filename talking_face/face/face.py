@@ -15,7 +15,7 @@ import numpy as np
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
 from talking_face.face.cover import eyes_closed, mouth_hidden, tongue_out
-from talking_face.face.landmarks import detect_faces, detect_far_faces
+from talking_face.face.landmarks import MOUTH_CORNERS, detect_faces, detect_far_faces
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
 from talking_face.face.rest import smile_left
@@ -32,6 +32,10 @@ HIDDEN = (
 )
 CLOSED = "The eyes are closed in the photo, so they stay closed. Use a photo with open eyes."
 MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
+# What of a face must lie in the photo, but for some of the distance between its eyes: where a head
+# turned, the mirror image of what is cut off would show.
+NEEDED = [33, 133, 263, 362, *MOUTH_CORNERS, 0, 17]  # corners of the eyes, outline of the lips
+RIM = 0.05
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +169,11 @@ def fit_face(
             f"The face is too small: its eyes are {size:.0f} pixels apart and at least "
             f"{MIN_INTEROCULAR:.0f} are needed. Use a larger photo or crop closer to the face."
         )
+    if _cut_off(photo, landmarks[NEEDED, :2], RIM * size):
+        raise FaceUnsuitable(
+            "The edge of the photo cuts the face off. Use a photo that shows both eyes and all of "
+            "the mouth" + (", or choose another of its faces." if len(faces) > 1 else ".")
+        )
     turn = np.abs(rotation_angles(pose.rotation))
     if (turn > MAX_TURN).any():
         raise FaceUnsuitable(
@@ -189,3 +198,9 @@ def fit_face(
         notes = (*notes, CLOSED)
     name = digest.hexdigest()
     return Face(photo, landmarks, pose, shape, expression, name, notes, hidden, closed)
+
+
+def _cut_off(photo: UInt8, points: Array, rim: float) -> bool:
+    """Whether any of the points (n, 2) lies outside of a photo by more than `rim` pixels."""
+    height, width = photo.shape[:2]
+    return bool(((points < -rim) | (points > np.array([width, height]) - 1 + rim)).any())

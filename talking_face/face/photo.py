@@ -33,6 +33,8 @@ ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
 PROFILED = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # kinds of colour profiles: Pillow's modes
 GREYS = ("1", "L", "LA", "La")
 ROUNDING = 2  # grey levels
+WHITES = (1.0, 255.0, 4095.0, 65535.0)  # of floating point, 8, 12 and 16 bits
+LIGHTS = 99.0  # percentile; what is brighter may be beyond white
 
 PhotoSource = str | Path | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Array
 
@@ -205,12 +207,13 @@ def _to_unit_range(pixels: Array) -> Array:
     """Grey of 16 or 32 bits or float, (H, W) → float32 in 0–1.
 
     Such files don't say what white is; it is the smallest of the usual full scales that holds them.
+    The lights of a photo in floating point may go beyond it, and are white.
     """
-    top = float(pixels.max(initial=0.0))
-    white = next((scale for scale in (1.0, 255.0, 65535.0) if top <= scale), top)
-    if np.issubdtype(pixels.dtype, np.integer):
-        white = max(white, 65535.0)
-    return (pixels / np.float32(white)).clip(0.0, 1.0).astype(np.float32)
+    numbers = np.nan_to_num(pixels.astype(np.float32), nan=0.0)
+    integers = np.issubdtype(pixels.dtype, np.integer)
+    top = float(np.max(numbers) if integers else np.percentile(numbers, LIGHTS))
+    white = next((scale for scale in WHITES if top <= scale and (scale > 1 or not integers)), top)
+    return (numbers / np.float32(white)).clip(0.0, 1.0)
 
 
 def _from_array(array: Array) -> Image.Image:

@@ -80,6 +80,10 @@ class Recording(Frozen):
             raise AudioUnreadable(
                 "Lists of different lengths are not a sound. Give as many samples of each channel."
             ) from error
+        except (TypeError, RuntimeError) as error:  # tensors on a GPU, or with gradients
+            raise AudioUnreadable(
+                f"Samples can't be read out of {shown(samples)}. Give them as an array of numpy."
+            ) from error
         sized = samples.ndim in (1, 2) and samples.size > 0
         if not sized or samples.dtype.kind not in "iuf":
             raise AudioUnreadable(
@@ -154,7 +158,7 @@ def load_audio(source: AudioSource) -> Recording:
                 f"The recording can't be read from {path} ({error.strerror}). Write it to a file."
             ) from error
     if not is_file(path):
-        raise AudioUnreadable(f"There is no file {path}. Check the path of the recording.")
+        raise AudioUnreadable(f"There is no file {path!s:.200}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)
     _check_duration(len(sound) / SOUND_RATE, path.name)
     recording = _heard(sound, SOUND_RATE, notes)

@@ -37,6 +37,16 @@ def levels(samples: Array) -> Array:
     return np.stack([prosody.speech_level(channel, frames) for channel in samples.T])
 
 
+def glides(samples: Array) -> Array:
+    """Where pitch glides on the loudest channel, as a voice's does; arguments as of `levels`.
+
+    Returns:
+        (frames,) bool, at 25 fps.
+    """
+    loudest = samples[:, int(np.argmax(np.square(samples).sum(axis=0)))]
+    return prosody.glides(loudest, -(-len(samples) // FRAME))
+
+
 def speech(curves: Array) -> Array:
     """Where somebody is heard on each channel: (channels, frames) levels -> the same, bool.
 

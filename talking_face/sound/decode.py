@@ -27,7 +27,7 @@ from talking_face.sound.prosody import HEARABLE, QUIETEST
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 MAX_PARTS = 256
-MAX_TRACKS = 16
+MAX_TRACKS = 32
 MAX_CHANNELS = 64  # that ffmpeg can mix
 
 ADVICE = "Use a sound or video file that a media player can play."
@@ -35,9 +35,14 @@ ADVICE = "Use a sound or video file that a media player can play."
 _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 _BLOCK = 10  # seconds of a track that are looked at together
 _LEAST = 0.5  # of the speech of the best track, that an earlier one needs to be taken
+_MUSIC = 0.25  # of how much the most voice-like track glides, below which a track is music
+_JUDGED = 25  # frames that are heard, at least, to tell music from speech
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
 # Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
 _NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
+
+_CLIPPED = 0.001  # share of samples beyond full scale; with so few it was meant, and they are cut
+_NUMBERS = "aeval='if(isnan(val(ch))+isinf(val(ch)),0,val(ch))':c=same,"
 
 # Two channels as loud as they are: left alone, ffmpeg takes 3 dB off mono.
 _STEREO = "pan=stereo|FL<FL+FC|FR<FR+FC"
@@ -140,6 +145,8 @@ class _Reader:
             )
         track = self._choose_track(contents.layouts)
         mix = self._choose_mix(track, contents.layouts[track])
+        if contents.floating[track]:
+            mix = self._to_full_scale(track) + mix
         return self._decode(track, mix, contents.timed, most)
 
     def _choose_track(self, layouts: tuple[str | None, ...]) -> int:
@@ -147,12 +154,18 @@ class _Reader:
         count = min(len(layouts), MAX_TRACKS)
         if count == 1:
             return 0
-        curves = [self._levels(track, "anull") for track in range(count)]
+        heard_on = [self._voices(track) for track in range(count)]
+        curves = [levels for levels, _ in heard_on]
         frames = max(curve.shape[1] for curve in curves)
         padded = [_lengthened(curve, frames) for curve in curves]
         owners = np.repeat(range(count), [len(curve) for curve in curves])
         heard = channels.speech(np.concatenate(padded))
-        said = np.array([heard[owners == track].any(axis=0).sum() for track in range(count)])
+        speaks = [heard[owners == track].any(axis=0) for track in range(count)]
+        said = np.array([when.sum() for when in speaks])
+        voiced = [when[: len(g)] & g for when, (_, g) in zip(speaks, heard_on, strict=True)]
+        like_voice = np.array([when.sum() for when in voiced]) / np.maximum(said, 1)
+        music = (said >= _JUDGED) & (like_voice < _MUSIC * like_voice.max())
+        said = np.where(music, 0, said)
         track = int(np.argmax(said >= _LEAST * said.max()))
         used = f"the {channels.ordinal(track)} one is used"
         if track == 0:
@@ -191,12 +204,42 @@ class _Reader:
         sum_ = "+".join(f"{len(chosen) ** -0.5:.3f}*c{channel}" for channel in chosen)
         return f"pan=stereo|c0={sum_}|c1={sum_}"
 
+    def _to_full_scale(self, track: int) -> str:
+        """Filters in front of all others for floating point numbers that don't keep to [-1, 1]."""
+        command = [*ffmpeg.command(), *self.source, "-map", f"0:a:{track}", "-c:a", "pcm_f32le"]
+        count = beyond = wrong = 0
+        peak = 1.0
+        with ffmpeg.started([*command, "-f", "f32le", "-"], stdout=subprocess.PIPE) as process:
+            while block := process.read(4 * _BLOCK * SOUND_RATE, self._left()):
+                samples = np.abs(np.frombuffer(block[: len(block) // 4 * 4], "<f4"))
+                finite = np.isfinite(samples)
+                count, wrong = count + len(samples), wrong + int((~finite).sum())
+                beyond += int((samples[finite] > 1.0).sum())
+                peak = max(peak, float(samples.max(initial=0.0, where=finite)))
+        filters = _NUMBERS if wrong else ""
+        if beyond > _CLIPPED * count:
+            self.notes.append("The recording is louder than full scale, so it is turned down.")
+            filters += f"volume={1 / peak:.6e}:precision=float,"
+        return filters
+
     def _levels(self, track: int, filters: str) -> Array:
         """`channels.levels` of a track behind some filters; of no frames if it can't be read."""
+        curves = [channels.levels(block) for block in self._samples(track, filters)]
+        return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
+
+    def _voices(self, track: int) -> tuple[Array, Array]:
+        """`channels.levels` and `channels.glides` of a track; of no frames if it can't be read."""
+        heard = [(channels.levels(b), channels.glides(b)) for b in self._samples(track, "anull")]
+        if not heard:
+            return np.zeros((1, 0), dtype=np.float32), np.zeros(0, dtype=bool)
+        levels, glides = zip(*heard, strict=True)
+        return np.concatenate(levels, axis=1), np.concatenate(glides)
+
+    def _samples(self, track: int, filters: str) -> Iterator[Array]:
+        """(n, channels) float32, 16 kHz: a track behind some filters, block by block."""
         command = [*self._command(track, filters, SAMPLE_RATE), "-c:a", "pcm_s16be", "-f", "au"]
         with ffmpeg.started([*command, "-"], stdout=subprocess.PIPE) as process:
-            curves = [channels.levels(block) for block in self._blocks(process)]
-        return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
+            yield from self._blocks(process)
 
     def _blocks(self, process: ffmpeg.Process) -> Iterator[Array]:
         """Samples out of an AU file, whose header tells how many channels there are."""

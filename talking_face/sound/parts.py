@@ -81,6 +81,9 @@ def _read(file: BinaryIO, start: int, count: int) -> bytes:
     return file.read(count)
 
 
+# The first block that isn't empty, of the first samples: flags at its byte 24 tell it from others.
+_INITIAL = b"[" + b"".join(b"\\x%02x" % flags for flags in range(256) if flags & 8) + b"]"
+_WAVPACK = rb"wvpk.{6}\0.{5}\0{4}(?!\0{4}).{5}" + _INITIAL
 _OGG = rb"OggS\0[\x02\x06].{20}."
 _KINDS: tuple[tuple[bytes, Finder], ...] = (
     (_OGG, _ogg),
@@ -88,10 +91,17 @@ _KINDS: tuple[tuple[bytes, Finder], ...] = (
     *(
         (mark, _every(mark))
         for mark in (
-            rb"RIFF....WAVEfmt ",
-            rb"FORM....AIF[FC](?:COMM|FVER)",
+            rb"(?:RIFF|RF64|BW64)....WAVE[\w ]{4}",  # whichever chunk comes first
+            rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0",  # Sony Wave64
+            rb"RIFF....AVI LIST",
+            rb"FORM....AIF[FC][\w ]{4}",
             rb"fLaC[\0\x80]\0\0\x22",
+            rb"caff\0\x01\0\0desc",
+            rb"TTA1[\x01\x02]\0[\x01-\x40]\0",
+            _WAVPACK,
+            rb"Creative Voice File\x1a",
             rb"#!AMR(?:-WB)?\n",
+            rb"\.snd\0\0.{6}\0\0\0[\x01-\x1b]\0.{3}\0\0\0[\x01-\x40]",
             rb"FLV\x01[\x01\x04\x05]\0\0\0\x09",
             rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",  # ASF
             rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82[\x84\x88](?:webm|matroska)",
