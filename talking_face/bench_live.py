@@ -4,9 +4,11 @@ For each recording: the live lips beside those of the clip of the same sound and
 of their opening at the constant delay, closures kept and right, how much quicker they move), and
 the CPU time of hearing a second. Then that of rendering, of encoding as H.264 and of the first
 frame, the delay from a sound to its frame, by how much sound and frames part in ten minutes, and
-with `--hours` what becomes of head, eyes and memory in so long a stream.
+with `--hours` what becomes of head, eyes and memory in so long a stream, with `--minutes` how well
+a face that is spoken to for so long, rendered and all, keeps to the clock.
 
-All times but the delay's waiting are of the CPU, so that other programs count for little.
+All times but the delay's waiting and those of `--minutes` are of the CPU, so that other programs
+count for little.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ import argparse
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from talking_face.animator import load_animator
+from talking_face.animator import Animator, load_animator
 from talking_face.arrays import Array, UInt8
 from talking_face.clips.fragments import Fragments
 from talking_face.cores import one_thread
+from talking_face.face.face import Face
 from talking_face.files import shipped
 from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.performance import Performance
@@ -33,6 +38,7 @@ from talking_face.models import Models
 from talking_face.motion import FPS, Motion
 from talking_face.options import STYLES
 from talking_face.sound.prosody import FRAME
+from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 RECORDINGS = ("grid.wav", "pie.wav", "boat.wav")
 PORTRAIT = "woman_long_hair.jpg"
@@ -70,6 +76,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="talking_face.bench_live", description=__doc__)
     parser.add_argument("recordings", nargs="*", type=Path, help="sounds instead of the examples")
     parser.add_argument("--hours", type=float, default=0.0, help="also a stream of so many hours")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="also so many at the clock's pace"
+    )
     options = parser.parse_args()
     assets = shipped("assets")
     animator = load_animator("cpu")
@@ -112,6 +121,8 @@ def main() -> int:
     drift(600)
     if options.hours:
         endure(models, speech.recording.waveform, options.hours)
+    if options.minutes:
+        pace(animator, face, speech.recording.waveform, options.minutes)
     return 0
 
 
@@ -170,16 +181,53 @@ def endure(models: Models, wave: Array, hours: float) -> None:
         if (number + 1) % part == 0:
             motion = Motion.from_array(np.concatenate(rows))
             rows = []
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             turned, blinks = np.mean(motion.rotation, axis=0), motion.lids[:, 0] > 0.5
             a_minute = np.count_nonzero(np.diff(blinks.astype(int)) == 1) / motion.duration * 60
             behind = (number + 1) * HOP - frames
             print(
                 f"{frames / FPS / 3600:.2f} h: mean head {np.round(turned, 1)}°, deviation "
                 f"{np.round(motion.rotation.std(axis=0), 1)}°, {a_minute:.0f} blinks a minute, "
-                f"{behind} frames behind the sound, {memory:.0f} MB at most",
+                f"{behind} frames behind the sound, {memory():.0f} MB at most",
                 flush=True,
             )
+
+
+def pace(animator: Animator, face: Face, wave: Array, minutes: float) -> None:
+    """Print, minute by minute, how a stream keeps to the clock while a microphone is spoken to."""
+    size = SAMPLE_RATE // 50
+    pieces = wave[: len(wave) // size * size].reshape(-1, size)
+    begun = time.monotonic()
+
+    def microphone() -> Iterator[Array]:
+        for number in count():
+            time.sleep(max(0.0, begun + (number + 1) * size / SAMPLE_RATE - time.monotonic()))
+            yield pieces[number % len(pieces)]
+
+    with animator.stream(face, microphone(), seed=0) as stream:
+        late: list[float] = []
+        apart, played, minute, since = 0.0, 0, 1, 0.0
+        for moment in stream:
+            late.append(time.monotonic() - begun - moment.time)
+            played += len(moment.sound)
+            apart = max(apart, abs(played / SOUND_RATE - moment.time - 1 / FPS))
+            if moment.time < 60 * minute and moment.time < 60 * minutes:
+                continue
+            shown = len(late) / round((moment.time + 1 / FPS - since) * FPS)
+            usual, most = 1000 * np.percentile(late, [50, 95])
+            print(
+                f"{moment.time / 60:.1f} min: a frame comes {usual:.0f} ms after its sound (95 %: "
+                f"{most:.0f} ms), {100 * shown:.0f} % of the frames are shown, the sound "
+                f"ends {1000 * apart:.1f} ms off them at most, {memory():.0f} MB at most",
+                flush=True,
+            )
+            late, minute, since = [], minute + 1, moment.time + 1 / FPS
+            if moment.time >= 60 * minutes:
+                return
+
+
+def memory() -> float:
+    """The most that this process ever had, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

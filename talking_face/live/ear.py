@@ -17,6 +17,7 @@ import numpy as np
 from talking_face.arrays import Array, Float32
 from talking_face.curves import smoothstep
 from talking_face.face.model import FaceModel
+from talking_face.live.chorus import Chorus
 from talking_face.live.phones import AGAIN, Phones
 from talking_face.live.temper import PASSAGE, Newest, Temper
 from talking_face.mapping.articulation import articulate
@@ -28,7 +29,6 @@ from talking_face.mapping.listeners import (
     Listener,
     prosody_inputs,
     rest_gate,
-    run,
 )
 from talking_face.moods import MOODS
 from talking_face.sound import prosody
@@ -81,7 +81,7 @@ class Ear:
     ) -> None:
         self._temper = Temper(emotion) if emotion else None
         self._phones, self._model = Phones(encoder), model
-        self._listeners = cast(Sequence[Listener], list(network.listeners))
+        self._listeners = _chorus(network)
         self._quiet = _silence(encoder, network)
         self.stop = 0
         self.forget()
@@ -154,15 +154,16 @@ class Ear:
         self._missed = 0
         near = min(len(features), len(self._features))
         self._features[-near:] = features[-near:]
-        answer = _answer(self._listeners, features, voice[-len(features) :])
+        answer = self._listeners.answer(features, voice[-len(features) :])
         whole = len(features) == len(self._face)  # nothing was before
         known = answer if whole else answer[REACH:]
         self._face[-len(known) :] = known[-len(self._face) :]
 
 
-def _answer(listeners: Sequence[Listener], features: Array, voice: Array) -> Array:
-    """Their mean answer, (n, outputs)."""
-    return np.mean([run(one, features, voice) for one in listeners], axis=0)
+@lru_cache(maxsize=2)
+def _chorus(network: Dirfa) -> Chorus:
+    """The network's listeners; the same for all who hear with it."""
+    return Chorus(cast(Sequence[Listener], list(network.listeners)))
 
 
 @lru_cache(maxsize=2)
@@ -170,4 +171,4 @@ def _silence(encoder: SpeechEncoder, network: Dirfa) -> Array:
     """The answer where nobody speaks, (outputs,); the same for all who hear with these networks."""
     features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
     voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
-    return _answer(cast(Sequence[Listener], list(network.listeners)), features, voice)[AGAIN // 2]
+    return _chorus(network).answer(features, voice)[AGAIN // 2]
