@@ -15,6 +15,8 @@ upper      ½, ½, ¼, ⅛                  upper teeth and gum, as the skull's 
 lower      ½, ⅝, ¼, ¼                  lower teeth and tongue, as the jaw's layer
 cavity     ½, ⅞, ⅛, ⅛                  from the lips' rim (above) to the back of the mouth
 eye 0, 1   ¾, ½, ¼, ⅙; ¾, ⅔, ¼, ⅙      the eye on the image's left, and the one on its right
+side       ¾, ⅚, ¼, ⅙                  of a face that is turned, the near side as the front shows
+                                       it, in the far one's light: it stands in for that
 =========  ==========================  ==========================================================
 """
 
@@ -41,6 +43,7 @@ TILES = {
     "cavity": (1 / 2, 7 / 8, 1 / 8, 1 / 8),
     "eye 0": (3 / 4, 1 / 2, 1 / 4, 1 / 6),
     "eye 1": (3 / 4, 2 / 3, 1 / 4, 1 / 6),
+    "side": (3 / 4, 5 / 6, 1 / 4, 1 / 6),
 }
 FACE_TILE = SIDE // 2
 GUTTER = 3  # pixels at a tile's edge that repeat it

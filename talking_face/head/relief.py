@@ -25,12 +25,14 @@ SPACING, OUTLINE = 0.085, 0.055  # of the points, and of those along the silhoue
 ROUND, FRONT = 0.75, 0.62  # how far in from the silhouette it is round, and how high it gets there
 BACK_ROUND, BACK = 0.85, 0.95  # the same behind
 ROWS = (0.02, 0.07, 0.16)  # distances from the silhouette at which there are rows of points
-EDGE = 0.62  # depth of the silhouette behind the eyes: about the ears'
+EDGE = 0.62  # depth of the silhouette behind the eyes: about the ears', at least
 SETTLED = 0.22  # distance from the face over which the relief leaves the face's own depth
 FIRM, FIRM_WITHIN = 4.0, 0.2  # near the silhouette the surface stays round, so that it is even
 LIMB = 0.12  # distance from where a turned face hides itself, within which it is its own edge
 WALL = 0.35  # pixels of the photo that are shown a pixel of what its border cuts open
 LEAST = 0.03  # height of the face's contour above the silhouette's plane, at least
+RISE = 0.4  # how steeply it comes before the face's contour, at most: hair does, ears don't
+BESIDE = 8  # points of the face's contour that the silhouette's depth goes by
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +88,9 @@ def relief_of(
             surface isn't round but goes straight on.
         unit: inter-ocular distance, pixels.
     """
-    spacing, plane, n_contour = SPACING * unit, EDGE * unit, len(contour)
+    spacing, n_contour = SPACING * unit, len(contour)
     inner = _inner_points(outline, spacing, unit)
-    outside = inner[_away(contour[:, :2], inner) > 0.5 * spacing]
+    outside = inner[away_from(contour[:, :2], inner) > 0.5 * spacing]
     cut = _cut_off(outline, size) & (outline[:, 1] > contour[:, 1].max())
     flat = np.concatenate([outline, outside])
     inwards = _depth_inside(flat, outline[~cut], unit)
@@ -99,8 +101,12 @@ def relief_of(
     border = slice(n_contour, n_contour + len(outline))
     fixed = np.zeros(len(known), dtype=bool)
     fixed[:n_contour], fixed[border] = True, ~cut
-    height = np.maximum(plane - contour[:, 2], LEAST * unit)
-    squared = np.concatenate([height, FRONT * unit * _rounded(inwards / ROUND)]) ** 2
+    plane = _silhouette_depth(known, contour, unit)
+    height = np.maximum(plane[:n_contour] - contour[:, 2], LEAST * unit)
+    beside_face, away = _beside(flat, contour, unit)
+    most = plane[n_contour:] - beside_face + RISE * away
+    round_ = np.minimum(FRONT * unit * _rounded(inwards / ROUND), np.maximum(most, 0))
+    squared = np.concatenate([height, round_]) ** 2
     firm = np.concatenate([np.zeros(n_contour), FIRM * (inwards < FIRM_WITHIN)])
     squared = _settle(squared, fixed, firm, triangles, SETTLED * unit / spacing)
     front = np.column_stack([known, plane - np.sqrt(np.maximum(squared, 0))])
@@ -113,9 +119,10 @@ def relief_of(
     edge = outline.copy()
     if len(ends):
         edge[moved] = ends[:, :2]
-        inner = inner[-_away(edge, inner) > ROWS[0] * unit]
+        inner = inner[-away_from(edge, inner) > ROWS[0] * unit]
     flat = np.concatenate([edge, inner])
     inwards = _depth_inside(flat, edge[~cut], unit)
+    plane = _silhouette_depth(flat, contour, unit)
     back = np.column_stack([flat, plane + BACK * unit * _rounded(inwards / BACK_ROUND)])
     if len(ends):
         back[: len(edge)][moved] = ends
@@ -132,19 +139,34 @@ def relief_of(
     )
 
 
+def _beside(places: Array, contour: Array, unit: float) -> tuple[Array, Array]:
+    """How far away the face's contour beside places (n, 2) is, and how far beside, (n,) pixels."""
+    distance, nearest = cKDTree(contour[:, :2]).query(places, k=BESIDE)
+    weights = 1 / (distance + ROWS[-1] * unit) ** 2
+    return (weights * contour[nearest, 2]).sum(1) / weights.sum(1), distance[:, 0]
+
+
+def _silhouette_depth(places: Array, contour: Array, unit: float) -> Array:
+    """How far away the silhouette around places (n, 2) is, (n,) pixels.
+
+    It never comes before the face's contour beside it, or ears would stand in front of cheeks.
+    """
+    return np.maximum(EDGE * unit, _beside(places, contour, unit)[0] + LEAST * unit)
+
+
 def _inner_points(outline: Array, spacing: float, unit: float) -> Array:
     """Points (n, 2) inside an outline: rows along it, where the surface bends most, and a grid."""
     along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     inwards = np.stack([-along[:, 1], along[:, 0]], axis=1)
     inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
-    if _away(outline, outline + 2 * inwards).mean() > 0:
+    if away_from(outline, outline + 2 * inwards).mean() > 0:
         inwards = -inwards
     points = []
     for step in ROWS:
         row = outline + step * unit * inwards
-        points.append(row[-_away(outline, row) > 0.9 * step * unit])
+        points.append(row[-away_from(outline, row) > 0.9 * step * unit])
     grid = _grid(outline, spacing)
-    points.append(grid[-_away(outline, grid) > ROWS[-1] * unit + 0.6 * spacing])
+    points.append(grid[-away_from(outline, grid) > ROWS[-1] * unit + 0.6 * spacing])
     return np.concatenate(points)
 
 
@@ -162,7 +184,7 @@ def _grid(outline: Array, spacing: float) -> Array:
     return np.stack(np.meshgrid(across, down), axis=-1).reshape(-1, 2)
 
 
-def _away(polygon: Array, points: Array) -> Array:
+def away_from(polygon: Array, points: Array) -> Array:
     """How far points (n, 2) are outside a polygon (k, 2); negative inside."""
     loop = polygon[:, None].astype(np.float32)
     return -np.array([cv2.pointPolygonTest(loop, (float(x), float(y)), True) for x, y in points])
@@ -193,9 +215,9 @@ def _triangles(points: Array, outline: Array, hole: Array | None) -> Array:
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     simplices = np.where((area > 0)[:, None], simplices, simplices[:, ::-1])
     middle = points[simplices].mean(1)
-    kept = (_away(outline, middle) < 0) & (np.abs(area) > 1e-6)
+    kept = (away_from(outline, middle) < 0) & (np.abs(area) > 1e-6)
     if hole is not None:
-        kept &= _away(hole, middle) > 0
+        kept &= away_from(hole, middle) > 0
     return np.asarray(simplices[kept])
 
 

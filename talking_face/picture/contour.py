@@ -44,16 +44,17 @@ class Shown:
     contour: Array
 
 
-def shown_part(face: Array, mesh: FaceMesh) -> Shown:
+def shown_part(face: Array, mesh: FaceMesh, grazing: float = GRAZING) -> Shown:
     """The part of a face in the photo that isn't hidden by itself at its border.
 
     What is hidden within the face, such as the far side of the nose, stays.
 
     Args:
         face: (points of the mesh, 3), the refined face in the photo, pixels.
+        grazing: cosine of the angle between skin and line of sight below which it isn't shown.
     """
     triangles = mesh.triangles
-    flat = facing(face, triangles)[triangles].mean(1) < GRAZING
+    flat = facing(face, triangles)[triangles].mean(1) < grazing
     flat &= ~_near(triangles, np.concatenate([mesh.mouth, *mesh.eyes]), len(face))
     border = np.isin(triangles, mesh.outline).any(1)
     kept = ~_reached(triangles, flat, border)

@@ -1,0 +1,98 @@
+"""The side of a turned head that its photo hides: the one that it shows, mirrored.
+
+Heads are about the same on both sides, so hair, ear and neck of the near side stand in for those
+of the far one. The photo knows something of them: they lie within the person's silhouette, and
+behind what it shows there. Knows points in pixels; of colours only how light the two sides are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.spatial import cKDTree
+
+from talking_face.arrays import Array, UInt8
+from talking_face.face.model import Pose
+from talking_face.head.relief import away_from
+from talking_face.picture.mesh import draw_map
+
+LOWEST = 0.9  # canonical y, the jaw, down to which both sides are the same; collars are below
+INSIDE = 0.02  # canonical units within the silhouette that what is mirrored stays
+BEHIND = 0.03  # the same behind what the photo shows
+CHEEK = (0.08, 0.3)  # of the face's tile from its border: where both sides' light is compared
+GAIN = (0.6, 1.6)  # at least and at most, from one side's light to the other's
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Points (n, 3) in the photo, pixels, and triangles (m, 3) int32 over them."""
+
+    points: Array
+    triangles: Array
+
+
+def hidden_side(
+    front: Surface, face: Surface, pose: Pose, outline: Array, near: int
+) -> tuple[Surface, Array]:
+    """The near side of a relief, mirrored.
+
+    Args:
+        front: the relief's.
+        pose: of the head in the photo.
+        outline: (k, 2) of the silhouette, pixels.
+        near: -1 or 1, the sign of the near side's canonical x.
+
+    Returns:
+        It, and (n, 2) the places of the photo that its points show, pixels.
+    """
+    unit = float(pose.scale)
+    canonical = pose.unproject(front.points)
+    kept = (canonical[:, 0] * near > 0) & (canonical[:, 1] < LOWEST)
+    used, number = np.unique(front.triangles[kept[front.triangles].all(1)], return_inverse=True)
+    points = pose.project(canonical[used] * (-1, 1, 1))
+    out = away_from(outline, points[:, :2]) > -INSIDE * unit
+    points[out, :2] = _within(outline, points[out, :2], INSIDE * unit)
+    shown = np.maximum(*(_depth(surface, points[:, :2], outline) for surface in (front, face)))
+    points[:, 2] = np.maximum(points[:, 2], shown + BEHIND * unit)
+    triangles = number.reshape(-1, 3)[:, ::-1].astype(np.int32)
+    return Surface(points, np.ascontiguousarray(triangles)), front.points[used, :2]
+
+
+def _within(outline: Array, points: Array, inside: float) -> Array:
+    """The places (n, 2) next to some points that are so far within an outline, or nearly."""
+    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    inwards = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
+    if away_from(outline, outline + 2 * inwards).mean() > 0:
+        inwards = -inwards
+    return (outline + inside * inwards)[cKDTree(outline).query(points)[1]]
+
+
+def _depth(surface: Surface, places: Array, outline: Array) -> Array:
+    """How far away the nearest part of a surface is at places (n, 2); -inf where there is none."""
+    corner = np.floor(outline.min(0))
+    width, height = (np.ceil(outline.max(0)) - corner).astype(int) + 1
+    drawn = np.ascontiguousarray(surface.points - (*corner, 0), dtype=np.float32)
+    flat, away = np.ascontiguousarray(drawn[:, :2]), np.ascontiguousarray(drawn[:, 2])
+    map_x, map_y = np.zeros((2, height, width), dtype=np.float32)
+    depth = np.full((height, width), np.inf, dtype=np.float32)
+    draw_map(flat, away, flat, surface.triangles, map_x, map_y, depth)
+    depth[np.isinf(depth)] = -np.inf
+    furthest = np.asarray(cv2.dilate(depth, np.ones((3, 3), dtype=np.uint8)))
+    column, row = np.rint(places - corner).astype(int).T
+    return np.asarray(furthest[row.clip(0, height - 1), column.clip(0, width - 1)])
+
+
+def light_of(face: UInt8, near: int) -> Array:
+    """What brings the near side's light to that of the far one, (3,).
+
+    Args:
+        face: the face's tile; its left half is the side of negative x.
+    """
+    first, last = (round(part * face.shape[1]) for part in CHEEK)
+    rows = slice(face.shape[0] // 4, 3 * face.shape[0] // 4)
+    left, right = (part[rows, first:last].mean((0, 1)) + 1 for part in (face, face[:, ::-1]))
+    far, own = (left, right) if near > 0 else (right, left)
+    return np.asarray(np.clip(far / own, *GAIN))
