@@ -250,5 +250,5 @@ def test_a_helper_knows_neither_work_nor_signal_of_the_terminal() -> None:
         assert os.getpgid(helper._process.pid) == helper._process.pid
     finally:
         helper.end()
-    with pytest.raises(OSError, match="closed|Broken pipe|reset"):
+    with pytest.raises(OSError, match=r"closed|Broken pipe|reset"):
         helper.ask(Parcel(SQUARE), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -37,6 +39,7 @@ def face(portrait: Path) -> Any:
 
 
 LOOK = Look(size=128)
+ROOT = Path(__file__).parents[1]
 
 
 def test_moments_follow_each_other_and_carry_the_sound(
@@ -174,3 +177,29 @@ def test_another_photo_s_frame_is_seen_whole() -> None:
     assert not shown[:15].any()
     assert not shown[45:].any()
     assert within(frame, 40, 80) is frame
+
+
+@pytest.mark.parametrize("end", ["break", "raise SystemExit"], ids=["left open", "in the middle"])
+def test_a_program_may_end_while_a_face_is_spoken_to(end: str) -> None:
+    """Whoever hears in a thread meanwhile is waited for: torch would abort the process."""
+    program = (
+        "import atexit, itertools, threading, time\nimport numpy as np\n"
+        "from talking_face import load_animator\n"
+        "from talking_face.options import Look\n"
+        "animator = load_animator()\n"
+        "face = animator.fit('assets/portraits/woman_long_hair.jpg')\n"
+        "noise = np.random.default_rng(0).normal(0, 0.1, 3200).astype(np.float32)\n"
+        "def microphone():\n"
+        "    for _ in itertools.count():\n"
+        "        yield noise\n"
+        "        time.sleep(0.19)\n"
+        "atexit.register(lambda: print([t.name for t in threading.enumerate()]))\n"
+        "stream = animator.stream(face, microphone(), look=Look(size=64))\n"
+        f"for moment in stream:\n    if moment.time > 0.5:\n        {end}\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "MainThread" in ended.stdout
+    assert "live ear" not in ended.stdout

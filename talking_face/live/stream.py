@@ -6,6 +6,7 @@ who asks for them, so that two cores are enough. Knows nothing of networks of co
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -39,6 +40,7 @@ _BEHIND = 0.25  # seconds that a frame may be late; later ones are left out
 _SHOWN = 5  # of so many frames one is shown, however late
 _HURRY = 0.2  # seconds that the ear may be late before it hears less often
 _ENOUGH = 2  # passages that wait to be rendered
+_ENDING = 5.0  # seconds that hearing the last hop may take on a busy machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +262,15 @@ class Stream:
                 last = error
             _put(queue, last, lambda: self._closed)
 
-        Thread(target=work, daemon=True, name="live ear").start()
+        ear = Thread(target=work, daemon=True, name="live ear")
+        ear.start()
+
+        def end() -> None:
+            self.close()
+            ear.join(_ENDING)
+
+        # A program that ends while torch hears something in a thread is aborted.
+        atexit.register(end)
         try:
             while not self._closed:
                 with suppress(Empty):
@@ -271,7 +281,8 @@ class Stream:
                         raise part
                     yield part
         finally:
-            self.close()
+            atexit.unregister(end)
+            end()
 
 
 def _put(queue: Queue[Any], item: Any, given_up: Callable[[], bool]) -> None:
