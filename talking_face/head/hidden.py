@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array, UInt8
 from talking_face.face.model import Pose
-from talking_face.head.relief import away_from
+from talking_face.head.relief import away_from, inwards_of
 from talking_face.picture.mesh import draw_map
 
 LOWEST = 0.9  # canonical y, the jaw, down to which both sides are the same; collars are below
@@ -62,12 +62,7 @@ def hidden_side(
 
 def _within(outline: Array, points: Array, inside: float) -> Array:
     """The places (n, 2) next to some points that are so far within an outline, or nearly."""
-    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
-    inwards = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
-    if away_from(outline, outline + 2 * inwards).mean() > 0:
-        inwards = -inwards
-    return (outline + inside * inwards)[cKDTree(outline).query(points)[1]]
+    return (outline + inside * inwards_of(outline))[cKDTree(outline).query(points)[1]]
 
 
 def _depth(surface: Surface, places: Array, outline: Array) -> Array:

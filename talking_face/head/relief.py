@@ -156,11 +156,7 @@ def _silhouette_depth(places: Array, contour: Array, unit: float) -> Array:
 
 def _inner_points(outline: Array, spacing: float, unit: float) -> Array:
     """Points (n, 2) inside an outline: rows along it, where the surface bends most, and a grid."""
-    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
-    inwards = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
-    if away_from(outline, outline + 2 * inwards).mean() > 0:
-        inwards = -inwards
+    inwards = inwards_of(outline)
     points = []
     for step in ROWS:
         row = outline + step * unit * inwards
@@ -175,6 +171,16 @@ def _near(points: Array, places: Array, reach: float) -> Array:
     if not len(places):
         return np.zeros(len(points), dtype=bool)
     return np.asarray(cKDTree(places).query(points)[0] < reach)
+
+
+def inwards_of(outline: Array) -> Array:
+    """Directions (k, 2) of length 1 into an outline (k, 2), whichever way round it goes."""
+    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    inwards = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    inwards /= np.maximum(np.linalg.norm(inwards, axis=1, keepdims=True), 1e-6)
+    if away_from(outline, outline + 2 * inwards).mean() > 0:
+        inwards = -inwards
+    return np.asarray(inwards)
 
 
 def _grid(outline: Array, spacing: float) -> Array:
