@@ -1,13 +1,22 @@
 """Telling the person from the background, and painting the background without them."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from mediapipe.python.solutions import selfie_segmentation
 
+from talking_face.face.face import find_faces
+from talking_face.face.photo import load_photo
+from talking_face.picture import matte
 from talking_face.picture.matte import (
     complete,
     guided_filter,
     own_colours,
     pull_push,
+    see_person,
+    separate,
     without_holes,
 )
 
@@ -101,3 +110,52 @@ def test_a_persons_colour_is_free_of_the_background() -> None:
     edge = (alpha > 0.2) & (alpha < 1)
     assert np.abs(own - person)[edge].mean() < 0.3 * np.abs(mixed - person)[edge].mean()
     assert np.abs(own - person)[alpha == 1].max() < 1
+
+
+class Fooled:
+    """In place of the selfie network: sees what is bright, and takes red for a person, too, unless
+    it is mirrored: red ends at the left border."""
+
+    def __init__(self, model_selection: int) -> None:
+        assert model_selection == 0
+
+    def __enter__(self) -> "Fooled":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def process(self, image: np.ndarray) -> SimpleNamespace:
+        red = (image[..., 0] > 120) & (image[..., 1] < 60) & (image[:, :1, 0] > 120)
+        return SimpleNamespace(segmentation_mask=np.float32((image.min(axis=2) > 200) | red))
+
+
+def test_what_the_network_sees_only_sometimes_is_not_a_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person = disc(50)
+    image = np.where(person[..., None], 255, [20, 20, 90]).astype(np.uint8)
+    image[60:100, :10] = (200, 20, 30)  # two of the four views see a person there
+    monkeypatch.setattr(selfie_segmentation, "SelfieSegmentation", Fooled)
+    seen = see_person(image)
+    assert np.array_equal(seen > 0.75, person)
+    assert (seen[60:100, :10] <= 0.5).all()
+    assert (seen[:, 12:][~person[:, 12:]] == 0).all()
+
+
+def test_what_is_apart_from_the_person_stays_with_the_background(
+    portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = load_photo(portrait)
+    landmarks = find_faces(image)[0]
+    x, y = landmarks[:, :2].mean(0)
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    size = np.ptp(landmarks[:, 0])
+    person = np.hypot(columns - x, rows - y) < size
+    flag = (columns < 0.05 * size) & (rows < 0.4 * size)
+    assert not (person & flag).any()
+    monkeypatch.setattr(matte, "see_person", lambda _: np.float32(person | flag))
+    share, background = separate(image, landmarks)
+    assert (share[flag] == 0).all()
+    assert np.array_equal(background[flag], image[flag])
+    assert share[person].mean() > 0.95

@@ -19,7 +19,9 @@ from talking_face.picture.brush import polygon_mask
 EDGE = 0.06  # inter-ocular distances, how far the person's edge is searched for and widened
 RIDGE = 1e-3  # of the guided filter: edges fainter than this variance of colour are not followed
 FINE = 4  # pixels: the radius to which a larger one is scaled down where colours are the guide
-DOUBT = 0.15  # of the network's answer, below which a pixel may be background
+FARTHER = 0.25  # of the image's longer side, a border that is added around it
+AGREED = (0.25, 0.75)  # of the mean of the network's answers, from none to all of a pixel
+DOUBT = 0.3  # of what is agreed, below which a pixel may be background
 SURE = (0.15, 0.9)  # of the network's answer, from none to all of a pixel of a cut-out
 AROUND = (0.27, 0.035)  # inter-ocular distances around a pixel where F and B are looked for
 BODY, ABOVE = 20.0, 4.0  # inter-ocular distances: side of what is looked at, and above the face
@@ -51,6 +53,7 @@ def separate(image: Array, landmarks: Array) -> tuple[Array, Array]:
     if (seen * face).sum() < 0.8 * face.sum():
         return np.ones((height, width), dtype=np.float32), image
     radius = max(2, round(EDGE * unit))
+    seen = _in_one_piece(seen, face, radius)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (radius | 1, radius | 1))
     # The mesh cuts across hollows of the outline, such as the eye socket of a turned face.
     face = cv2.erode(face, kernel, iterations=2)
@@ -187,11 +190,25 @@ def pull_push(colour: Array, weight: Array) -> Array:
 
 
 def see_person(image: Array) -> Array:
-    """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8."""
+    """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8.
+
+    It is asked four times, also of the image mirrored, without its colours, and from farther away:
+    where it takes a flag or a wall for a part of the person, it seldom does so every time.
+    """
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
+    height, width = image.shape[:2]
+    away = round(FARTHER * max(height, width))
+    far = cv2.copyMakeBorder(image, away, away, away, away, cv2.BORDER_REPLICATE)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     with SelfieSegmentation(model_selection=0) as network:
-        return np.asarray(network.process(np.ascontiguousarray(image)).segmentation_mask)
+
+        def ask(view: Array) -> Array:
+            return np.array(network.process(np.ascontiguousarray(view)).segmentation_mask)
+
+        answers = [ask(image), ask(image[:, ::-1])[:, ::-1], ask(grey)]
+        answers.append(ask(far)[away : away + height, away : away + width])
+    return smoothstep(np.mean(answers, axis=0), *AGREED).astype(np.float32)
 
 
 def guided_filter(guide: Array, mask: Array, radius: int, largest: int | None = None) -> Array:
