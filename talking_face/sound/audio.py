@@ -124,9 +124,9 @@ def recording_of(audio: AudioSource | tuple[int, Array] | Recording) -> Recordin
 def load_audio(source: AudioSource) -> Recording:
     """Decode the sound of a file of any container that ffmpeg reads.
 
-    Of several tracks the one is taken on which somebody speaks; recordings that were joined are
-    heard one after another. Sound that starts later than the picture of a video is preceded by
-    silence, so that the samples keep the time of the file.
+    Of several tracks the one is taken on which somebody speaks, or those that take turns;
+    recordings that were joined are heard one after another. Sound that starts later than the
+    picture of a video is preceded by silence, so that the samples keep the time of the file.
 
     Args:
         source: a sound or video file: its path, also of a pipe; its bytes; or itself, open.
