@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,7 +24,7 @@ from talking_face import ffmpeg
 from talking_face.arrays import Array
 from talking_face.errors import AudioUnreadable
 from talking_face.ffmpeg import Part
-from talking_face.sound import channels, tracks
+from talking_face.sound import channels, lengths, tracks
 from talking_face.sound.parts import split, tags
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
@@ -32,6 +35,7 @@ MAX_CHANNELS = 64  # that ffmpeg can mix
 ADVICE = "Use a sound or video file that a media player can play."
 
 _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
+_COPIED = 1 << 24  # bytes at once
 _BLOCK = 10  # seconds of a track that are looked at together
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
 _NO_FRAME = "Header missing"  # in what isn't sound, such as a title between two recordings
@@ -80,21 +84,20 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     """
     until = time.monotonic() + _DECODING
     try:
-        parts: list[Part | None] = [*split(path)]
+        parts = split(path)
     except OSError as error:
         raise AudioUnreadable(
             f"{path.name} can't be read ({error.strerror}). Check who may read it."
         ) from error
     notes = _told_parts(len(parts))
-    if len(parts) == 1:
-        parts = [None]
     sounds: list[Array] = []
     missed: list[AudioUnreadable] = []
     wanted = round(seconds * SOUND_RATE)
     for part in parts[:MAX_PARTS]:
-        reader = _Reader(path, ffmpeg.source(path, part), until)
         try:
-            sounds.append(reader.sound(wanted))
+            with _opened(path, part if len(parts) > 1 else None, notes) as source:
+                reader = _Reader(path, source, until)
+                sounds.append(reader.sound(wanted))
         except AudioUnreadable as error:
             if time.monotonic() > until:
                 raise
@@ -111,6 +114,39 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
         several = f"{len(missed)} of them can't be read and are"
         notes.append(f"{some if len(missed) == 1 else several} left out.")
     return np.concatenate(sounds), tuple(dict.fromkeys(notes))
+
+
+@contextmanager
+def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[str]]:
+    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length."""
+    start, end = part or (0, path.stat().st_size)
+    with path.open("rb") as file:
+        correction = lengths.correction(file, (start, end))
+        if correction is None:
+            yield ffmpeg.source(path, part)
+            return
+        notes.append("The file says that it is shorter than it is; all of it is used.")
+        with tempfile.TemporaryDirectory(prefix="talking_face_") as folder:
+            copy = Path(folder) / f"copy{path.suffix}"
+            try:
+                file.seek(start)
+                _copy(file, end - start, copy, correction)
+            except OSError as error:
+                raise AudioUnreadable(
+                    f"{path.name} tells a wrong length, and can't be copied to put that right "
+                    f"({error.strerror}). Make room for temporary files."
+                ) from error
+            yield ffmpeg.source(copy)
+
+
+def _copy(file: BinaryIO, count: int, copy: Path, correction: tuple[int, bytes]) -> None:
+    """Copy so many bytes of a file, and write others over some of them."""
+    with copy.open("wb") as target:
+        while count > 0 and (block := file.read(min(_COPIED, count))):
+            target.write(block)
+            count -= len(block)
+        target.seek(correction[0])
+        target.write(correction[1])
 
 
 def _mixed(sounds: Iterator[Array]) -> Array:
