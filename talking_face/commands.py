@@ -34,8 +34,10 @@ from talking_face.options import (
     check_range,
     check_sampling,
     file_name,
+    rounded_down,
     sample_indices,
     sample_label,
+    shown,
 )
 from talking_face.results import Results
 from talking_face.sound.audio import Recording
@@ -200,8 +202,8 @@ def _check_time(edits: Sequence[Edit], seconds: float) -> None:
     for edit in edits:
         if edit.start >= seconds:
             raise OptionInvalid(
-                f"--between begins at {edit.start:g} s, and all is over after {seconds:.2f} s. "
-                "Let it begin earlier."
+                f"--between begins at {shown(edit.start)} s, and all is over after "
+                f"{rounded_down(seconds, 2)} s. Let it begin earlier."
             )
 
 

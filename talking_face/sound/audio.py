@@ -21,7 +21,7 @@ from talking_face.frozen import Frozen, sealed
 from talking_face.interruption import heed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
-from talking_face.options import check_range, shown, whole_number
+from talking_face.options import check_range, rounded_down, shown, whole_number
 from talking_face.sound import channels
 from talking_face.sound.decode import MAX_CHANNELS, decode
 from talking_face.sound.rates import SAMPLE_RATE as SAMPLE_RATE
@@ -238,7 +238,8 @@ def _check_duration(seconds: float, name: str) -> None:
         raise AudioUnreadable(f"{name} holds no samples. Use a recording with sound in it.")
     if seconds < MIN_SECONDS:
         raise AudioTooShort(
-            f"{name} lasts {seconds:.2f} s. Use a recording of at least {MIN_SECONDS:g} s."
+            f"{name} lasts {rounded_down(seconds, 2)} s. Use a recording of at least "
+            f"{MIN_SECONDS:g} s."
         )
     if seconds > MAX_SECONDS:
         raise AudioTooLong(
