@@ -176,7 +176,8 @@ def list_voices() -> None:
 def _results(options: argparse.Namespace, names: Sequence[str], plot: str) -> Results:
     """The folder for the results, once it is sure that no file of somebody's is in the way."""
     spoken = options.text is not None or options.text_file is not None
-    given = (options.photo, options.audio, options.motion, options.text_file, options.background)
+    names_of = ("photo", "audio", "motion", "text_file", "background", "mark_logo")
+    given = [getattr(options, name) for name in names_of]
     inputs = [Path(one) for one in given if one is not None]
     more = ["speech.wav"] * spoken + [plot] * options.plot
     return Results(options.output, [*names, *more], inputs)

@@ -92,7 +92,7 @@ class Edit:
                 f"An edit must stop after it starts, not from {shown(start)} to {shown(stop)} s."
             )
         object.__setattr__(self, "start", start)
-        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "stop", None if stop == math.inf else stop)
         object.__setattr__(self, "fade", check_range("The fade of an edit", self.fade, 0, 10))
 
 
