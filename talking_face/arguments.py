@@ -30,6 +30,7 @@ from talking_face.options import (
     Look,
 )
 
+STEREO = frozenset(("stereo", "stereo-half", "anaglyph"))  # exports for two eyes
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 PROGRAM = "talking-face"  # what an installed copy calls its command
 
@@ -72,6 +73,16 @@ def parse(
             parser.error("--motion-only renders nothing that pictures or exports could be made of")
     elif options.photo is None:
         parser.error("PHOTO is missing: an image with a face")
+    for names, used, need in (
+        (("zoom", "orbit"), options.view is not None, "--view"),
+        (("depth",), not STEREO.isdisjoint(options.export), "--export stereo or anaglyph"),
+        (("motion_format",), options.motion_only, "--motion-only"),
+    ):
+        for name in names:
+            if not used and getattr(options, name) != parser.get_default(name):
+                parser.error(f"--{name.replace('_', '-')} does nothing without {need}")
+    if options.motion is not None and options.samples not in (1, parser.get_default("samples")):
+        parser.error("--motion renders one animation: leave --samples out")
     if spoken and options.audio is not None:
         parser.error("AUDIO and a text exclude each other: leave one of them out")
     if options.audio is None and not spoken and not options.motion_only:

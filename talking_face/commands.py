@@ -34,8 +34,10 @@ from talking_face.options import (
     check_range,
     check_sampling,
     file_name,
+    rounded_down,
     sample_indices,
     sample_label,
+    shown,
 )
 from talking_face.results import Results
 from talking_face.sound.audio import Recording
@@ -174,7 +176,8 @@ def list_voices() -> None:
 def _results(options: argparse.Namespace, names: Sequence[str], plot: str) -> Results:
     """The folder for the results, once it is sure that no file of somebody's is in the way."""
     spoken = options.text is not None or options.text_file is not None
-    given = (options.photo, options.audio, options.motion, options.text_file, options.background)
+    names_of = ("photo", "audio", "motion", "text_file", "background", "mark_logo")
+    given = [getattr(options, name) for name in names_of]
     inputs = [Path(one) for one in given if one is not None]
     more = ["speech.wav"] * spoken + [plot] * options.plot
     return Results(options.output, [*names, *more], inputs)
@@ -200,8 +203,8 @@ def _check_time(edits: Sequence[Edit], seconds: float) -> None:
     for edit in edits:
         if edit.start >= seconds:
             raise OptionInvalid(
-                f"--between begins at {edit.start:g} s, and all is over after {seconds:.2f} s. "
-                "Let it begin earlier."
+                f"--between begins at {shown(edit.start)} s, and all is over after "
+                f"{rounded_down(seconds, 2)} s. Let it begin earlier."
             )
 
 

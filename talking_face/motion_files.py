@@ -43,6 +43,7 @@ from talking_face.motion_space import (
     SPACES,
 )
 from talking_face.motion_table import COLUMNS, read_table, write_table
+from talking_face.options import shown
 
 ADVICE = "Correct it, or use a motion that this version wrote."
 NOTE = "A motion of talking_face; whatever is rendered from it is AI-generated."
@@ -149,7 +150,7 @@ def _open(path: Path, name: str) -> BinaryIO:
 def _check_length(frames: int, fps: float) -> None:
     if not MIN_FPS <= fps <= MAX_FPS:
         raise MotionUnreadable(
-            f"it has {fps:.4g} frames a second, where {MIN_FPS:g} to {MAX_FPS:g} are possible"
+            f"it has {shown(fps)} frames a second, where {MIN_FPS:g} to {MAX_FPS:g} are possible"
         )
     if frames < 1:
         raise MotionUnreadable("it holds no frames")
@@ -240,9 +241,10 @@ def _values(stored: zipfile.ZipFile, name: str) -> Array:
     wrong = ~(np.abs(values) <= MAX_VALUE)  # NaN too
     if wrong.any():
         frame, column = np.argwhere(wrong)[0]
+        first = shown(values[frame, column])
         raise MotionUnreadable(
-            f"the array {name!r} has {values[frame, column]:g} in row {frame}, and only numbers up "
-            f"to {MAX_VALUE:g} are possible"
+            f"the array {name!r} has {first} in row {frame}, and only numbers up to {MAX_VALUE:g} "
+            "are possible"
         )
     return values
 

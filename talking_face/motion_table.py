@@ -1,9 +1,10 @@
 """Motions as tables: one row a frame, one named column a coefficient.
 
 Knows text, the habits of spreadsheets and how times name a frame rate; knows nothing of faces.
-Columns are separated by commas, semicolons or tabs; the last two allow decimal commas. The first
-line names the columns, in any order; those of channels that older motions lack may be missing.
-Blank lines are skipped. The text is UTF-8, or UTF-16 with its mark.
+Columns are separated by commas, semicolons or tabs; commas may be decimal ones where the last two
+or quotes separate. The first line names the columns, in any order; those of channels that older
+motions lack may be missing. Blank lines and columns without a name are skipped. The text is UTF-8,
+or UTF-16 with its mark.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterator
 from itertools import chain
@@ -27,6 +29,7 @@ COLUMNS = ["seconds", *(f"{name}_{i}" for name, size in CHANNELS.items() for i i
 OPTIONAL = [column for column in COLUMNS if column.rsplit("_", 1)[0] in ADDED]
 MAX_LINE = 20_000  # characters; a row has about 400
 ROUNDING = 0.006  # seconds that a time may be off; two decimals leave it 0.005 off
+_DELIMITER = re.compile(r"sep=.", re.IGNORECASE)  # as Excel wants to be told
 LISTED = 3  # columns that a message names, and the number of the others
 
 
@@ -63,7 +66,8 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
                 )
             if len(lines) == MAX_ROWS:
                 raise MotionUnreadable(f"it lasts more than {MAX_SECONDS / 60:g} minutes")
-            numbers.extend(_number(*field, line) for field in zip(row, names, strict=True))
+            fields = zip(row, names, strict=True)
+            numbers.extend(_number(text, name, line) if name else 0.0 for text, name in fields)
             lines.append(line)
     table = np.frombuffer(numbers).reshape(-1, len(names))
     fps = _frame_rate(table[:, names.index("seconds")], lines)
@@ -73,12 +77,15 @@ def read_table(file: BinaryIO) -> tuple[float, Array]:
 
 
 def _rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """The number of each line that isn't blank, and its fields, with decimal points."""
+    """The number of each line that isn't blank, and its fields, with decimal points.
+
+    A comma in a field is a decimal one: where it could part fields, the field was quoted.
+    """
     lines = _lines(text)
     above, first = 0, ""  # blank lines, and the first other one
     try:
         for first in lines:
-            if first.strip():
+            if first.strip() and not _DELIMITER.fullmatch(first.strip()):
                 break
             above += 1
         line = above + 1
@@ -87,8 +94,7 @@ def _rows(text: TextIO) -> Iterator[tuple[int, list[str]]]:
         for row in reader:
             fields = [field.strip() for field in row]
             if any(fields):
-                points = fields if delimiter == "," else [f.replace(",", ".") for f in fields]
-                yield line, points
+                yield line, [field.replace(",", ".").replace("\u2212", "-") for field in fields]
             line = above + reader.line_num + 1
     except UnicodeDecodeError as error:
         raise MotionUnreadable("it is neither a .npz nor a table in UTF-8") from error
@@ -112,9 +118,11 @@ def _check_names(names: list[str]) -> None:
     needed = [column for column in missing if column not in OPTIONAL]
     if needed:
         raise MotionUnreadable(f"it has no column {_listed(needed)}")
-    unknown = [name for name in names if name not in COLUMNS]
+    # Those without a name are a trailing comma, or the numbers of the rows.
+    unknown = [name for name in names if name and name not in COLUMNS]
     if unknown:
         raise MotionUnreadable(f"a motion has no column {_listed(unknown)}")
+    names = [name for name in names if name]
     if len(names) > len(set(names)):
         twice = [column for column in COLUMNS if names.count(column) > 1]
         raise MotionUnreadable(f"it has more than one column {_listed(twice)}")
@@ -127,7 +135,7 @@ def _listed(names: list[str]) -> str:
 
 def _number(text: str, column: str, line: int) -> float:
     try:
-        value = float(text)
+        value = float(text) if "_" not in text else np.nan  # Python's own thousands
     except ValueError:
         value = np.nan
     if not abs(value) <= MAX_VALUE:

@@ -112,9 +112,17 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return f"{value}"
     try:
-        return f"{float(value):.10g}"
+        read = float(value)
     except OverflowError:
         return "so large a number"
+    text = f"{read:.10g}"
+    return text if float(text) == read or read != read else repr(read)
+
+
+def rounded_down(value: float, digits: int = 0) -> str:
+    """A value in a message that says that it is too small: it still is, as it is shown."""
+    step = 10.0**-digits
+    return f"{math.floor(value / step + 1e-6) * step:.{digits}f}"
 
 
 def check_made(maker: str, kind: type, *values: Any) -> None:

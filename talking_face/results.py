@@ -11,11 +11,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from talking_face.errors import OutputUnwritable
 from talking_face.files import keep_apart, writing
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 LIST = ".talking_face"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -52,10 +58,11 @@ class Results:
         Raises:
             OutputUnwritable: the list can't be written.
         """
-        written = self._written() | {path.name: _digest(path)}
-        lines = [f"{digest}  {name}\n" for name, digest in sorted(written.items())]
-        with writing(self.folder / LIST) as hidden:
-            hidden.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+        with _alone(self.folder):
+            written = self._written() | {path.name: _digest(path)}
+            lines = [f"{digest}  {name}\n" for name, digest in sorted(written.items())]
+            with writing(self.folder / LIST) as hidden:
+                hidden.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
     def _written(self) -> dict[str, str]:
         """Checksums by name, as the list has them; none where there is no list."""
@@ -75,6 +82,21 @@ class Results:
                 "away, or choose another folder with -o."
             )
         return {match[2]: match[1] for match in found if match}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other run write the list of a folder meanwhile, where the system can see to it."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network folders know no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _is(path: Path, digest: str | None) -> bool:

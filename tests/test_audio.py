@@ -10,6 +10,7 @@ from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, Ff
 from talking_face.ffmpeg import find_ffmpeg
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.decode import decode
+from talking_face.sound.prosody import energy, speech_level
 from talking_face.sound.rates import SOUND_RATE
 
 TONE = 440  # Hz
@@ -212,3 +213,23 @@ def test_samples_that_are_no_sound_are_refused(samples: np.ndarray, rate: int) -
 @pytest.mark.parametrize(("seconds", "frames"), [(0.3, 8), (1.0, 25), (1.03, 26), (2.978, 74)])
 def test_frames_follow_the_duration(seconds: float, frames: int) -> None:
     assert Recording.from_waveform(tone(seconds), SAMPLE_RATE).frames == frames
+
+
+@pytest.mark.parametrize("offset", [0.01, 0.3, -0.5])
+@pytest.mark.parametrize("gain", [0.02, 0.4])
+def test_an_offset_fools_nobody(offset: float, gain: float, tmp_path: Path) -> None:
+    """A bad sound card adds a constant: the same is heard, and pauses are as quiet."""
+    rate, pause = SAMPLE_RATE, np.zeros(SAMPLE_RATE, "f4")
+    voice = gain * np.concatenate([pause, tone(1.0, hertz=700), pause]).astype("f4")
+    shifted = np.stack([voice + offset, np.zeros_like(voice)], axis=1)
+    path = tmp_path / "offset.wav"
+    soundfile.write(path, shifted, rate, subtype="FLOAT")
+    told = ("The right channel is silent, so the left one is used for both.",)
+    for recording in (load_audio(path), Recording.from_waveform(shifted, rate)):
+        assert recording.notes == told
+        np.testing.assert_allclose(recording.waveform, voice, atol=2e-3)
+        assert np.mean(recording.sound) / 2**15 == pytest.approx(offset, abs=1e-3)  # as it was
+        loud = energy(recording.waveform, 75)
+        assert loud[:24].max() < loud[30:45].min() - 30
+        level = speech_level(shifted[:, 0], 75)
+        assert level[:24].max() < level[30:45].min() - 30

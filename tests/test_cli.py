@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from talking_face import animator, cli
+from talking_face.arguments import parse
 from talking_face.clips.video import read_frames, write_clip
 from talking_face.errors import EncodingFailed
 from talking_face.motion import Motion
@@ -358,3 +359,34 @@ def test_interrupted_while_rendering(portrait, speech, tmp_path, sent, code):
     assert process.returncode == code
     assert "Traceback" not in complaint
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--zoom", "1.5"], "--zoom does nothing without --view"),
+        (["--orbit", "5"], "--orbit does nothing without --view"),
+        (["--depth", "0.2"], "--depth does nothing without --export stereo"),
+        (["--depth", "0.2", "--export", "glb"], "--depth does nothing without --export stereo"),
+        (["--motion-format", "csv"], "--motion-format does nothing without --motion-only"),
+        (["--motion", "a.npz", "--samples", "3"], "--motion renders one animation"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(options, says, capsys):
+    with pytest.raises(SystemExit) as ending:
+        parse(["photo.jpg", "speech.wav", *options])
+    assert ending.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--view", "10", "0", "--zoom", "1.5", "--orbit", "5"],
+        ["--depth", "0.2", "--export", "anaglyph"],
+        ["--motion-only", "--motion-format", "csv"],
+        ["--motion", "a.npz", "--samples", "1"],
+    ],
+)
+def test_options_that_belong_together(options):
+    assert parse(["photo.jpg", "speech.wav", *options]).photo == Path("photo.jpg")

@@ -243,6 +243,31 @@ def test_joined_recordings_are_not_called_damaged(tmp_path):
     assert recording.notes == ()
 
 
+TITLES = {
+    "titles": b"ID3\x04\0\0\0\0\0\x0fTIT2\0\0\0\x05\0\0\0word",
+    "covers": b"ID3\x03\0\0\0\0\x4f\x20" + np.random.default_rng(0).bytes(0x4F * 128 + 0x20),
+    "titles of APE": b"APETAGEX\xd0\x07\0\0\x20\0\0\0\0\0\0\0\0\0\0\x80" + bytes(8),
+}
+
+
+@pytest.mark.parametrize("kind", TITLES)
+def test_titles_between_joined_recordings_are_no_damage(kind, tmp_path):
+    part = encoded(FIRST, tmp_path, "mp3", 44_100, 1, "-id3v2_version", "0")
+    (tmp_path / "twenty.mp3").write_bytes((TITLES[kind] + part) * 20)
+    recording = load_audio(tmp_path / "twenty.mp3")
+    assert recording.notes == ()
+    assert recording.duration == pytest.approx(20 * len(words()) / SAMPLE_RATE, rel=0.05)
+
+
+def test_damage_between_titles_is_told(tmp_path):
+    part = bytearray(encoded(SECOND, tmp_path, "mp3", 44_100, 1, "-id3v2_version", "0"))
+    for start in range(len(part) // 3, len(part) // 2, 700):
+        part[start : start + 300] = bytes(300)
+    (tmp_path / "two.mp3").write_bytes((TITLES["titles"] + part) * 2)
+    notes = load_audio(tmp_path / "two.mp3").notes
+    assert notes == ("Some of the recording is damaged and left out.",)
+
+
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")

@@ -100,8 +100,8 @@ def test_python_examples_run(
     assert bool(printed) == ("print(" in block)
     if "/generate" in block or "call_tool" in block:
         assert ".mp4" in printed
-    if made := re.search(r'samples=(\d).*output="outputs"', block):
-        assert len(list(Path("outputs").glob("*.mp4"))) == int(made[1])
+    if made := re.search(r'samples=(\d).*output="(\w+)"', block):
+        assert len(list(Path(made[2]).glob("*.mp4"))) == int(made[1])
         assert printed.count(".mp4") == int(made[1])
     for named in re.findall(r'"([\w-]+\.(?:mp4|npz))"', block):
         assert Path(named).stat().st_size > 0

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from assistant import call_tool
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from talking_face.clips.video import write_clip
+from talking_face.motion import Motion
+from talking_face.motion_space import CHANNELS
+from talking_face.sound.audio import Recording
 from talking_face.web import doors, limits
+from talking_face.web.events import LOOKS
 from talking_face.web.folders import new_folder
 
 Inner = tuple[str, list[str]]
@@ -143,6 +149,43 @@ def test_every_order_counts_and_each_visitor_for_itself(
     answer = call_tool(page, "speak", {"text": "Good morning."})
     assert answer.isError
     assert "orders an hour" in answer.content[0].text
+
+
+@pytest.fixture
+def clip_and_motion(tmp_path: Path) -> tuple[Path, Path]:
+    frames = [np.zeros((64, 64, 3), np.uint8)] * 8
+    sound = Recording.from_waveform(np.zeros(8 * 640, "f4"), 16_000)
+    rest = Motion(*(np.zeros((8, size), "f4") for size in CHANNELS.values()))
+    rest.save(tmp_path / "motion.npz")
+    return write_clip(frames, tmp_path / "clip.mp4", sound), tmp_path / "motion.npz"
+
+
+def test_what_is_made_of_clips_counts_as_well(
+    page: str, clip_and_motion: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, motion = map(handle_file, map(str, clip_and_motion))
+    monkeypatch.setenv("TALKING_FACE_ORDERS_PER_HOUR", "2")
+    monkeypatch.setattr(limits, "_limits", limits.Limits())
+    client = Client(page, verbose=False)
+    client.predict([clip, clip], api_name="/compare")
+    client.predict(clip, motion, api_name="/gif")
+    more = {"poster": (clip, motion), "gif": (clip, motion), "compare": ([clip, clip],)}
+    for made, given in more.items():
+        with pytest.raises(AppError, match="2 orders an hour"):
+            client.predict(*given, api_name=f"/{made}")
+    client.predict(motion, api_name="/table")  # takes no time, and isn't one
+
+
+def test_what_takes_long_waits_for_its_turn_and_the_rest_is_two_at_a_time() -> None:
+    """However many are asked for at once, by whoever."""
+    import app
+
+    turns = {fn.api_name: fn.concurrency_id for fn in app.demo.fns.values() if fn.api_name}
+    for name in ("generate", "edit", "compare", "poster", "gif", "export", "view"):
+        assert turns[name] == "clips"
+    for name in ("preview", "mix", "table", "faces", "mesh", "emotion", "speak", "voices"):
+        assert turns[name] == "looks"
+    assert LOOKS["concurrency_limit"] == 2  # the least of what events of one name say holds
 
 
 def test_visitors_behind_a_proxy_are_told_apart(page: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Edits: what each slider does, measured by the tracker on rendered frames."""
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -378,3 +379,9 @@ def test_a_preview_is_a_frame_of_the_edited_motion(face: Face) -> None:
     assert differs.mean() < 3  # the invisible mark is another one each time
     other = animator.preview(face, motion, seconds=1.4, look=Look(size=128))
     assert np.abs(shown.astype(int) - other).mean() > 2 * differs.mean()
+
+
+def test_an_edit_without_an_end_is_written_as_one():
+    edit = Edit(smile=0.5, start=1, stop=math.inf)
+    assert edit.stop is None
+    assert edit == Edit(smile=0.5, start=1)

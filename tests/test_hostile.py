@@ -5,6 +5,7 @@ from pathlib import Path
 import fuzz
 import numpy as np
 import pytest
+from PIL import Image
 
 from talking_face import ffmpeg
 from talking_face.clips import video
@@ -76,3 +77,24 @@ def test_the_fuzzing_sees_what_goes_wrong(tmp_path: object) -> None:
 
     assert "KeyError" in (fuzz.feed("target", fails, 1, tmp_path) or "")  # type: ignore[arg-type]
     assert fuzz.feed("target", lambda *_: None, 1, tmp_path) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("side", "cut", "says"),
+    [
+        (9000, 1.0, r"pic\.png is 9000 × 9000 pixels, .* at most 8192"),
+        (1, 1.0, r"pic\.png is only 1 × 1 pixels"),
+        (300, 0.5, r"pic\.png is truncated or damaged"),
+        (300, 0.0, r"pic\.png is empty"),
+    ],
+)
+def test_pictures_that_cant_be_checked_are_told_why(
+    side: int, cut: float, says: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "pic.png"
+    grey = np.random.default_rng(0).integers(0, 256, min(side, 300), dtype=np.uint8)
+    Image.fromarray(np.resize(grey, (side, side))).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: round(cut * len(data))])
+    with pytest.raises(FileUnverifiable, match=says):
+        verify(path)

@@ -126,6 +126,15 @@ def rewritten(lines: list[str], how: str) -> bytes:
         "quotes": lambda: "\n".join(
             ",".join(f'"{field}"' for field in line.split(",")) for line in lines
         ).encode(),
+        "quoted decimal commas": lambda: "\n".join(
+            ",".join(f'"{field}"'.replace(".", ",") for field in line.split(",")) for line in lines
+        ).encode(),
+        "numbers of rows": lambda: "\n".join(
+            f"{row or ''},{line}" for row, line in enumerate(lines)
+        ).encode(),
+        "a comma behind": lambda: text.replace("\n", ",\n").encode(),
+        "a separator named": lambda: f"sep=,\n{text}".encode(),
+        "another minus": lambda: text.replace("-", "\u2212").encode(),
         "spaces and capitals": lambda: text.upper().replace(",", " , ").encode(),
         "other order": lambda: "\n".join(
             ",".join(reversed(line.split(","))) for line in lines
@@ -145,6 +154,11 @@ def rewritten(lines: list[str], how: str) -> bytes:
         "crlf",
         "blank lines",
         "quotes",
+        "quoted decimal commas",
+        "numbers of rows",
+        "a comma behind",
+        "a separator named",
+        "another minus",
         "spaces and capitals",
         "other order",
     ],
@@ -192,7 +206,7 @@ def test_one_frame_to_ten_minutes(tmp_path: Path) -> None:
         ({"space": 3}, "'space' holds the wrong kind"),
         ({"space": "x" * 10_000}, "'space' holds the wrong kind"),
         ({"fps": 0}, "0 frames a second"),
-        ({"fps": 1e9}, "1e+09 frames a second"),
+        ({"fps": 1e9}, "1000000000 frames a second"),
         ({"fps": np.nan}, "nan frames a second"),
         ({"fps": "fast"}, "'fps' holds the wrong kind"),
         ({"fps": [25, 25]}, "'fps' should be a single value"),
@@ -225,6 +239,7 @@ def test_arrays_that_are_no_motion(tmp_path: Path, others: dict[str, Any], says:
         (5, "0.1200", "0.2000", "line 6 isn't later"),
         (5, "0.1200", "now", "line 5 has 'now' for seconds"),
         (5, ",0,", ',"0,', "line 5"),
+        (5, ",0,", ",1_0,", "line 5 has '1_0' for lower_0"),
         (5, ",0,", "," + "0" * 30_000 + ",", "line 5 is too long"),
         (1, "lids_1,", "", "no column 'lids_1'"),
         (1, "lower", "jaw", "'lower_0', 'lower_1', 'lower_2' and 13 more"),

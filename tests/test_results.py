@@ -1,14 +1,18 @@
 """A second run into the same folder: what it may replace, and what it never does."""
 
+import io
 import os
 import shutil
 import subprocess
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from talking_face.animator import load_animator
+from talking_face.cli import main
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.video import write_clip, write_comparison
 from talking_face.errors import OutputUnwritable
@@ -202,3 +206,34 @@ def test_a_clip_of_the_folder_is_a_recording_for_it(run, portrait, short_speech,
     assert contents(tmp_path) == before
     assert animate(tmp_path / NAME, 1) == 0
     assert (tmp_path / NAME).read_bytes() == before[NAME]
+
+
+def add_many(folder: Path, name: str, count: int) -> None:
+    results = Results(folder, [], [])
+    for index in range(count):
+        path = folder / f"{name}-{index}.txt"
+        path.write_text(name)
+        results.add(path)
+
+
+def test_two_runs_at_once_keep_account_of_all_they_write(tmp_path):
+    count = 40
+    new = get_context("spawn").Process
+    runs = [new(target=add_many, args=(tmp_path, name, count)) for name in ("one", "other")]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len((tmp_path / LIST).read_text().splitlines()) == 2 * count
+    Results(tmp_path, [f"one-{index}.txt" for index in range(count)], [])
+
+
+@pytest.mark.parametrize("option", ["--mark-logo", "--background"])
+def test_an_image_that_a_run_reads_is_not_replaced(option, tmp_path, capsys):
+    """A picture of an earlier run, set into the clips of the next one."""
+    made = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(made, "PNG")
+    poster = write(tmp_path, "sample-1_seed-0.png", made.getvalue())
+    words = ["photo.jpg", "speech.wav", "-o", tmp_path, "--poster", option, poster]
+    assert main([str(word) for word in words]) == 2
+    assert f"{poster} is an input" in capsys.readouterr().err

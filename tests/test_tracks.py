@@ -64,6 +64,46 @@ def test_of_tracks_that_speak_the_first(tmp_path):
     assert recording.notes == ("Of 2 sound tracks the first one is used.",)
 
 
+def interview(bleed: float) -> np.ndarray:
+    """Two people in turn, at a microphone each, which hears the other one as well; (n, 2)."""
+    one, other = words(FIRST), words(SECOND)
+    silence = np.zeros_like(other)
+    first = np.concatenate([one, silence, one])
+    second = np.concatenate([0 * one, other, 0 * one])
+    return np.stack([first + bleed * second, second + bleed * first], axis=1)
+
+
+@pytest.mark.parametrize("bleed", [0.0, 0.05])
+def test_tracks_that_take_turns_are_all_heard(bleed, tmp_path):
+    said = interview(bleed)
+    for track in range(2):
+        write_wav(tmp_path / f"{track}.wav", said[:, track : track + 1])
+    path, inputs = tmp_path / "tracks.mka", []
+    # The microphone of the first speaker is on two tracks; nobody is to be heard twice.
+    for track in (0, 1, 0):
+        inputs += ["-i", tmp_path / f"{track}.wav"]
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-map", "2", path)
+    recording = load_audio(path)
+    assert recording.notes == (
+        "On the first and second of 3 sound tracks people speak in turn, so these are mixed.",
+    )
+    both = said.sum(axis=1)
+    for late, alike in in_thirds(recording.waveform, both):
+        assert abs(late) < 0.05
+        assert alike > 0.9
+    middle = slice(len(both) // 3, len(both) // 2)
+    assert lag(recording.waveform[middle], both[middle])[1] > 0.9
+    assert np.abs(recording.waveform).max() == pytest.approx(np.abs(both).max(), rel=0.1)
+
+
+def test_channels_that_take_turns_are_all_heard(tmp_path):
+    said = interview(0.0)
+    recording = load_audio(write_wav(tmp_path / "interview.wav", said))
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 2
+    np.testing.assert_allclose(recording.waveform, said.mean(axis=1), atol=0.01)
+
+
 def melody(seconds: float, voices: int) -> np.ndarray:
     """Plucked notes of a scale in some voices, (n,) float in [-1, 1], 16 kHz."""
     rng = np.random.default_rng(1)
@@ -187,19 +227,40 @@ def test_speech_where_the_usual_mix_leaves_it_out(tmp_path):
     assert lag(recording.waveform, words())[1] > 0.9
 
 
-def test_two_channels_that_nobody_named(tmp_path):
-    """A WAV file may leave open where its channels belong."""
-    path = tmp_path / "unnamed.wav"
-    data = write_wav(tmp_path / "stereo.wav", in_both(words(), 0.5 * words())).read_bytes()
+def placed(path: Path, samples: np.ndarray, mask: int) -> Path:
+    """A WAV file that says where its channels belong; mask 0 leaves it open."""
+    data = write_wav(path, samples).read_bytes()
     kind = "0100000000001000800000aa00389b71"  # PCM
-    extension = struct.pack("<HHI", 22, 16, 0) + bytes.fromhex(kind)
-    header = struct.pack("<HH", 0xFFFE, 2) + data[24:36]  # rates and sizes as they are
+    extension = struct.pack("<HHI", 22, 16, mask) + bytes.fromhex(kind)
+    header = struct.pack("<HH", 0xFFFE, samples.shape[1]) + data[24:36]  # rates and sizes
     chunk = b"fmt " + struct.pack("<I", 40) + header + extension
     path.write_bytes(b"RIFF" + struct.pack("<I", len(data) + 16) + b"WAVE" + chunk + data[36:])
+    return path
+
+
+@pytest.mark.parametrize("mask", [0, 0b11, 0b101, 0b1100, 0b110000, 0x600])
+def test_two_channels_are_left_and_right_wherever_they_belong(mask, tmp_path):
+    """Left and centre, centre and subwoofer, both from behind."""
+    path = placed(tmp_path / "two.wav", in_both(words(), 0.5 * words()), mask)
     recording = load_audio(path)
     assert recording.notes == ()
     left, right = np.abs(recording.sound.astype(int)).max(axis=0)
     assert right == pytest.approx(left / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("mask", [0, 0b1, 0b100, 0b1000, 0x800])
+def test_one_channel_is_as_loud_as_it_is_wherever_it_belongs(mask, tmp_path):
+    recording = load_audio(placed(tmp_path / "one.wav", words()[:, None], mask))
+    assert recording.notes == ()
+    np.testing.assert_allclose(recording.waveform, words(), atol=0.01)
+
+
+def test_one_channel_that_its_decoder_does_not_call_mono(tmp_path):
+    path = tmp_path / "mono.tta"
+    ffmpeg("-i", FIRST, "-ac", "1", path)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.sound.shape[1] == 1
 
 
 def test_ordinary_stereo_stays_as_it_is(tmp_path):

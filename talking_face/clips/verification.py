@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from talking_face import ffmpeg
 from talking_face.arrays import Float32, UInt8
@@ -173,8 +173,13 @@ def luma(path: Path) -> Generator[UInt8, None, None]:
     """
     try:
         looked_at = _loop(path) or [_grey(load_photo(_picture_in(path)))]
-    except PhotoUnreadable:
-        yield from _of_video(path)  # or nothing that can be read
+    except PhotoUnreadable as error:
+        try:
+            yield from _of_video(path)
+        except FileUnverifiable:
+            if isinstance(error.__cause__, UnidentifiedImageError):
+                raise  # nothing that can be read
+            raise FileUnverifiable(str(error)) from error
     else:
         yield from looked_at
 

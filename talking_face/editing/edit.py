@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from talking_face.errors import OptionInvalid
 from talking_face.moods import MAX_STRENGTH, VOICE, Feeling, check_feeling
-from talking_face.options import FEELING_STRENGTH, check_range, number
+from talking_face.options import FEELING_STRENGTH, check_range, number, shown
 
 # The range of each slider. Gaze has two numbers of the same range.
 RANGES: dict[str, tuple[float, float]] = {
@@ -89,10 +89,10 @@ class Edit:
             raise OptionInvalid("An edit can't start before the clip: use 0 seconds or more.")
         if stop is not None and not stop > start:
             raise OptionInvalid(
-                f"An edit must stop after it starts, not from {start:g} to {stop:g} s."
+                f"An edit must stop after it starts, not from {shown(start)} to {shown(stop)} s."
             )
         object.__setattr__(self, "start", start)
-        object.__setattr__(self, "stop", stop)
+        object.__setattr__(self, "stop", None if stop == math.inf else stop)
         object.__setattr__(self, "fade", check_range("The fade of an edit", self.fade, 0, 10))
 
 

@@ -21,7 +21,7 @@ from talking_face.face.orientation import quarter_turns
 from talking_face.face.rest import smile_left
 from talking_face.frozen import Frozen
 from talking_face.motion import CHANNELS
-from talking_face.options import shown
+from talking_face.options import rounded_down, shown
 
 MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
 TURNED = "The photo was turned upright: the face in it {way}."
@@ -166,7 +166,7 @@ def fit_face(
     size = float(pose.scale)
     if size < MIN_INTEROCULAR:
         raise FaceUnsuitable(
-            f"The face is too small: its eyes are {size:.0f} pixels apart and at least "
+            f"The face is too small: its eyes are {rounded_down(size)} pixels apart and at least "
             f"{MIN_INTEROCULAR:.0f} are needed. Use a larger photo or crop closer to the face."
         )
     if _cut_off(photo, landmarks[NEEDED, :2], RIM * size):

@@ -16,7 +16,7 @@ from talking_face.arrays import Array, UInt8
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import Pose, rotation_matrix
 from talking_face.head.head import Head
-from talking_face.options import MAX_PITCH, MAX_YAW, check_range
+from talking_face.options import MAX_PITCH, MAX_YAW, check_range, shown
 from talking_face.picture.mesh import draw_map
 
 ZOOMS = (0.5, 2.0)
@@ -49,7 +49,7 @@ class Camera:
         check_range("The camera's pitch", self.pitch, -MAX_PITCH, MAX_PITCH)
         check_range("The camera's zoom", self.zoom, *ZOOMS)
         if self.orbit and not 2 <= self.orbit <= 600:
-            raise OptionInvalid(f"An orbit takes 2 to 600 seconds, not {self.orbit:g}.")
+            raise OptionInvalid(f"An orbit takes 2 to 600 seconds, not {shown(self.orbit)}.")
 
     def angles(self, seconds: float) -> tuple[float, float]:
         """Yaw and pitch at a time."""

@@ -21,7 +21,7 @@ from talking_face.frozen import Frozen, sealed
 from talking_face.interruption import heed
 from talking_face.motion_space import FPS
 from talking_face.motion_space import MAX_SECONDS as MAX_SECONDS
-from talking_face.options import check_range, shown, whole_number
+from talking_face.options import check_range, rounded_down, shown, whole_number
 from talking_face.sound import channels
 from talking_face.sound.decode import MAX_CHANNELS, decode
 from talking_face.sound.rates import SAMPLE_RATE as SAMPLE_RATE
@@ -29,6 +29,8 @@ from talking_face.sound.rates import SOUND_RATE
 
 MIN_SECONDS = 0.3
 MAX_RATE = 768_000  # Hz
+_RINGING = SAMPLE_RATE // 100  # samples
+_OFFSET = 0.03  # of the standard deviation; what voices and rooms have is half of that
 BEYOND = 0.01  # share of samples that may be clipped, or no numbers
 
 AudioSource = str | Path | bytes | bytearray | memoryview | IO[bytes]
@@ -124,9 +126,9 @@ def recording_of(audio: AudioSource | tuple[int, Array] | Recording) -> Recordin
 def load_audio(source: AudioSource) -> Recording:
     """Decode the sound of a file of any container that ffmpeg reads.
 
-    Of several tracks the one is taken on which somebody speaks; recordings that were joined are
-    heard one after another. Sound that starts later than the picture of a video is preceded by
-    silence, so that the samples keep the time of the file.
+    Of several tracks the one is taken on which somebody speaks, or those that take turns;
+    recordings that were joined are heard one after another. Sound that starts later than the
+    picture of a video is preceded by silence, so that the samples keep the time of the file.
 
     Args:
         source: a sound or video file: its path, also of a pipe; its bytes; or itself, open.
@@ -206,6 +208,7 @@ def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:
     if samples.shape[1] > 1 and (samples == samples[:, :1]).all():
         samples = samples[:, :1]
     heard = np.stack([_resampled(channel, rate, SAMPLE_RATE) for channel in samples.T], axis=1)
+    heard = _centred(heard)
     chosen, note = channels.choose(heard)
     if chosen is not None and len(chosen) == 1:
         samples = samples[:, chosen]
@@ -216,6 +219,22 @@ def _heard(samples: Array, rate: int, notes: tuple[str, ...] = ()) -> Recording:
         samples = np.stack(sound, axis=1)
     notes = notes if note is None else (*notes, note)
     return Recording(_tidy(channels.mixed(heard, chosen)), samples, notes)
+
+
+def _centred(samples: Array) -> Array:
+    """(n, channels) float32 without the offset of a bad sound card, where there is a clear one.
+
+    Nobody hears it, but the networks would take every pause for loud. At its ends, where resampling
+    it rings, the sound is faded.
+    """
+    offset, spread = samples.mean(axis=0), samples.std(axis=0)
+    shifted = np.abs(offset) > _OFFSET * spread
+    centred = samples - np.where(shifted, offset, np.float32(0))
+    count = min(_RINGING, len(samples) // 2)
+    fade = np.where(shifted, np.linspace(0, 1, count, dtype=np.float32)[:, None], np.float32(1))
+    centred[:count] *= fade
+    centred[len(centred) - count :] *= fade[::-1]
+    return centred
 
 
 def _resampled(samples: Array, rate: int, wanted: int) -> Array:
@@ -238,7 +257,8 @@ def _check_duration(seconds: float, name: str) -> None:
         raise AudioUnreadable(f"{name} holds no samples. Use a recording with sound in it.")
     if seconds < MIN_SECONDS:
         raise AudioTooShort(
-            f"{name} lasts {seconds:.2f} s. Use a recording of at least {MIN_SECONDS:g} s."
+            f"{name} lasts {rounded_down(seconds, 2)} s. Use a recording of at least "
+            f"{MIN_SECONDS:g} s."
         )
     if seconds > MAX_SECONDS:
         raise AudioTooLong(

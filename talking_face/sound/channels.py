@@ -21,8 +21,6 @@ _DROWNED = 20.0  # dB below the channel on which the speech is loudest
 _ENDS = 3  # frames at both ends, in which encoders fade steady noise in and out like speech
 _SILENT = 40.0  # dB below the other channel, at most: a microphone that wasn't plugged in
 
-_NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
-
 
 def levels(samples: Array) -> Array:
     """How loud each channel is in the band of speech.
@@ -130,8 +128,3 @@ def mixed(samples: Array, chosen: Sequence[int] | None) -> Array:
     if chosen is None:
         return samples.mean(axis=1)
     return samples[:, list(chosen)].sum(axis=1) / np.sqrt(len(chosen))
-
-
-def ordinal(index: int) -> str:
-    """As in "the second one", for an index from 0."""
-    return _NAMES[index] if index < len(_NAMES) else f"{index + 1}th"

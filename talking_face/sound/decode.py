@@ -1,8 +1,8 @@
 """Sound out of files, decoded once: what the networks hear is what the clip will sound like.
 
 Knows parts, tracks, channels and timestamps. Of several tracks it takes the one on which somebody
-speaks; of more than two channels it makes two that keep the speech. What was chosen, left out or
-put right is told in sentences.
+speaks, or mixes those that take turns; of more than two channels it makes two that keep the speech.
+What was chosen, left out or put right is told in sentences.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,9 +24,8 @@ from talking_face import ffmpeg
 from talking_face.arrays import Array
 from talking_face.errors import AudioUnreadable
 from talking_face.ffmpeg import Part
-from talking_face.sound import channels
-from talking_face.sound.parts import split
-from talking_face.sound.prosody import HEARABLE, QUIETEST
+from talking_face.sound import channels, lengths, tracks
+from talking_face.sound.parts import split, tags
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 MAX_PARTS = 256
@@ -33,19 +35,23 @@ MAX_CHANNELS = 64  # that ffmpeg can mix
 ADVICE = "Use a sound or video file that a media player can play."
 
 _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
+_COPIED = 1 << 24  # bytes at once
 _BLOCK = 10  # seconds of a track that are looked at together
-_LEAST = 0.5  # of the speech of the best track, that an earlier one needs to be taken
-_MUSIC = 0.25  # of how much the most voice-like track glides, below which a track is music
-_JUDGED = 25  # frames that are heard, at least, to tell music from speech
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
+_NO_FRAME = "Header missing"  # in what isn't sound, such as a title between two recordings
 # Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
 _NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
 
 _CLIPPED = 0.001  # share of samples beyond full scale; with so few it was meant, and they are cut
 _NUMBERS = "aeval='if(isnan(val(ch))+isinf(val(ch)),0,val(ch))':c=same,"
 
-# Two channels as loud as they are: left alone, ffmpeg takes 3 dB off mono.
-_STEREO = "pan=stereo|FL<FL+FC|FR<FR+FC"
+# Two channels as loud as they are: left alone, ffmpeg takes 3 dB off mono. Some decoders don't say
+# that their one channel is mono, which must be named before it can be put on both sides.
+_NAMED = "aformat=channel_layouts=mono|stereo|3.0|4.0|5.0|5.1|6.1|7.1,"
+_STEREO = f"{_NAMED}pan=stereo|FL<FL+FC|FR<FR+FC"
+# One or two without a place, or at one where ffmpeg mixes nothing: `val` of what isn't there is
+# the last one's.
+_BOTH = "aeval=val(0)|val(1):c=stereo"
 # Of more channels, as ffmpeg thinks fit; in floating point, where it doesn't turn them down.
 _MIX = "aformat=sample_fmts=fltp:channel_layouts=stereo"
 _MONO = "aformat=sample_fmts=fltp:channel_layouts=mono"
@@ -78,21 +84,20 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     """
     until = time.monotonic() + _DECODING
     try:
-        parts: list[Part | None] = [*split(path)]
+        parts = split(path)
     except OSError as error:
         raise AudioUnreadable(
             f"{path.name} can't be read ({error.strerror}). Check who may read it."
         ) from error
     notes = _told_parts(len(parts))
-    if len(parts) == 1:
-        parts = [None]
     sounds: list[Array] = []
     missed: list[AudioUnreadable] = []
     wanted = round(seconds * SOUND_RATE)
     for part in parts[:MAX_PARTS]:
-        reader = _Reader(path, ffmpeg.source(path, part), until)
         try:
-            sounds.append(reader.sound(wanted))
+            with _opened(path, part if len(parts) > 1 else None, notes) as source:
+                reader = _Reader(path, source, until)
+                sounds.append(reader.sound(wanted))
         except AudioUnreadable as error:
             if time.monotonic() > until:
                 raise
@@ -111,10 +116,48 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     return np.concatenate(sounds), tuple(dict.fromkeys(notes))
 
 
-def _lengthened(curves: Array, frames: int) -> Array:
-    """Levels of channels, (channels, n), with silence behind them: (channels, frames)."""
-    behind = ((0, 0), (0, frames - curves.shape[1]))
-    return np.pad(curves, behind, constant_values=QUIETEST)
+@contextmanager
+def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[str]]:
+    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length."""
+    start, end = part or (0, path.stat().st_size)
+    with path.open("rb") as file:
+        correction = lengths.correction(file, (start, end))
+        if correction is None:
+            yield ffmpeg.source(path, part)
+            return
+        notes.append("The file says that it is shorter than it is; all of it is used.")
+        with tempfile.TemporaryDirectory(prefix="talking_face_") as folder:
+            copy = Path(folder) / f"copy{path.suffix}"
+            try:
+                file.seek(start)
+                _copy(file, end - start, copy, correction)
+            except OSError as error:
+                raise AudioUnreadable(
+                    f"{path.name} tells a wrong length, and can't be copied to put that right "
+                    f"({error.strerror}). Make room for temporary files."
+                ) from error
+            yield ffmpeg.source(copy)
+
+
+def _copy(file: BinaryIO, count: int, copy: Path, correction: tuple[int, bytes]) -> None:
+    """Copy so many bytes of a file, and write others over some of them."""
+    with copy.open("wb") as target:
+        while count > 0 and (block := file.read(min(_COPIED, count))):
+            target.write(block)
+            count -= len(block)
+        target.seek(correction[0])
+        target.write(correction[1])
+
+
+def _mixed(sounds: Iterator[Array]) -> Array:
+    """The sum of (n, 2) int16, which may end at different times; nothing is turned down."""
+    mix = next(sounds)
+    for sound in sounds:
+        longer, shorter = (mix, sound) if len(mix) >= len(sound) else (sound, mix)
+        mix = longer.copy()
+        both = mix[: len(shorter)].astype(np.int32) + shorter
+        mix[: len(shorter)] = np.clip(both, -(2**15), 2**15 - 1)
+    return mix
 
 
 def _told_parts(count: int) -> list[str]:
@@ -143,49 +186,32 @@ class _Reader:
             raise AudioUnreadable(
                 f"{self.path.name} has no sound. Use a recording with a sound track."
             )
-        track = self._choose_track(contents.layouts)
+        chosen = self._choose_tracks(contents.layouts)
+        return _mixed(self._track(track, contents, most) for track in chosen)
+
+    def _track(self, track: int, contents: ffmpeg.Contents, most: int) -> Array:
         mix = self._choose_mix(track, contents.layouts[track])
         if contents.floating[track]:
             mix = self._to_full_scale(track) + mix
         return self._decode(track, mix, contents.timed, most)
 
-    def _choose_track(self, layouts: tuple[str | None, ...]) -> int:
-        """The first on which as good as nothing is missing of what is said on any."""
+    def _choose_tracks(self, layouts: tuple[str | None, ...]) -> list[int]:
         count = min(len(layouts), MAX_TRACKS)
         if count == 1:
-            return 0
-        heard_on = [self._voices(track) for track in range(count)]
-        curves = [levels for levels, _ in heard_on]
-        frames = max(curve.shape[1] for curve in curves)
-        padded = [_lengthened(curve, frames) for curve in curves]
-        owners = np.repeat(range(count), [len(curve) for curve in curves])
-        heard = channels.speech(np.concatenate(padded))
-        speaks = [heard[owners == track].any(axis=0) for track in range(count)]
-        said = np.array([when.sum() for when in speaks])
-        voiced = [when[: len(g)] & g for when, (_, g) in zip(speaks, heard_on, strict=True)]
-        like_voice = np.array([when.sum() for when in voiced]) / np.maximum(said, 1)
-        music = (said >= _JUDGED) & (like_voice < _MUSIC * like_voice.max())
-        said = np.where(music, 0, said)
-        track = int(np.argmax(said >= _LEAST * said.max()))
-        used = f"the {channels.ordinal(track)} one is used"
-        if track == 0:
-            self.notes.append(f"Of {len(layouts)} sound tracks {used}.")
-        elif max(curve.max(initial=QUIETEST) for curve in curves[:track]) < HEARABLE[0]:
-            silent = "first sound track is" if track == 1 else f"first {track} sound tracks are"
-            self.notes.append(f"The {silent} silent, so {used}.")
-        else:
-            mute = "first sound track" if track == 1 else f"first {track} sound tracks"
-            self.notes.append(f"Nobody speaks on the {mute}, so {used}.")
-        return track
+            return [0]
+        chosen, told = tracks.choose([self._voices(track) for track in range(count)])
+        self.notes.append(told)
+        return chosen
 
     def _choose_mix(self, track: int, layout: str | None) -> str:
         """The filter that makes two channels of a track's."""
         if layout in ("mono", "stereo", None):
             return _STEREO
-        unnamed = re.fullmatch(r"(\d+) channels", layout)
-        count = int(unnamed[1]) if unnamed else 0
+        counted = re.match(r"(\d+) channels", layout)
+        unnamed = counted is not None and counted[0] == layout  # else their places follow
+        count = int(counted[1]) if counted else 0
         if count in (1, 2):
-            return f"pan=stereo|c0=c0|c1=c{count - 1}"
+            return _BOTH
         if count > MAX_CHANNELS:
             raise AudioUnreadable(
                 f"{self.path.name} has {count} channels. "
@@ -292,7 +318,10 @@ class _Reader:
         if ended.failed:
             raise self._trouble(ended)
         said = ended.said.splitlines()
-        if sum(not any(words in line for words in _NO_DAMAGE) for line in said) >= _DAMAGED:
+        said = [line for line in said if not any(words in line for words in _NO_DAMAGE)]
+        if len(said) >= _DAMAGED:
+            said = said[min(sum(_NO_FRAME in line for line in said), tags(self.path)) :]
+        if len(said) >= _DAMAGED:
             self.notes.append("Some of the recording is damaged and left out.")
 
     def _trouble(self, ended: ffmpeg.Ended) -> AudioUnreadable:

@@ -2,7 +2,7 @@
 
 ffmpeg stops where the second begins, or mistakes its times; each part alone is an ordinary file.
 Knows how the containers that don't simply go on mark their beginning. Bare streams of frames (mp3,
-ADTS, AC-3) and transport streams have no beginning and need no parting.
+ADTS, AC-3) have no beginning and need no parting, streams of MPEG only where their sound changes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from talking_face.ffmpeg import Part
+from talking_face.sound import program, transport
 
 Finder = Callable[[BinaryIO], Iterator[int]]
 
@@ -26,12 +27,18 @@ def split(path: Path) -> list[Part]:
     with path.open("rb") as file:
         head = file.read(_LONGEST)
         finds = (find for mark, find in _KINDS if re.match(mark, head, re.DOTALL))
-        starts = list(next(finds, _whole)(file))
+        starts = list(next(finds, _transport)(file))
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
-def _whole(_: BinaryIO) -> Iterator[int]:
+def _transport(file: BinaryIO) -> Iterator[int]:
     yield 0
+    yield from transport.changes(file)
+
+
+def _program(file: BinaryIO) -> Iterator[int]:
+    yield 0
+    yield from program.changes(file)
 
 
 def _every(mark: bytes) -> Finder:
@@ -81,6 +88,30 @@ def _read(file: BinaryIO, start: int, count: int) -> bytes:
     return file.read(count)
 
 
+def tags(path: Path) -> int:
+    """How many packets of no sound a decoder takes the tags for that lie between frames, at most.
+
+    Titles and cover pictures stand where one recording ends and another begins.
+    """
+    count = offset = 0
+    with path.open("rb") as file:
+        while block := _read(file, offset, _BLOCK + _LONGEST):
+            for tag in _TAG.finditer(block):
+                if tag.start() < _BLOCK and offset + tag.start() > 0:
+                    digits = [byte & 0x7F for byte in tag["id3"] or b""]
+                    size = sum(digit << 7 * place for place, digit in enumerate(digits[::-1]))
+                    size += int.from_bytes(tag["ape"] or b"", "little")
+                    count += 2 + min(size, _LARGEST) // _LEAST
+            offset += _BLOCK
+    return count
+
+
+_TAG = re.compile(
+    rb"ID3[\x02-\x04][\0-\x0f].(?P<id3>[\0-\x7f]{4})|APETAGEX....(?P<ape>.{4})|LYRICSBEGIN",
+    re.DOTALL,
+)
+_LEAST, _LARGEST = 512, 1 << 24  # bytes: of a packet of no sound, and of a tag
+
 # The first block that isn't empty, of the first samples: flags at its byte 24 tell it from others.
 _INITIAL = b"[" + b"".join(b"\\x%02x" % flags for flags in range(256) if flags & 8) + b"]"
 _WAVPACK = rb"wvpk.{6}\0.{5}\0{4}(?!\0{4}).{5}" + _INITIAL
@@ -88,6 +119,7 @@ _OGG = rb"OggS\0[\x02\x06].{20}."
 _KINDS: tuple[tuple[bytes, Finder], ...] = (
     (_OGG, _ogg),
     (rb"....ftyp", _mp4),
+    (re.escape(program.PACK), _program),
     *(
         (mark, _every(mark))
         for mark in (

@@ -119,12 +119,18 @@ def activity(waveform: Float32, frames: int) -> Float32:
 
 def speech_level(waveform: Float32, frames: int) -> Float32:
     """Loudness of the band in which speech lies; as `energy`."""
-    return energy(signal.sosfilt(_speech_band(), waveform).astype(np.float32), frames)
+    band, settled = _speech_band()
+    # As if what it begins with had always been there: an offset would click, as loud as speech.
+    before = settled * (waveform[0] if len(waveform) else 0.0)
+    heard, _ = signal.sosfilt(band, waveform, zi=before)
+    return energy(heard.astype(np.float32), frames)
 
 
 @cache
-def _speech_band() -> Array:
-    return signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
+def _speech_band() -> tuple[Array, Array]:
+    """The filter, and its state after a long time of ones."""
+    band = signal.butter(2, _SPEECH_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
+    return band, signal.sosfilt_zi(band)
 
 
 def speaking(level: Array) -> Float32:

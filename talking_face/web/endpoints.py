@@ -192,6 +192,7 @@ def compare(clips: list[gr.FileData]) -> gr.FileData:
         paths = [present(clip) for clip in given[:7]]
         if not 2 <= len(paths) <= 6:
             raise OptionInvalid("Give 2 to 6 clips to compare.")
+        count_order()
         names = [path.stem.replace("_", " · ") for path in paths]
         return file_of(write_comparison(paths, names, new_folder() / "comparison.mp4"))
 
@@ -222,9 +223,10 @@ def poster(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
         The picture (png).
     """
     with plain_sentences(), heeding_client():
-        path = present(clip)
-        made, model = new_folder() / "poster.png", animator().models.face
-        return file_of(write_poster(path, made, given_motion(motion), model))
+        path, moved = present(clip), given_motion(motion)
+        count_order()
+        picture = new_folder() / "poster.png"
+        return file_of(write_poster(path, picture, moved, animator().models.face))
 
 
 def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
@@ -238,10 +240,10 @@ def gif(clip: gr.FileData, motion: gr.FileData) -> gr.FileData:
         The loop (gif).
     """
     with plain_sentences(), heeding_client():
-        path = present(clip)
-        return file_of(
-            write_gif(path, new_folder() / "loop.gif", given_motion(motion), animator().models.face)
-        )
+        path, moved = present(clip), given_motion(motion)
+        count_order()
+        loop = new_folder() / "loop.gif"
+        return file_of(write_gif(path, loop, moved, animator().models.face))
 
 
 def faces(photo: gr.FileData) -> tuple[list[list[int]], gr.FileData]:
@@ -327,9 +329,9 @@ def list_voices() -> list[str]:
 
 def publish() -> None:
     """Make the endpoints known; call it while the page is being built."""
-    for work in (generate, edit):
+    for work in (generate, edit, compare, poster, gif):
         api(work, api_name=work.__name__, concurrency_id="clips")
-    for look in (preview, mix, compare, table, poster, gif, faces, mesh, emotion, speak):
+    for look in (preview, mix, table, faces, mesh, emotion, speak):
         api(look, api_name=look.__name__, concurrency_id="looks")
     api(list_voices, api_name="voices", concurrency_id="looks")
 

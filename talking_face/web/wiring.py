@@ -11,6 +11,7 @@ import gradio as gr
 from talking_face.options import MAX_SEED
 from talking_face.web.events import HIDDEN, LOOKS, QUIET, RAW, SHORT, TURN
 from talking_face.web.feelings import heard_picture
+from talking_face.web.limits import count_order
 from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.orders import check_audio, emotion_of, face_at, is_example, look_at, mesh_over
 from talking_face.web.page import Asked, Page, Updates
@@ -172,14 +173,19 @@ def _files(page: Page, visits: Visits) -> None:
     """What is made of finished clips."""
 
     def side_by_side(request: gr.Request) -> Any:
+        shots = [shot for _, shot in visits.of(request).shown()]
         with plain_sentences():
-            clip = compare([shot for _, shot in visits.of(request).shown()])
+            if len(shots) > 1:
+                count_order()
+            clip = compare(shots)
         return gr.update(visible=True, value=clip)
 
     def share(request: gr.Request) -> Any:
         visit = visits.of(request)
         with plain_sentences():
-            files = shared(visit.shot(visit.chosen))
+            shot = visit.shot(visit.chosen)
+            count_order()
+            files = shared(shot)
         return gr.update(value=[str(path) for path in files], visible=True)
 
     page.sharing.start.click(share, outputs=page.sharing.files, **TURN)

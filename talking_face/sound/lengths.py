@@ -1,0 +1,143 @@
+"""Files of bare samples that say that they are shorter than they are.
+
+A recorder writes its length last; where it lost power, or stopped putting it right, samples follow
+behind the end that the file tells. Knows where WAV, RF64, Wave64, AIFF, CAF and AU tell it, and
+what may follow the samples: chunks of the container, tags, zeros.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from talking_face.ffmpeg import Part
+
+_WAVE64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # ends the names of its chunks
+_CHUNKS = 64  # in front of the samples, at most
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"<")
+_FEW = 4096  # bytes, a sector; fewer behind the end are no sound
+_ENDLESS = 2**63  # lengths from here on mean that it isn't known
+_BLOCK = 1 << 20  # bytes looked at together
+
+
+@dataclass(frozen=True)
+class _Length:
+    """A length in a file: where it stands, how (as of `struct`), what it is, what it counts.
+
+    That begins at `start`, and what of it are no samples has the size `counted`.
+    """
+
+    at: int
+    form: str
+    value: int
+    start: int
+    counted: int = 0
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A container of chunks: their names and lengths, as of `struct`, and which has the samples.
+
+    The first chunk begins at `first`; a length counts `counted` bytes of the chunk's own header;
+    chunks fill multiples of `whole` bytes; lengths of `unknown` are known to mean "to the end".
+    """
+
+    chunk: str
+    samples: bytes
+    first: int
+    counted: int = 0
+    whole: int = 2
+    unknown: tuple[int, ...] = ()
+
+
+_RIFF = _Form("<4sI", b"data", 12, unknown=(0,))
+_RF64 = _Form("<4sI", b"data", 12)
+_KINDS: tuple[tuple[bytes, _Form], ...] = (
+    (b"RIFF", _RIFF),
+    (b"RIFX", _Form(">4sI", b"data", 12, unknown=(0,))),
+    (b"RF64", _RF64),
+    (b"BW64", _RF64),
+    (b"riff\x2e\x91", _Form("<16sQ", b"data" + _WAVE64, 40, counted=24, whole=8)),
+    (b"FORM", _Form(">4sI", b"SSND", 12)),
+    (b"caff", _Form(">4sQ", b"data", 8, whole=1, unknown=(0, 2**64 - 1))),
+)
+
+
+def correction(file: BinaryIO, part: Part) -> tuple[int, bytes] | None:
+    """What to write over a part of a file, and where in the part, so that it tells all its samples.
+
+    None where nothing is wrong, or nothing is known.
+    """
+    read = _reader(file, part)
+    size = part[1] - part[0]
+    head = read(0, 16)
+    if head.startswith(b".snd"):
+        start, value = struct.unpack(">2I", head[4:12])
+        return (8, b"\xff\xff\xff\xff") if value == 0 and start < size else None
+    form = next((form for mark, form in _KINDS if head.startswith(mark)), None)
+    if form is None:
+        return None
+    length = _samples(read, form)
+    if length is None or length.value in form.unknown:
+        return None
+    end = length.start
+    if length.value < _ENDLESS:
+        end += max(0, length.value - length.counted)
+        if any(_goes_on(read, form, end + gap, size) for gap in range(form.whole)):
+            return None
+    if size - end < _FEW or read(end, 16).startswith(_TAGS) or _silent(read, end, size):
+        return None
+    value = size - length.start + length.counted
+    return length.at, struct.pack(length.form, min(value, 256 ** struct.calcsize(length.form) - 1))
+
+
+Reader = Callable[[int, int], bytes]  # at, count -> bytes of the part, fewer only at its end
+
+
+def _reader(file: BinaryIO, part: Part) -> Reader:
+    def read(at: int, count: int) -> bytes:
+        file.seek(part[0] + at)
+        return file.read(max(0, min(count, part[1] - part[0] - at)))
+
+    return read
+
+
+def _samples(read: Reader, form: _Form) -> _Length | None:
+    """The length of the chunk with the samples."""
+    at, long = form.first, None
+    header = struct.calcsize(form.chunk)
+    for _ in range(_CHUNKS):
+        chunk = read(at, header)
+        if len(chunk) < header:
+            return None
+        name, value = struct.unpack(form.chunk, chunk)
+        if name == form.samples:
+            if long is not None:  # where RF64 keeps it
+                (value,) = struct.unpack("<Q", read(long, 8))
+                return _Length(long, "<Q", value, at + header)
+            length = form.chunk[0] + form.chunk[-1]
+            where = at + header - struct.calcsize(length)
+            return _Length(where, length, value, at + header, form.counted)
+        if name == b"ds64" and form is _RF64:
+            long = at + 16
+        at += max(header, header - form.counted + value)
+        at += -at % form.whole
+    return None
+
+
+def _goes_on(read: Reader, form: _Form, at: int, size: int) -> bool:
+    """Whether the file ends there, or a chunk stands there that ends within it."""
+    header = struct.calcsize(form.chunk)
+    chunk = read(at, header)
+    if len(chunk) < header:
+        return True
+    name, value = struct.unpack(form.chunk, chunk)
+    named = name.endswith(_WAVE64) if len(name) > 4 else all(32 <= byte < 127 for byte in name)
+    return named and at + header - form.counted + value <= size + 1
+
+
+def _silent(read: Reader, start: int, size: int) -> bool:
+    """Whether nothing but zeros stands from `start` on: room that a recorder didn't need."""
+    return not any(read(at, _BLOCK).strip(b"\0") for at in range(start, size, _BLOCK))

@@ -1,0 +1,101 @@
+"""Files of samples that say that they are shorter than they are: all of it is heard."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_decode import SECOND, encoded, lag, words
+
+from talking_face.errors import AudioUnreadable
+from talking_face.sound import decode as decoder
+from talking_face.sound.audio import SAMPLE_RATE, load_audio
+
+TOLD = "The file says that it is shorter than it is; all of it is used."
+
+# Suffix, options, what stands in front of the length, its form, bytes that it counts besides.
+LENGTHS = {
+    "WAV": ("wav", (), b"data", "<I", 0),
+    "WAV of 24 bits": ("wav", ("-c:a", "pcm_s24le"), b"data", "<I", 0),
+    "WAV of ADPCM": ("wav", ("-c:a", "adpcm_ima_wav"), b"data", "<I", 0),
+    "RF64": ("wav", ("-rf64", "always"), b"ds64" + struct.pack("<I8x", 28), "<Q", 0),
+    "Wave64": ("w64", (), bytes.fromhex("f3acd3118cd100c04f8edb8a"), "<Q", 24),
+    "AIFF": ("aiff", (), b"SSND", ">I", 8),
+    "CAF": ("caf", (), b"data", ">Q", 0),
+}
+
+
+def told(folder: Path, kind: str, seconds: float) -> Path:
+    """A recording of 5.2 s that says that it lasts some seconds."""
+    suffix, options, mark, form, counted = LENGTHS[kind]
+    data = bytearray(encoded(SECOND, folder, suffix, SAMPLE_RATE, 1, *options))
+    if kind == "RF64":  # ffmpeg writes RIFF's length there, which is another one
+        mark = bytes(data[12:28])
+    at = (data.rindex(mark) if kind == "Wave64" else data.index(mark)) + len(mark)
+    (whole,) = struct.unpack_from(form, data, at)
+    share = seconds * SAMPLE_RATE / len(words(SECOND))
+    struct.pack_into(form, data, at, int((whole - counted) * share) // 12 * 12 + counted)
+    path = folder / f"short.{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def check(path: Path, notes: tuple[str, ...] = (TOLD,)) -> None:
+    recording = load_audio(path)
+    assert recording.notes == notes
+    assert recording.duration == pytest.approx(len(words(SECOND)) / SAMPLE_RATE, abs=0.05)
+    assert lag(recording.waveform, words(SECOND))[1] > 0.9
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.0, 4.0])
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_all_that_follows_is_heard(kind, seconds, tmp_path):
+    check(told(tmp_path, kind, seconds))
+
+
+@pytest.mark.parametrize("kind", ["RF64", "Wave64", "AIFF"])
+def test_a_length_that_was_never_written(kind, tmp_path):
+    check(told(tmp_path, kind, 0.0))
+
+
+@pytest.mark.parametrize("kind", ["WAV", "CAF"])
+def test_a_length_that_is_left_open_is_nothing_odd(kind, tmp_path):
+    check(told(tmp_path, kind, 0.0), ())
+
+
+def test_one_of_two_joined_recordings(tmp_path):
+    path = told(tmp_path, "WAV", 1.0)
+    path.write_bytes(path.read_bytes() * 2)
+    recording = load_audio(path)
+    assert TOLD in recording.notes
+    said = np.concatenate([words(SECOND)] * 2)
+    assert recording.duration == pytest.approx(len(said) / SAMPLE_RATE, abs=0.05)
+    assert lag(recording.waveform, said)[1] > 0.9
+
+
+BEHIND = {
+    "a chunk": b"LIST" + struct.pack("<I", 8000) + np.random.default_rng(0).bytes(8000),
+    "a chunk of odd length": b"note" + struct.pack("<I", 8001) + bytes([7]) * 8001,
+    "chunks": (b"bext" + struct.pack("<I", 4096) + bytes(4096)) * 3,
+    "a title": b"ID3\x03\0\0\0\0\x4f\x20" + np.random.default_rng(0).bytes(0x4F * 128 + 0x20),
+    "a text": b"<?xml version='1.0'?>" + b"<take>one</take>" * 500,
+    "room": bytes(50_000),
+    "a few bytes": np.random.default_rng(0).bytes(2000),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_what_else_may_follow_is_no_sound(kind, tmp_path):
+    path = tmp_path / "whole.wav"
+    path.write_bytes(encoded(SECOND, tmp_path, "wav", SAMPLE_RATE, 1) + BEHIND[kind])
+    check(path, ())
+
+
+def test_no_room_for_the_copy_is_told(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = told(tmp_path, "WAV", 1.0)
+    monkeypatch.setattr(decoder, "_copy", full)
+    with pytest.raises(AudioUnreadable, match=r"short\.wav .* Make room for temporary files"):
+        load_audio(path)
