@@ -385,3 +385,9 @@ def test_an_edit_without_an_end_is_written_as_one():
     edit = Edit(smile=0.5, start=1, stop=math.inf)
     assert edit.stop is None
     assert edit == Edit(smile=0.5, start=1)
+
+
+@pytest.mark.parametrize("start", [3.0, 1e9, 1e308])
+def test_an_edit_after_the_end_changes_nothing(start, recwarn):
+    assert not weight(Edit(smile=1, start=start), 50).any()
+    assert not recwarn.list

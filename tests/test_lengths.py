@@ -99,3 +99,25 @@ def test_no_room_for_the_copy_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(decoder, "_copy", full)
     with pytest.raises(AudioUnreadable, match=r"short\.wav .* Make room for temporary files"):
         load_audio(path)
+
+
+WAVE64 = bytes.fromhex("f3acd3118cd100c04f8edb8a")
+NOWHERE = {
+    "Wave64 beyond all": b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0" + bytes(8)
+    + b"wave" + WAVE64 + b"junk" + WAVE64 + b"\xff" * 8 + bytes(64),
+    "RF64 without a length": b"RF64\0\0\0\0WAVEds64\0\0\0\0data",
+    "CAF beyond all": b"caff\0\x01\0\0desc" + b"\x7f" + b"\xff" * 7 + bytes(64),
+    "AU that breaks off": b".snd\0\0\0\x18",
+    "MP4 beyond all": b"\0\0\0\x18ftypisom" + bytes(12)
+    + b"\0\0\0\x01free" + b"\xff" * 8 + bytes(64),
+    "MP4 far away": b"\0\0\0\x18ftypisom" + bytes(12)
+    + b"\0\0\0\x01free\x7f" + b"\xff" * 7 + bytes(64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOWHERE)
+def test_lengths_that_lead_nowhere(kind, tmp_path):
+    path = tmp_path / "nowhere.wav"
+    path.write_bytes(NOWHERE[kind])
+    with pytest.raises(AudioUnreadable, match=r"nowhere\.wav can't be read as a sound"):
+        load_audio(path)

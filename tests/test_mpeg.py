@@ -73,6 +73,20 @@ def test_sound_that_goes_on_under_another_number(start, tmp_path):
     check(path)
 
 
+def test_what_was_before_comes_again(tmp_path):
+    """As in a programme that is interrupted: each table is as its like was before."""
+    options = ("-mpegts_pmt_start_pid", "0x30", "-mpegts_start_pid", "300")
+    one = part(tmp_path, FIRST, "ts", "aac")
+    other = part(tmp_path, FIRST, "ts", "ac3", *options)
+    path = tmp_path / "again.ts"
+    path.write_bytes(one + other + one + other)
+    assert len(split(path)) == 4
+    recording = load_audio(path)
+    assert recording.duration == pytest.approx(4 * len(words(FIRST)) / SAMPLE_RATE, abs=0.4)
+    again = np.tile(words(FIRST), 4)
+    assert all(alike > 0.7 for _, alike in in_thirds(recording.waveform, again))
+
+
 @pytest.mark.parametrize(("lost", "more"), [(77, 0), (0, 50), (100, 20)])
 def test_streams_that_begin_and_end_anywhere(lost, more, tmp_path):
     path = tmp_path / "cut.ts"

@@ -138,6 +138,8 @@ def weight(edit: Edit, frames: int) -> Array:
     stop = np.inf if edit.stop is None else edit.stop
     fade = min(edit.fade, (stop - edit.start) / 2)
     held = ((seconds >= edit.start) & (seconds <= stop)).astype(np.float64)
+    if not held.any():  # however far away
+        return held
     if fade > 0 and edit.start > 0:
         held *= smoothstep((seconds - edit.start) / fade, 0.0, 1.0)
     if fade > 0 and stop < frames / FPS:

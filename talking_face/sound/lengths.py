@@ -73,7 +73,7 @@ def correction(file: BinaryIO, part: Part) -> tuple[int, bytes] | None:
     read = _reader(file, part)
     size = part[1] - part[0]
     head = read(0, 16)
-    if head.startswith(b".snd"):
+    if head.startswith(b".snd") and len(head) >= 12:
         start, value = struct.unpack(">2I", head[4:12])
         return (8, b"\xff\xff\xff\xff") if value == 0 and start < size else None
     form = next((form for mark, form in _KINDS if head.startswith(mark)), None)
@@ -98,8 +98,11 @@ Reader = Callable[[int, int], bytes]  # at, count -> bytes of the part, fewer on
 
 def _reader(file: BinaryIO, part: Part) -> Reader:
     def read(at: int, count: int) -> bytes:
+        count = min(count, part[1] - part[0] - at)
+        if count <= 0:  # wherever a file may say that there is something
+            return b""
         file.seek(part[0] + at)
-        return file.read(max(0, min(count, part[1] - part[0] - at)))
+        return file.read(count)
 
     return read
 
@@ -115,7 +118,7 @@ def _samples(read: Reader, form: _Form) -> _Length | None:
         name, value = struct.unpack(form.chunk, chunk)
         if name == form.samples:
             if long is not None:  # where RF64 keeps it
-                (value,) = struct.unpack("<Q", read(long, 8))
+                value = int.from_bytes(read(long, 8), "little")
                 return _Length(long, "<Q", value, at + header)
             length = form.chunk[0] + form.chunk[-1]
             where = at + header - struct.calcsize(length)

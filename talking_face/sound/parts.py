@@ -18,6 +18,7 @@ from talking_face.sound import program, transport
 Finder = Callable[[BinaryIO], Iterator[int]]
 
 _BLOCK = 1 << 20  # bytes looked at together
+_FARTHEST = 1 << 50  # bytes; no file is larger
 _LONGEST = 64  # bytes; no mark is longer
 
 
@@ -84,6 +85,8 @@ def _mp4(file: BinaryIO) -> Iterator[int]:
 
 
 def _read(file: BinaryIO, start: int, count: int) -> bytes:
+    if start > _FARTHEST:  # where a damaged length leads
+        return b""
     file.seek(start)
     return file.read(count)
 

@@ -15,18 +15,22 @@ PACK = b"\0\0\1\xba"
 _END, _PRIVATE = 0xB9, 0xBD
 _SOUND = range(0xC0, 0xE0)
 _PRIVATE_SOUND = (*range(0x80, 0x90), *range(0xA0, 0xB0), *range(0xC0, 0xD0))  # AC-3, DTS, PCM
-_BLOCK = 1 << 20  # bytes searched at once
+_BLOCK = 1 << 20  # bytes read at once
+_HEAD = 32  # bytes of a pack or packet that are looked at
 
 
 def changes(file: BinaryIO) -> Iterator[int]:
     """Where, in bytes, the clock goes back and other streams of sound follow than before."""
     before: set[int] = set()
     now: set[int] = set()
-    began = clock = at = 0
+    began = clock = at = offset = 0
+    block = b""
     while at >= 0:
-        file.seek(at)
-        head = file.read(32)
-        if head[:4] == PACK and len(head) == 32:
+        if not offset <= at <= offset + len(block) - _HEAD:
+            file.seek(at)
+            offset, block = at, file.read(_BLOCK)
+        head = block[at - offset : at - offset + _HEAD]
+        if head[:4] == PACK and len(head) == _HEAD:
             told, size = _clock(head)
             if told < clock:
                 if before and now and now != before:

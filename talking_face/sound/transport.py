@@ -33,9 +33,18 @@ def changes(file: BinaryIO) -> Iterator[int]:
     programs: dict[int, Sound | None] = {}  # of the tables: their sound, once that is known
     sound: Sound | None = None  # of all of them
     listed = 0  # where the list of tables was last
+    last: dict[int, bytes] = {}  # what was in each table
     for start, packet in _tables(file):
         number = (packet[1] & 0x1F) << 8 | packet[2]
         section = _section(packet)
+        missing = programs.get(number, frozenset()) is None
+        if section == last.get(number) and not missing:  # as nearly always
+            if number == 0:
+                listed = start
+            elif number == max(programs, default=0):
+                listed = 0
+            continue
+        last[number] = section
         if number == 0:
             programs = {table: programs.get(table) for table in _programs(section)}
             listed = start
@@ -63,7 +72,8 @@ def _tables(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             return
         lost = np.flatnonzero(packets[:, 0] != _SYNC)
         whole = packets[: lost[0]] if len(lost) else packets
-        for at in np.flatnonzero(_begins_table(whole)):
+        begins = np.flatnonzero(whole[:, 1] & 0x40)
+        for at in begins[_begins_table(whole[begins])]:
             yield start + int(at) * size, whole[at, :188].tobytes()
         start += len(whole) * size
         losses += len(lost) > 0
@@ -71,12 +81,11 @@ def _tables(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _begins_table(packets: Array) -> Array:
-    """Packets with the beginning of something that isn't sound or picture."""
-    begins = packets[:, 1] & 0x40 != 0
+    """Which of packets with a beginning have that of what isn't sound or picture."""
     head = np.where(packets[:, 3] & 0x20 != 0, 5 + packets[:, 4].astype(int), 4)
     head = np.minimum(head, 185)[:, None] + np.arange(3)
     payload = np.take_along_axis(packets, head, axis=1)
-    return begins & (packets[:, 3] & 0x10 != 0) & ~(payload == (0, 0, 1)).all(axis=1)
+    return (packets[:, 3] & 0x10 != 0) & ~(payload == (0, 0, 1)).all(axis=1)
 
 
 def _framing(file: BinaryIO, start: int) -> tuple[int, int] | None:
