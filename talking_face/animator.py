@@ -356,7 +356,8 @@ class Animator(Senses):
         sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
         sources |= {"sound": speech.digest} if speech else {}
         origin = Origin({**(making or {}), "framing": look.framing, "size": look.size}, sources)
-        return write_clip(frames, path, speech.recording if speech else None, mark, origin)
+        recording = speech.recording if speech else None
+        return write_clip(frames, path, recording, mark, origin, count=len(motion))
 
     def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.

@@ -154,7 +154,7 @@ def _video(
 ) -> Path:
     frames = watched(in_order(frame, count), count, "Rendering", progress)
     recording = speech.recording if speech else None
-    return write_clip(frames, path, recording, marks.visible, marks.origin, side_by_side)
+    return write_clip(frames, path, recording, marks.visible, marks.origin, side_by_side, count)
 
 
 def write_speech(spoken: Spoken, path: Path) -> Path:
@@ -233,7 +233,7 @@ def write_take(
     origin = Origin({"live": True, "framing": look.framing, "size": look.size}, sources)
     with one_thread():
         seen = watched(frames, count, "Rendering", progress)
-        return write_clip(seen, path, recording, mark, origin)
+        return write_clip(seen, path, recording, mark, origin, count=count)
 
 
 def _of_scenes(scenes: list[tuple[Renderer, Motion]], height: int, width: int, index: int) -> UInt8:

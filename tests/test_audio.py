@@ -215,6 +215,15 @@ def test_frames_follow_the_duration(seconds: float, frames: int) -> None:
     assert Recording.from_waveform(tone(seconds), SAMPLE_RATE).frames == frames
 
 
+def test_clicks_to_one_side_are_no_offset(tmp_path: Path) -> None:
+    waveform = np.zeros(SAMPLE_RATE, dtype=np.float32)
+    waveform[8000:8160] = 0.9
+    path = tmp_path / "click.wav"
+    soundfile.write(path, waveform, SAMPLE_RATE)
+    heard = load_audio(path).waveform
+    assert np.abs(heard[9000:]).max() < 1e-4
+
+
 @pytest.mark.parametrize("offset", [0.01, 0.3, -0.5])
 @pytest.mark.parametrize("gain", [0.02, 0.4])
 def test_an_offset_fools_nobody(offset: float, gain: float, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_when_the_producer_fails_nothing_is_left(moving_frames, tone, tmp_path, 
     kept = tmp_path / "clip.mp4"
     kept.write_bytes(b"an older clip")
     with pytest.raises(trouble):
-        write_clip(producer(), kept, tone if sound else None)
+        write_clip(producer(), kept, tone if sound else None, count=25)
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
     assert kept.read_bytes() == b"an older clip"
 
@@ -177,6 +177,13 @@ def test_when_the_producer_fails_nothing_is_left(moving_frames, tone, tmp_path, 
 def test_frames_that_are_not_frames(frames, tmp_path):
     with pytest.raises(ValueError):
         write_clip(frames, tmp_path / "clip.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", [None, 24, 26])
+def test_frames_without_a_length_must_be_counted_for_the_sound(moving_frames, tone, tmp_path, said):
+    with pytest.raises(ValueError, match="count" if said is None else f"not {said}|24 frames"):
+        write_clip(iter(moving_frames), tmp_path / "clip.mp4", tone, count=said)
     assert list(tmp_path.iterdir()) == []
 
 

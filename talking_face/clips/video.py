@@ -8,7 +8,7 @@ its name only when it is complete.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -29,7 +29,7 @@ from talking_face.clips.marks import COMMENT as COMMENT
 from talking_face.clips.marks import Marks
 from talking_face.clips.stereo import say_side_by_side
 from talking_face.clips.watermark import Watermark, installed_key
-from talking_face.errors import OptionInvalid, VideoUnreadable
+from talking_face.errors import OptionInvalid, OutputUnwritable, VideoUnreadable
 from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
 from talking_face.motion_space import MAX_SECONDS
@@ -60,6 +60,7 @@ def write_clip(
     mark: Mark | None = None,
     origin: Origin = Origin(),
     side_by_side: bool = False,
+    count: int | None = None,
 ) -> Path:
     """Encode frames as an MP4 that browsers play: H.264 yuv420p, AAC, 25 fps, index in front.
 
@@ -74,6 +75,7 @@ def write_clip(
         mark: the visible one; None takes that of this installation.
         origin: what the signed statement tells of its making.
         side_by_side: each frame holds the left eye's picture and the right one's; the file says so.
+        count: how many frames there are, which the sound has to be told where they have no length.
 
     Returns:
         The path. On any failure, of ffmpeg or of the producer of the frames, nothing appears or
@@ -84,18 +86,21 @@ def write_clip(
         EncodingFailed: ffmpeg failed; the message says why.
         CredentialsUnusable: it can't be signed.
         FfmpegMissing: there is no ffmpeg.
-        ValueError: no frames, or frames of different sizes or types.
+        ValueError: no frames, frames of different sizes or types, or not as many as it was said.
     """
     path = result_path(path)
     marks = Marks(origin, mark)
-    with appearing(path) as clip:
-        if recording is None:
-            _encode(frames, clip, marks, path)
-        else:
-            # The sound goes in when the number of frames is known.
-            with scratch(path) as silent:
-                count = _encode(frames, silent, marks, path)
-                _add_sound(silent, clip, recording, count, path)
+    if count is None and isinstance(frames, Sized):
+        count = len(frames)
+    with appearing(path) as clip, scratch(path) as samples:
+        sound: list[str] = []
+        if recording is not None:
+            if count is None:
+                raise ValueError("give the count of frames that have no length: sound goes with it")
+            sound = _sound(recording, count, samples, path)
+        made = _encode(frames, clip, marks, path, sound)
+        if count not in (None, made):
+            raise ValueError(f"there are {made} frames, not {count}")
         if side_by_side:
             say_side_by_side(clip)
         marks.sign(clip, path)
@@ -261,8 +266,15 @@ def _read_picture(pipe: IO[bytes]) -> Array | None:
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
 
 
-def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> int:
-    """Write the pictures alone to `clip`; returns their number. `path` is for messages."""
+def _encode(
+    frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path, sound: Sequence[str]
+) -> int:
+    """Write pictures and sound to `clip`; returns the number of pictures.
+
+    Args:
+        sound: see `_sound`; nothing makes a silent clip.
+        path: for messages.
+    """
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
@@ -273,7 +285,7 @@ def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> in
     command = ffmpeg.command() + ffmpeg.raw_input(
         colour.PIXELS, width + width % 2, height + height % 2
     )
-    command += ["-vf", colour.TAGS, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
+    command += [*sound, "-vf", colour.TAGS, *_H264, *_CONTAINER, "-f", "mp4", f"file:{clip}"]
     count = 0
     with ffmpeg.started(command, stdin=subprocess.PIPE) as process:
         for frame in chain([first], frames):
@@ -293,18 +305,28 @@ def _encode(frames: Iterable[UInt8], clip: Path, marks: Marks, path: Path) -> in
     return count
 
 
-def _add_sound(silent: Path, clip: Path, recording: Recording, count: int, path: Path) -> None:
-    """Copy the pictures of `silent` into `clip`, with exactly as much sound as `count` frames."""
-    command = [*ffmpeg.command(), *ffmpeg.source(silent)]
+def _sound(recording: Recording, count: int, samples: Path, path: Path) -> list[str]:
+    """Options by which exactly as much sound as `count` frames last goes into a clip.
+
+    Args:
+        samples: a file that is made for them.
+        path: for messages.
+    """
     if recording.sound is None:
-        samples, rate, layout = recording.waveform.astype("<f4")[:, None], SAMPLE_RATE, "f32le"
+        sound, rate, layout = recording.waveform.astype("<f4")[:, None], SAMPLE_RATE, "f32le"
     else:
-        samples, rate, layout = recording.sound.astype("<i2", copy=False), SOUND_RATE, "s16le"
-    samples = np.ascontiguousarray(samples[: count * rate // FPS])
-    command += f"-protocol_whitelist pipe -f {layout} -ar {rate} -ac {samples.shape[1]}".split()
-    command += ["-i", "pipe:0", "-map", "0:v", "-map", "1:a", "-af", "apad"]
-    command += ["-c:v", "copy", *_AAC, "-t", f"{count / FPS:.3f}", *_CONTAINER]
-    ffmpeg.run([*command, "-f", "mp4"], samples.data, clip, path)
+        sound, rate, layout = recording.sound.astype("<i2", copy=False), SOUND_RATE, "s16le"
+    sound = np.ascontiguousarray(sound[: count * rate // FPS])
+    try:
+        samples.write_bytes(sound.data)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"{path.name} could not be written ({error.strerror}); perhaps the disk is full. Make "
+            "room or choose another folder."
+        ) from error
+    options = f"-protocol_whitelist file -f {layout} -ar {rate} -ac {sound.shape[1]}".split()
+    options += ["-i", f"file:{samples}", "-map", "0:v", "-map", "1:a", "-af", "apad"]
+    return [*options, *_AAC, "-t", f"{count / FPS:.3f}"]
 
 
 def _first_frame(clip: str | Path) -> UInt8:

@@ -225,10 +225,11 @@ def _centred(samples: Array) -> Array:
     """(n, channels) float32 without the offset of a bad sound card, where there is a clear one.
 
     Nobody hears it, but the networks would take every pause for loud. At its ends, where resampling
-    it rings, the sound is faded.
+    it rings, the sound is faded. A click to one side moves the mean alone, not the median.
     """
-    offset, spread = samples.mean(axis=0), samples.std(axis=0)
-    shifted = np.abs(offset) > _OFFSET * spread
+    mean, median = samples.mean(axis=0), np.median(samples, axis=0)
+    offset = np.where(mean * median > 0, mean, np.float32(0))
+    shifted = np.minimum(np.abs(offset), np.abs(median)) > _OFFSET * samples.std(axis=0)
     centred = samples - np.where(shifted, offset, np.float32(0))
     count = min(_RINGING, len(samples) // 2)
     fade = np.where(shifted, np.linspace(0, 1, count, dtype=np.float32)[:, None], np.float32(1))
