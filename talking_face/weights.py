@@ -73,7 +73,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
         "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "b3a8ce01a696ec85403f02b90773ccae0523b83efbf026450d1f4eefcd579c37",  # noqa: E501
+            "feeling.safetensors": "00bc191a9495d97e528edfd2c20743aa0c7a8e4e41ca8a081830f689fecdaba1",  # noqa: E501
         },
     ),
     "skin": WeightSpec(

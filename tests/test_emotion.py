@@ -10,7 +10,7 @@ from talking_face import Animator, load_animator
 from talking_face.moods import MOODS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.delivery import N_DELIVERY, delivery
-from talking_face.sound.emotion import Emotion, EmotionNetwork
+from talking_face.sound.emotion import Emotion, EmotionNetwork, face_of
 from talking_face.training.data.utterances import Pairs, Passages, load_pairs
 from talking_face.training.fit.emotion import project
 from talking_face.training.measure.emotion_report import calibration_error, recall, told_apart
@@ -62,6 +62,18 @@ def test_doubt_is_shown_as_nothing() -> None:
     assert shown[:6].max() == 0
     assert 0.3 < shown[18, 3] < shown[-1, 3] < 1
     assert not np.delete(shown, 3, axis=1).any()
+
+
+def test_a_pleasant_surprise_smiles_and_no_other() -> None:
+    happy, surprised = MOODS.index("happy"), MOODS.index("surprised")
+    chances = np.full((4, 8), 0.05, dtype=np.float32)
+    chances[:3, surprised] = chances[3, MOODS.index("fearful")] = 0.65
+    face = face_of(chances, np.array([0.0, 0.3, 0.6, 0.6]))
+    assert (face[:3, surprised] == 1).all(), "it is a surprise in any case"
+    assert face[0, happy] == 0
+    assert 0.3 < face[1, happy] < 0.7
+    assert face[2, happy] == 1
+    assert face[3, happy] == 0
 
 
 def test_figures_are_known_ones() -> None:

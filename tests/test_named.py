@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from talking_face.editing.expression import N_CHANGED
+from talking_face.editing.expression import CHANGED, N_CHANGED
+from talking_face.face.landmarks import MOUTH_CORNERS
+from talking_face.face.model import load_face_model
 from talking_face.moods import MOODS
-from talking_face.training.fit.named import FARTHEST, FREE, ROUNDS, named
+from talking_face.training.fit.feeling import RAISED, corners_held
+from talking_face.training.fit.named import FREE, LONGEST, ROUNDS, Followed, named
 from talking_face.training.measure.feelings import NAMED
 
 SAD = MOODS.index("sad")
@@ -30,10 +33,10 @@ def people(faint: float) -> SimpleNamespace:
     """Faces on which each channel moves a score of its own, more on some than on others."""
     much = np.array([[0.5], [1.0], [1.5]]) * faint
 
-    def scores(_mood: int, mean: np.ndarray, _parting: np.ndarray) -> np.ndarray:
-        return much * np.concatenate([mean, np.zeros(52 - len(mean))])
+    def scores(_mood: int, mean: np.ndarray, manners: np.ndarray) -> np.ndarray:
+        return much * np.concatenate([mean + manners, np.zeros(52 - len(mean))])
 
-    return SimpleNamespace(scores=scores)
+    return SimpleNamespace(scores=scores, manners=lambda _mood: np.zeros(N_CHANGED))
 
 
 def learned(strength: float) -> np.ndarray:
@@ -43,28 +46,54 @@ def learned(strength: float) -> np.ndarray:
 
 
 def right(mean: np.ndarray, faint: float, classifier: torch.nn.Linear) -> float:
-    found = classifier(torch.from_numpy(people(faint).scores(SAD, mean, mean)).float())
+    found = classifier(torch.from_numpy(people(faint).scores(SAD, mean, 0 * mean)).float())
     return float((found.argmax(1) == NAMED.index("sad")).float().mean())
 
 
 def test_a_faint_mood_becomes_one_that_is_named(classifier: torch.nn.Linear) -> None:
     mean = learned(0.2)
     assert right(mean, 0.5, classifier) == 0
-    changed = named(SAD, mean, np.zeros((8, 16)), people(0.5), classifier)
+    changed = named(SAD, mean, people(0.5), classifier)
     assert right(changed, 0.5, classifier) == 1
-    assert np.abs(changed - mean).max() <= ROUNDS * FARTHEST + 1e-9
+    assert np.abs(changed - mean).max() <= ROUNDS * LONGEST + 1e-9
     assert np.array_equal(changed[FREE:], mean[FREE:]), "gaze and head are what they were"
 
 
 def test_one_that_is_named_already_hardly_changes(classifier: torch.nn.Linear) -> None:
     mean = learned(3.0)
-    changed = named(SAD, mean, np.zeros((8, 16)), people(1.0), classifier)
+    changed = named(SAD, mean, people(1.0), classifier)
     assert right(changed, 1.0, classifier) == 1
     assert np.abs(changed - mean).max() < 0.4, "of 3.0"
 
 
 def test_what_makes_no_difference_stays(classifier: torch.nn.Linear) -> None:
     mean = learned(0.2)
-    changed = named(SAD, mean, np.zeros((8, 16)), people(1.0), classifier)
+    changed = named(SAD, mean, people(1.0), classifier)
     useless = [channel for channel in range(FREE) if channel >= len(NAMED)]
     assert np.abs((changed - mean)[useless]).max() < 1e-6
+
+
+def test_what_is_tracked_follows_what_is_asked() -> None:
+    rng = np.random.default_rng(0)
+    ways = rng.standard_normal((4, 478, 2))
+    asked = np.tensordot(rng.standard_normal((60, 4)), ways, axes=1)
+    noise = 0.2 * rng.standard_normal(asked.shape)
+    follow = Followed(asked, np.array([0.5, 0.9]) * asked + noise)
+    other = np.tensordot(rng.standard_normal((10, 4)), ways, axes=1)
+    expected = np.array([0.5, 0.9]) * other
+    assert np.abs(follow(other) - expected).mean() < 0.1 * np.abs(expected).mean()
+
+
+def test_an_unpleasant_mood_hardly_raises_the_corners_of_closed_lips() -> None:
+    model = load_face_model()
+    change, parting = np.zeros(N_CHANGED), np.zeros(CHANGED["lower"])
+    height = [model.lower[points, 1].mean(0) for points in ([13, 14], list(MOUTH_CORNERS))]
+    smile = model.lips_kept((height[0] - height[1]).astype(float))
+    change[: len(smile)] = 0.1 * smile / ((height[0] - height[1]) @ smile)
+
+    def raised(of: np.ndarray) -> float:
+        return float((height[0] - height[1]) @ of[: len(smile)])
+
+    assert raised(change) == pytest.approx(0.1)
+    assert raised(corners_held(change, parting, model)) == pytest.approx(RAISED, abs=1e-4)
+    assert np.array_equal(corners_held(-change, parting, model), -change), "they may hang"

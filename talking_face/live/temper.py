@@ -13,22 +13,21 @@ import numpy as np
 import torch
 
 from talking_face.arrays import Array, Float32
-from talking_face.curves import smoothstep
 from talking_face.moods import MOODS
 from talking_face.motion import FPS
 from talking_face.sound.delivery import delivery
 from talking_face.sound.emotion import (
-    DOUBTFUL,
     HOP_SECONDS,
     PASSAGE_SECONDS,
-    SURE,
     EmotionNetwork,
+    face_of,
     shown,
 )
 
 PASSAGE = round(PASSAGE_SECONDS * FPS)  # frames
 _EVERY = round(HOP_SECONDS * FPS)  # frames
 _SPOKEN = 0.3  # of the passage, at least; less tells nothing
+_NOTHING = np.append(np.eye(len(MOODS))[0], 0.0)  # probabilities and valence: neutral is sure
 _SLOW = 1.0  # seconds in which an answer counts for 1 - 1/e
 
 
@@ -53,7 +52,7 @@ class Temper:
 
     def __init__(self, network: EmotionNetwork) -> None:
         self._network = network
-        self._answer = np.eye(len(MOODS))[0]  # probabilities; nobody is anything but neutral yet
+        self._answer = _NOTHING
         self._waited = 0  # frames
 
     def feel(self, newest: Newest, frames: int) -> Array:
@@ -66,16 +65,15 @@ class Temper:
         self._waited += frames
         if self._waited >= _EVERY:
             part = 1 - math.exp(-self._waited / (_SLOW * FPS))
-            self._answer += part * (self._heard(newest) - self._answer)
+            self._answer = self._answer + part * (self._heard(newest) - self._answer)
             self._waited = 0
-        sure = smoothstep(self._answer, DOUBTFUL, SURE)
-        sure[0] = 0.0
-        return sure
+        return face_of(self._answer[None, :-1], self._answer[-1:])[0]
 
     @torch.inference_mode()
     def _heard(self, newest: Newest) -> Array:
         if newest.activity.mean() * len(newest.activity) / PASSAGE < _SPOKEN:
-            return np.eye(len(MOODS))[0]
+            return _NOTHING
         statistics = delivery(newest, slice(None))[None]
-        probabilities, _ = self._network(torch.from_numpy(statistics))
-        return shown(probabilities.numpy())[0].astype(np.float64)
+        probabilities, affect = self._network(torch.from_numpy(statistics))
+        heard = shown(probabilities.numpy())[0], affect.numpy()[0, :1]
+        return np.concatenate(heard).astype(np.float64)

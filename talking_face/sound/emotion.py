@@ -29,6 +29,9 @@ SMOOTHING = 1.0  # answers, standard deviation
 HEARD = (*MOODS, "bored")  # what the network tells apart; boredom shows on a face as nothing does
 # How likely a mood must be before it shows at all, and before it shows in full.
 DOUBTFUL, SURE = 0.15, 0.6
+# The valence from which, and at which in full, a voice that is heard as surprised smiles, too: half
+# of the happy ones are, and those who act surprise alone lie below.
+PLEASANT, DELIGHTED = 0.1, 0.5
 SILENT = 0.05  # weight of an answer about a passage in which nobody speaks
 
 N_PROJECTED = 256
@@ -65,11 +68,9 @@ class Emotion(Frozen):
     def moods(self, frames: int) -> Float32:
         """How much of each mood a face should show, (frames, 8) float32 from 0 to 1.
 
-        Doubt is shown as nothing, and so is a neutral voice: column 0 is zero.
+        See `face_of`.
         """
-        sure = smoothstep(self.probabilities, DOUBTFUL, SURE)
-        sure[:, 0] = 0.0
-        return self._at_frames(sure, frames)
+        return self._at_frames(face_of(self.probabilities, self.valence), frames)
 
     def affect(self, frames: int) -> Float32:
         """Valence and arousal of each frame, (frames, 2) float32."""
@@ -167,6 +168,23 @@ def shown(probabilities: Array) -> Array:
     moods = probabilities[:, : len(MOODS)].copy()
     moods[:, 0] += probabilities[:, -1]
     return moods
+
+
+def face_of(probabilities: Array, valence: Array) -> Array:
+    """How much of each mood a face should show, (n, 8) from 0 to 1, of what is heard.
+
+    Doubt is shown as nothing, and so is a neutral voice: column 0 is zero. A pleasant surprise
+    smiles.
+
+    Args:
+        probabilities: (n, 8) of `MOODS`. valence: (n,).
+    """
+    sure = smoothstep(probabilities, DOUBTFUL, SURE)
+    sure[:, 0] = 0.0
+    happy, surprised = MOODS.index("happy"), MOODS.index("surprised")
+    pleasant = smoothstep(valence, PLEASANT, DELIGHTED) * sure[:, surprised]
+    sure[:, happy] = np.maximum(sure[:, happy], pleasant)
+    return np.asarray(sure)
 
 
 def load_emotion() -> EmotionNetwork:

@@ -27,7 +27,13 @@ from safetensors.numpy import save_file
 from talking_face.animator import load_animator
 from talking_face.arrays import Array
 from talking_face.editing.directions import find_directions
-from talking_face.editing.expression import CHANGED, N_CHANGED, N_WAYS
+from talking_face.editing.expression import (
+    CHANGED,
+    N_CHANGED,
+    N_WAYS,
+    UNSMILING,
+    ExpressionModel,
+)
 from talking_face.face.landmarks import MOUTH_CORNERS
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.moods import MOODS
@@ -54,6 +60,8 @@ UNSEEN = re.compile("_neutral|eyeLook|eyeBlink|cheek|noseSneer|jaw[LRF]|mouth(Le
 CALM = {"happy": 0.3, "lids": 0.12}  # what calm is made of
 # Where a nose, and what is below it, is measured, and how exactly the one goes with the other.
 NOSE, BELOW_NOSE, TOLERANCE = (98, 2, 327), (61, 291, 0, 13, 14, 17, 152), 0.005
+# Where lips meet, and canonical units that corners may rise above it in an unpleasant mood.
+LIPS, RAISED = (13, 14), 0.006
 LOWERED = 0.02  # canonical units that a nose may be lowered, as on real faces
 POSED = {"gaze": 0.4, "rotation": 0.6}  # of what is seen of gaze and head: actors face a camera
 
@@ -249,6 +257,25 @@ def nose_held(change: Array, model: FaceModel) -> Array:
     return held
 
 
+def corners_held(change: Array, parting: Array, model: FaceModel) -> Array:
+    """A change (37,) whose corners of the mouth lie hardly above its middle where lips are closed.
+
+    What tells an unpleasant mood to the network isn't to be the beginning of a smile.
+
+    Args:
+        parting: (16,) as in `ExpressionModel`.
+    """
+    lower = slice(0, CHANGED["lower"])
+    middle, corners = (model.lower[list(points), 1].mean(0) for points in (LIPS, MOUTH_CORNERS))
+    raised = (middle - corners).astype(np.float64)
+    wider = max(float(change[lower] @ find_directions(model).gap), 0.0)
+    closed = model.lips_kept(change[lower] - wider * parting)
+    along = model.lips_kept(raised)
+    held = change.copy()
+    held[lower] -= max(float(raised @ closed) - RAISED, 0.0) * along / (raised @ along)
+    return held
+
+
 def spread(changes: Array, weight: Array) -> tuple[Array, Array]:
     """Mean (37,), as strong as `STRONG` of them, and principal ways (4, 37) of changes (n, 37)."""
     mean = weight @ changes
@@ -275,13 +302,18 @@ def main() -> None:
     neutrals = every[:: max(1, len(every) // NEUTRALS)][:NEUTRALS]
     network = Blendshapes(options.task)
     learned = learn(exemplars(found, model), neutrals, model, network)
-    mean, parting = learned["mean"], learned["parting"]
-    classifier = train(*real_faces(options.scores)["train"]).requires_grad_(False)
+    mean, parting = learned["mean"].copy(), learned["parting"]
+    faces = real_faces(options.scores)
+    classifier = train(*faces.some(faces.training)).requires_grad_(False)
     with landmarker(options.task, video=False) as sees:
-        portraits = Portraits(load_animator(), options.portraits, options.audio, sees)
-        for mood in np.flatnonzero(mean.any(1)):
-            found_mean = named(int(mood), mean[mood], parting, portraits, classifier)
-            mean[mood] = nose_held(found_mean, model)
+        moods = ExpressionModel(**learned)
+        photos, audio = options.portraits, options.audio
+        portraits = Portraits(load_animator(), photos, audio, sees, network, moods)
+    for mood in np.flatnonzero(mean.any(1)):
+        found_mean = named(int(mood), mean[mood], portraits, classifier)
+        if mood in UNSMILING:
+            found_mean = corners_held(found_mean, parting[mood], model)
+        mean[mood] = nose_held(found_mean, model)
     tensors = with_calm(mean, learned["ways"], parting)
     save_file(tensors, options.output / "feeling.safetensors")
 

@@ -5,8 +5,9 @@
 
 Each mood is forced on each portrait, rendered, and labelled by MediaPipe's blendshape network,
 relative to the same portrait's frames without feeling. A logistic regression on such scores of real
-faces (training split) names the mood of the frames at its apex; its own accuracy on real validation
-faces stands beside it. And: what becomes of the lips and of the person's identity. `moods.png` is
+faces (training split) names the mood of the frames at its apex. Beside it stands its own accuracy
+on real faces: on those of the validation split, most of them posed, and on people who speak, each
+of whom is unknown to it. And: what becomes of the lips and of the person's identity. `moods.png` is
 the sheet to look at: a row a portrait, a column a mood. SCORES is what
 `talking_face.training.data.scores` wrote.
 """
@@ -17,7 +18,9 @@ import argparse
 import json
 import logging
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,13 +52,35 @@ STEPS, RATE, DECAY = 600, 0.05, 3e-3  # of the classifier
 logger = logging.getLogger(__name__)
 
 
-def real_faces(folder: Path) -> dict[str, tuple[Array, Array]]:
-    """Split -> scores (n, 52) relative to the person's neutral ones, and moods (n,) of `NAMED`."""
+@dataclass(frozen=True, eq=False)
+class RealFaces:
+    """Real faces whose mood was named.
+
+    Attributes:
+        scores: (n, 52) relative to the person's neutral ones.
+        moods: (n,) of `NAMED`.
+        people: (n,) whose.
+        training, speaking: (n,) bool, of the training split; of a clip, not a still.
+    """
+
+    scores: Array
+    moods: Array
+    people: Array
+    training: Array
+    speaking: Array
+
+    def some(self, which: Array) -> tuple[Array, Array]:
+        """Scores and moods of some of them."""
+        return self.scores[which], self.moods[which]
+
+
+def real_faces(folder: Path) -> RealFaces:
+    """Those of people whose neutral face is there, too."""
     people = defaultdict(list)
     for faces in load_labelled(folder):
         people[faces.source, faces.person].append(faces)
-    found: dict[str, list[tuple[Array, int]]] = {"train": [], "val": []}
-    for clips in people.values():
+    rows: list[tuple[Array, int, str, bool, bool]] = []
+    for whose, clips in people.items():
         at_rest = [c.scores[np.array(c.moods) == "neutral"] for c in clips]
         if not sum(map(len, at_rest)):
             continue
@@ -65,11 +90,22 @@ def real_faces(folder: Path) -> dict[str, tuple[Array, Array]]:
                 :: 1 if clip.still else EVERY
             ]:
                 if mood in NAMED:
-                    found[clip.split].append((scores - usual, NAMED.index(mood)))
-    return {
-        split: (np.stack([scores for scores, _ in rows]), np.array([mood for _, mood in rows]))
-        for split, rows in found.items()
-    }
+                    of = " ".join(whose), clip.split == "train", not clip.still
+                    rows.append((scores - usual, NAMED.index(mood), *of))
+    return RealFaces(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def speakers(faces: RealFaces) -> dict[str, dict[str, float]]:
+    """Person who speaks in clips -> mood -> how often it is named by a network that learned from
+    the others of the training split."""
+    found = {}
+    for person in np.unique(faces.people[faces.speaking]):
+        own = faces.people == person
+        network = train(*faces.some(faces.training & ~own))
+        right = names(network, faces.scores[own]) == faces.moods[own]
+        shares = {mood: right[faces.moods[own] == number] for number, mood in enumerate(NAMED)}
+        found[str(person)] = {m: float(share.mean()) for m, share in shares.items() if len(share)}
+    return found
 
 
 def train(scores: Array, moods: Array) -> torch.nn.Linear:
@@ -170,10 +206,13 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     real = real_faces(options.scores)
-    network = train(*real["train"])
-    right = names(network, real["val"][0]) == real["val"][1]
-    recalls = [float(right[real["val"][1] == mood].mean()) for mood in range(len(NAMED))]
-    results = {"real faces": dict(zip(NAMED, recalls, strict=True)), "accuracy": right.mean()}
+    network = train(*real.some(real.training))
+    unknown, moods = real.some(~real.training)
+    right = names(network, unknown) == moods
+    recalls = [float(right[moods == mood].mean()) for mood in range(len(NAMED))]
+    speaking = speakers(real)
+    results: dict[str, Any] = {"real faces": dict(zip(NAMED, recalls, strict=True))}
+    results["speakers"] = speaking
     animator = load_animator()
     speech = animator.listen(options.audio)
     embed = face_embedding(options.identity) if options.identity else None
@@ -205,6 +244,10 @@ def main() -> None:
     forced = {m: hits / confusion[MOODS.index(m)].sum() for m, hits in forced.items()}
     results["forced moods"] = {mood: round(float(share), 3) for mood, share in forced.items()}
     print(f"real validation faces: accuracy {right.mean():.2f}, mean recall {np.mean(recalls):.2f}")
+    for person, own in speaking.items():
+        felt = [share for mood, share in own.items() if mood != "neutral"]
+        told = ", ".join(f"{mood} {share:.2f}" for mood, share in own.items())
+        print(f"{person}, who speaks: moods named {np.mean(felt):.2f}; {told}")
     shares = [share for mood, share in forced.items() if mood != "neutral"]
     print(f"forced moods named at their apex: {np.mean(shares):.2f}")
     print(f"{'':12}" + "".join(f"{mood:>11}" for mood in NAMED))
