@@ -57,6 +57,12 @@ WEIGHTS: dict[str, WeightSpec] = {
             "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
+    "live_ear": WeightSpec(
+        build="python -m talking_face.training.fit.live_ear --clips CLIPS --table TABLE",
+        files={
+            "live_ear.safetensors": "e5e22cabef8fa6e113fa9b04f24ee48d0e79b1ce6edddf846bccbbb8817e7e3b",  # noqa: E501
+        },
+    ),
     "mouth_light": WeightSpec(
         build="python -m talking_face.training.fit.shading --clips CLIPS --cache CACHE",
         files={

@@ -40,7 +40,8 @@ def opening(motion: Motion) -> Array:
 
 
 def performance() -> Performance:
-    return Performance(MODELS.ear, MODELS.mapping, MODELS.eyes, MODELS.face, 0, 0, 1.0, (0.0, 0.0))
+    networks = MODELS.ear, MODELS.chorus, MODELS.mapping, MODELS.eyes, MODELS.face
+    return Performance(*networks, 0, 0, 1.0, (0.0, 0.0))
 
 
 def heard(live: Performance, wave: Float32) -> Motion:
@@ -168,7 +169,7 @@ class Certain(EmotionNetwork):
 
 
 def test_what_a_voice_feels_comes_slowly_and_fades_in_silence(words: Float32) -> None:
-    ear = Ear(MODELS.ear, MODELS.mapping, MODELS.face, Certain())
+    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face, Certain())
     sound = np.concatenate([words, np.zeros(5 * SAMPLE_RATE, dtype=np.float32)])
     starts = range(0, len(sound) - HOP * FRAME, HOP * FRAME)
     amounts = [ear.hear(sound[start : start + HOP * FRAME]).felt for start in starts]
@@ -193,7 +194,7 @@ def test_the_newest_seconds_say_nearly_what_a_recording_s_do(words: Float32) -> 
             seen.append(newest)
             return super().feel(newest, frames)
 
-    ear = Ear(MODELS.ear, MODELS.mapping, MODELS.face, MODELS.emotion)
+    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face, MODELS.emotion)
     ear._temper = Spy(MODELS.emotion)
     for start in range(0, len(words) - HOP * FRAME, HOP * FRAME):
         ear.hear(words[start : start + HOP * FRAME])

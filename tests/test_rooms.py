@@ -50,6 +50,7 @@ LOADERS = {
     "training.fit.events.main",
     "training.fit.feeling.main",
     "training.fit.listeners.main",
+    "training.fit.live_ear.main",
     "training.fit.shading.main",
     "training.measure.crosstalk.main",
     "training.measure.emotion_figures.main",

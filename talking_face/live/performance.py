@@ -13,6 +13,7 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32
 from talking_face.face.model import FaceModel
+from talking_face.live.chorus import Chorus
 from talking_face.live.course import Course
 from talking_face.live.ear import AHEAD, Ear, Heard
 from talking_face.live.eyes import EndlessEyes
@@ -53,7 +54,7 @@ class Performance:
     """One face's speaking and listening, from one seed.
 
     Args:
-        encoder, network, eyes, model: as `Models` has them.
+        encoder, chorus, network, eyes, model: as `Models` has them.
         seed, index, diversity, style: as for `sampler.draw`.
         emotion: tells how the voice feels; None where that isn't asked for.
     """
@@ -61,6 +62,7 @@ class Performance:
     def __init__(
         self,
         encoder: SpeechEncoder,
+        chorus: Chorus,
         network: Dirfa,
         eyes: EyeModel,
         model: FaceModel,
@@ -71,7 +73,7 @@ class Performance:
         emotion: EmotionNetwork | None = None,
     ) -> None:
         self._model = model
-        self._ear = Ear(encoder, network, model, emotion)
+        self._ear = Ear(encoder, chorus, model, emotion)
         self._course = Course(network, seed, index, diversity, style)
         self._eyes = EndlessEyes(eyes, seed, index, diversity)
         self._posture = Posture(seed, index)
@@ -102,7 +104,8 @@ class Performance:
 
     def _passage(self, heard: Heard, start: int, stop: int) -> Passage:
         here = slice(start - heard.start, stop - heard.start)
-        said = heard.said[here]
+        first = heard.stop - len(heard.said)
+        said = heard.said[start - first : stop - first]
         gate = self._eased(heard.gate[here])[:, None]
         states = self._course.states(heard, start, stop + _SEEN)
         head, brows, stray = np.split(states, np.cumsum([*GROUPS.values()])[:-1], axis=1)

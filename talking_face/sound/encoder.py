@@ -45,10 +45,19 @@ def log_mel(waveform: Float32) -> Float32:
         (80, n // 160) float32 at 100 Hz: log10 of the power in Slaney mel bands, cut off at 8
         decades below its maximum, (x + 4) / 4.
     """
+    return cut_off(log_power(waveform))
+
+
+def log_power(waveform: Float32) -> Array:
+    """log10 of the power in the bands, (80, n // 160) float32, of (n,) samples at 16 kHz."""
     spectrum = librosa.stft(waveform, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")
     power = _mel_filters() @ np.abs(spectrum[:, : len(waveform) // HOP]) ** 2
-    log_power = np.log10(np.maximum(power, _POWER_FLOOR))
-    return ((np.maximum(log_power, log_power.max() - _RANGE) + 4.0) / 4.0).astype(np.float32)
+    return np.log10(np.maximum(power, _POWER_FLOOR)).astype(np.float32)
+
+
+def cut_off(columns: Array) -> Float32:
+    """What Whisper hears of columns of `log_power`."""
+    return ((np.maximum(columns, columns.max() - _RANGE) + 4.0) / 4.0).astype(np.float32)
 
 
 @cache

@@ -65,7 +65,7 @@ def carried() -> int:
     """
     models = animator().models
     renderer = animator().renderer(animator().fit(_FACE), Look(size=SIZE))
-    networks = models.ear, models.mapping, models.eyes, models.face
+    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
     live = Performance(*networks, 0, 0, 1.0, STYLES["natural"], models.emotion)
     noise = np.random.default_rng(0)
     turned = Motion.still(1).replace(rotation=np.full((1, 3), 2.0))

@@ -55,7 +55,7 @@ class Pair:
 
 def live_motion(models: Models, wave: Float32) -> Motion:
     """The likeliest live motion of a sound, (n,) float32 at 16 kHz; as many frames at least."""
-    networks = models.ear, models.mapping, models.eyes, models.face
+    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
     live = Performance(*networks, 0, 0, 0.0, STYLES["natural"])
     size = HOP * FRAME
     wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
