@@ -309,10 +309,10 @@ def test_when_a_sample_fails_the_others_are_kept(
 ):
     real = animator.write_clip
 
-    def fails_once(frames, path, *rest):
+    def fails_once(frames, path, *rest, **more):
         if "sample-2" in path.name:
             raise EncodingFailed("ffmpeg could not write it. Try again.")
-        return real(frames, path, *rest)
+        return real(frames, path, *rest, **more)
 
     monkeypatch.setattr(animator, "write_clip", fails_once)
     code, lines, complaints = run(portrait, short_speech, "-o", tmp_path, "--samples", 3, *QUICK)
@@ -327,7 +327,7 @@ def test_when_a_sample_fails_the_others_are_kept(
 
 
 def test_when_every_sample_fails_the_code_is_2(run, portrait, short_speech, tmp_path, monkeypatch):
-    def fails(*_):
+    def fails(*_, **__):
         raise EncodingFailed("ffmpeg could not write it. Try again.")
 
     monkeypatch.setattr(animator, "write_clip", fails)

@@ -39,7 +39,10 @@ def test_the_command_writes_beside_the_clip(run, portrait, motion, tmp_path):
 
 
 def test_what_can_not_be_seen_is_refused_at_once(run, portrait, motion, tmp_path):
-    for wanted, told in ((["--view", 60, 0], "yaw"), (["--depth", 2], "depth")):
+    for wanted, told in (
+        (["--view", 60, 0], "yaw"),
+        (["--export", "stereo", "--depth", 2], "depth"),
+    ):
         code, printed, said = run(portrait, "--motion", motion, "-o", tmp_path / "out", *wanted)
         assert code == 2
         assert not printed
