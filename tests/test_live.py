@@ -245,6 +245,22 @@ def test_music_without_a_voice_and_loud_noise_break_nothing() -> None:
         assert np.abs(motion.rotation).max() < 25
 
 
+@pytest.mark.parametrize("before", [0, 2, 10, 24, 48, 120])
+def test_who_is_interrupted_may_be_spoken_to_at_once(words: Float32, before: int) -> None:
+    """However long the stream is, and whether the ear had heard all of it or rested."""
+    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face)
+    hop = HOP * FRAME
+    loud = words[int(np.argmax(np.abs(words) > 0.1)) :]
+    for index in range(before // HOP):
+        ear.hear(loud[index * hop :][:hop] if index % 3 else np.zeros(hop, dtype=np.float32))
+    ear.forget()
+    for index in range(40):
+        heard = ear.hear(loud[index * hop :][:hop], hurried=index % 4 == 1)
+        assert heard.stop == before + (index + 1) * HOP
+        assert np.isfinite(heard.said).all()
+    assert heard.gate.max() > 0.9
+
+
 def test_an_interrupted_mouth_shuts_within_three_frames(words: Float32) -> None:
     live, mouth = performance(), _Mouth()
     passages = [live.hear(words[i : i + HOP * FRAME]) for i in range(0, 40 * FRAME, HOP * FRAME)]

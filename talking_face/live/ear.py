@@ -87,7 +87,7 @@ class Ear:
         self._wave = np.zeros(min(self.stop, AGAIN) * FRAME, dtype=np.float32)
         self._trail = np.tile(_STILL, (min(self.stop, TRAIL), 1))
         self._face = np.tile(self._quiet, (min(self.stop, _NEAR), 1))
-        self._features = np.zeros((0, BLOCKS, WIDTH), dtype=np.float32)
+        self._features = np.zeros((min(self.stop, AGAIN), BLOCKS, WIDTH), dtype=np.float32)
 
     def hear(self, samples: Float32, hurried: bool = False) -> Heard:
         """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz.
