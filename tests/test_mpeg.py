@@ -1,5 +1,6 @@
 """Streams of MPEG whose sound changes on the way: all of it is heard."""
 
+import io
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from test_decode import BLACK, FIRST, SECOND, ffmpeg, in_thirds, words
 
+from talking_face.sound import program
 from talking_face.sound.audio import SAMPLE_RATE, load_audio
 from talking_face.sound.parts import split
 
@@ -119,3 +121,23 @@ def test_what_looks_like_packets_all_the_time_is_soon_given_up(tmp_path):
     began = monotonic()
     assert len(split(tmp_path / "endless.ts")) == 1
     assert monotonic() - began < 20
+
+
+class Counting(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize("behind", [b"", b"x", b"\0\0\1\xc0\0\0", b"\0\0\1\0"])
+def test_streams_of_junk_are_read_about_once(behind: bytes) -> None:
+    pack = program.PACK + b"\x44\0\4\0\4\1\0\0\3\xf8"
+    size = 4_000_000
+    file = Counting((pack + behind) * (size // len(pack + behind)))
+    assert list(program.changes(file)) == []
+    assert file.count < 2 * size

@@ -18,6 +18,7 @@ from talking_face.sound import program, transport
 Finder = Callable[[BinaryIO], Iterator[int]]
 
 _BLOCK = 1 << 20  # bytes looked at together
+_MOST = 200_000  # boxes, or packets of tags: hours have fewer
 _FARTHEST = 1 << 50  # bytes; no file is larger
 _LONGEST = 64  # bytes; no mark is longer
 
@@ -73,7 +74,9 @@ def _ogg(file: BinaryIO) -> Iterator[int]:
 def _mp4(file: BinaryIO) -> Iterator[int]:
     """Boxes with their size in front; the box `ftyp` begins a part."""
     start = 0
-    while re.fullmatch(rb"[\w ]{4}", kind := _read(file, start + 4, 4)):
+    for _ in range(_MOST):
+        if not re.fullmatch(rb"[\w ]{4}", kind := _read(file, start + 4, 4)):
+            return
         if kind == b"ftyp":
             yield start
         size = int.from_bytes(_read(file, start, 4), "big")
@@ -98,7 +101,7 @@ def tags(path: Path) -> int:
     """
     count = offset = 0
     with path.open("rb") as file:
-        while block := _read(file, offset, _BLOCK + _LONGEST):
+        while count < _MOST and (block := _read(file, offset, _BLOCK + _LONGEST)):
             for tag in _TAG.finditer(block):
                 if tag.start() < _BLOCK and offset + tag.start() > 0:
                     digits = [byte & 0x7F for byte in tag["id3"] or b""]

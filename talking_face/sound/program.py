@@ -17,6 +17,7 @@ _SOUND = range(0xC0, 0xE0)
 _PRIVATE_SOUND = (*range(0x80, 0x90), *range(0xA0, 0xB0), *range(0xC0, 0xD0))  # AC-3, DTS, PCM
 _BLOCK = 1 << 20  # bytes read at once
 _HEAD = 32  # bytes of a pack or packet that are looked at
+_MOST = 1_000_000  # packs, packets and gaps that are looked at: two hours have fewer
 
 
 def changes(file: BinaryIO) -> Iterator[int]:
@@ -25,7 +26,9 @@ def changes(file: BinaryIO) -> Iterator[int]:
     now: set[int] = set()
     began = clock = at = offset = 0
     block = b""
-    while at >= 0:
+    for _ in range(_MOST):
+        if at < 0:
+            break
         if not offset <= at <= offset + len(block) - _HEAD:
             file.seek(at)
             offset, block = at, file.read(_BLOCK)
@@ -42,7 +45,9 @@ def changes(file: BinaryIO) -> Iterator[int]:
             now.update(_sound(head))
             at += 6 + int.from_bytes(head[4:6], "big")
         else:
-            at = _next_pack(file, at + 1)
+            found = block.find(PACK, at - offset + 1)
+            behind = max(at, offset + len(block) - len(PACK)) + 1
+            at = offset + found if found >= 0 else _next_pack(file, behind)
     if before and now and now != before:
         yield began
 
