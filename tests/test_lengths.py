@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_decode import SECOND, encoded, lag, words
+from test_decode import SECOND, encoded, ffmpeg, lag, words
 
 from talking_face.errors import AudioUnreadable
 from talking_face.sound import decode as decoder
@@ -121,3 +121,58 @@ def test_lengths_that_lead_nowhere(kind, tmp_path):
     path.write_bytes(NOWHERE[kind])
     with pytest.raises(AudioUnreadable, match=r"nowhere\.wav can't be read as a sound"):
         load_audio(path)
+
+
+STREAMED = 2**32 - 1
+AIFF = {
+    "AIFF": (),
+    "AIFC of little-endian samples": ("-c:a", "pcm_s16le"),
+    "AIFC of floating point": ("-c:a", "pcm_f32be"),
+    "AIFC of ADPCM": ("-c:a", "adpcm_ima_qt"),
+}
+
+
+def written(folder: Path, kind: str, lengths: dict[bytes, int]) -> Path:
+    """An AIFF file of 5.2 s with other lengths behind the names of some chunks."""
+    data = bytearray(encoded(SECOND, folder, "aiff", SAMPLE_RATE, 1, *AIFF[kind]))
+    for name, length in lengths.items():
+        at = data.index(name) + (10 if name == b"COMM" else 4)  # where it counts frames
+        struct.pack_into(">I", data, at, length)
+    path = folder / "streamed.aiff"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("kind", AIFF)
+def test_frames_that_nobody_counted(kind, tmp_path):
+    check(written(tmp_path, kind, {b"COMM": STREAMED}), ())
+    check(written(tmp_path, kind, dict.fromkeys((b"FORM", b"COMM", b"SSND"), STREAMED)), ())
+
+
+@pytest.mark.parametrize("kind", AIFF)
+def test_a_container_that_was_never_told_its_length(kind, tmp_path):
+    check(written(tmp_path, kind, dict.fromkeys((b"FORM", b"COMM", b"SSND"), 0)))
+    check(written(tmp_path, kind, {b"FORM": 30}))
+
+
+def test_a_wave64_that_was_never_told_its_length(tmp_path):
+    path = told(tmp_path, "Wave64", 0.0)
+    data = bytearray(path.read_bytes())
+    data[16:24] = bytes(8)
+    path.write_bytes(data)
+    check(path)
+
+
+@pytest.mark.parametrize("suffix", ["aiff", "wav", "w64", "caf", "au", "voc", "tta", "wv", "flac"])
+def test_what_programs_write_to_a_pipe(suffix, tmp_path):
+    path = tmp_path / f"streamed.{suffix}"
+    path.write_bytes(ffmpeg("-i", SECOND, "-f", suffix, "-"))
+    check(path, (TOLD,) if suffix == "aiff" else ())
+
+
+def test_streamed_recordings_that_were_joined(tmp_path):
+    path = written(tmp_path, "AIFF", {b"COMM": STREAMED})
+    path.write_bytes(path.read_bytes() * 2)
+    recording = load_audio(path)
+    assert recording.notes == ("The file holds 2 recordings, which are used one after the other.",)
+    assert lag(recording.waveform, np.concatenate([words(SECOND)] * 2))[1] > 0.9

@@ -122,15 +122,16 @@ def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[st
     start, end = part or (0, path.stat().st_size)
     with path.open("rb") as file:
         correction = lengths.correction(file, (start, end))
-        if correction is None:
+        if not correction.patches:
             yield ffmpeg.source(path, part)
             return
-        notes.append("The file says that it is shorter than it is; all of it is used.")
+        if correction.shorter:
+            notes.append("The file says that it is shorter than it is; all of it is used.")
         with tempfile.TemporaryDirectory(prefix="talking_face_") as folder:
             copy = Path(folder) / f"copy{path.suffix}"
             try:
                 file.seek(start)
-                _copy(file, end - start, copy, correction)
+                _copy(file, end - start, copy, correction.patches)
             except OSError as error:
                 raise AudioUnreadable(
                     f"{path.name} tells a wrong length, and can't be copied to put that right "
@@ -139,14 +140,15 @@ def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[st
             yield ffmpeg.source(copy)
 
 
-def _copy(file: BinaryIO, count: int, copy: Path, correction: tuple[int, bytes]) -> None:
+def _copy(file: BinaryIO, count: int, copy: Path, patches: tuple[lengths.Patch, ...]) -> None:
     """Copy so many bytes of a file, and write others over some of them."""
     with copy.open("wb") as target:
         while count > 0 and (block := file.read(min(_COPIED, count))):
             target.write(block)
             count -= len(block)
-        target.seek(correction[0])
-        target.write(correction[1])
+        for at, data in patches:
+            target.seek(at)
+            target.write(data)
 
 
 def _mixed(sounds: Iterator[Array]) -> Array:

@@ -2,17 +2,21 @@
 
 A recorder writes its length last; where it lost power, or stopped putting it right, samples follow
 behind the end that the file tells. Knows where WAV, RF64, Wave64, AIFF, CAF and AU tell it, and
-what may follow the samples: chunks of the container, tags, zeros.
+what may follow the samples: chunks of the container, tags, zeros. AIFF and Wave64 tell another
+length, and AIFF counts its frames, which ffmpeg stumbles over where they were left open.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from talking_face.ffmpeg import Part
+
+Reader = Callable[[int, int], bytes]  # at, count -> bytes of the part, fewer only at its end
+Patch = tuple[int, bytes]  # where in a part, and what to write over it
 
 _WAVE64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # ends the names of its chunks
 _CHUNKS = 64  # in front of the samples, at most
@@ -54,29 +58,76 @@ class _Form:
 
 _RIFF = _Form("<4sI", b"data", 12, unknown=(0,))
 _RF64 = _Form("<4sI", b"data", 12)
+_RIFF_64 = b"riff\x2e\x91"
+_W64 = _Form("<16sQ", b"data" + _WAVE64, 40, counted=24, whole=8)
+_AIFF = _Form(">4sI", b"SSND", 12)
 _KINDS: tuple[tuple[bytes, _Form], ...] = (
     (b"RIFF", _RIFF),
     (b"RIFX", _Form(">4sI", b"data", 12, unknown=(0,))),
     (b"RF64", _RF64),
     (b"BW64", _RF64),
-    (b"riff\x2e\x91", _Form("<16sQ", b"data" + _WAVE64, 40, counted=24, whole=8)),
-    (b"FORM", _Form(">4sI", b"SSND", 12)),
+    (_RIFF_64, _W64),
+    (b"FORM", _AIFF),
     (b"caff", _Form(">4sQ", b"data", 8, whole=1, unknown=(0, 2**64 - 1))),
 )
 
 
-def correction(file: BinaryIO, part: Part) -> tuple[int, bytes] | None:
-    """What to write over a part of a file, and where in the part, so that it tells all its samples.
+@dataclass(frozen=True)
+class Correction:
+    """What to write over a part of a file so that ffmpeg reads all its samples.
 
-    None where nothing is wrong, or nothing is known.
+    Attributes:
+        patches: where in the part, and what.
+        shorter: whether the part says that it is shorter than it is.
     """
+
+    patches: tuple[Patch, ...] = ()
+    shorter: bool = False
+
+
+def correction(file: BinaryIO, part: Part) -> Correction:
+    """What is to be put right; nothing where nothing is wrong, or nothing is known."""
     read = _reader(file, part)
     size = part[1] - part[0]
+    patches = [patch for patch in (_samples_patch(read, size), _form_patch(read, size)) if patch]
+    return Correction((*patches, *_open_patches(read, size)), shorter=bool(patches))
+
+
+def _form_patch(read: Reader, size: int) -> Patch | None:
+    """A container's own length, where it ends before the samples do: ffmpeg looks no further."""
+    for mark, form, at, number, counted in _OWN:
+        if read(0, 16).startswith(mark) and (samples := _samples(read, form)) is not None:
+            (told,) = struct.unpack(number, read(at, struct.calcsize(number)))
+            if told + counted < samples.start:
+                return at, _packed(number, size - counted)
+    return None
+
+
+def _open_patches(read: Reader, size: int) -> Iterator[Patch]:
+    """Lengths that were left open and that ffmpeg takes for negative numbers, or for true."""
+    if read(0, 16).startswith(_RIFF_64) and (samples := _samples(read, _W64)) is not None:
+        if int.from_bytes(read(16, 8), "little") >= _ENDLESS:
+            yield 16, _packed("<Q", size)
+        if samples.value == _ENDLESS - 1:
+            yield samples.at, _packed("<Q", size - samples.start + samples.counted)
+    if read(0, 4) == b"FORM":
+        at = next((at for at, name, _ in _chunks(read, _AIFF) if name == b"COMM"), None)
+        if at is not None and int.from_bytes(read(at + 10, 4), "big") >= 2**31:
+            yield at + 10, bytes(4)
+
+
+def _packed(form: str, value: int) -> bytes:
+    """A length, or the greatest that there is room for."""
+    return struct.pack(form, min(value, 256 ** struct.calcsize(form) - 1))
+
+
+def _samples_patch(read: Reader, size: int) -> Patch | None:
+    """The length of the samples, where more of them follow."""
     head = read(0, 16)
     if head.startswith(b".snd") and len(head) >= 12:
         start, value = struct.unpack(">2I", head[4:12])
         return (8, b"\xff\xff\xff\xff") if value == 0 and start < size else None
-    form = next((form for mark, form in _KINDS if head.startswith(mark)), None)
+    form = _form(head)
     if form is None:
         return None
     length = _samples(read, form)
@@ -89,11 +140,26 @@ def correction(file: BinaryIO, part: Part) -> tuple[int, bytes] | None:
             return None
     if size - end < _FEW or read(end, 16).startswith(_TAGS) or _silent(read, end, size):
         return None
-    value = size - length.start + length.counted
-    return length.at, struct.pack(length.form, min(value, 256 ** struct.calcsize(length.form) - 1))
+    return length.at, _packed(length.form, size - length.start + length.counted)
 
 
-Reader = Callable[[int, int], bytes]  # at, count -> bytes of the part, fewer only at its end
+# Of containers whose own length ffmpeg goes by: where it stands, how, and what it doesn't count.
+_OWN = ((b"FORM", _AIFF, 4, ">I", 8), (_RIFF_64, _W64, 16, "<Q", 0))
+
+
+def end(file: BinaryIO) -> int | None:
+    """Where the samples of a file of them end, by what it says; None where it doesn't say that."""
+    size = file.seek(0, 2)
+    read = _reader(file, (0, size))
+    form = _form(read(0, 16))
+    length = None if form is None else _samples(read, form)
+    if form is None or length is None or length.value in form.unknown or length.value >= _ENDLESS:
+        return None
+    return min(size, length.start + max(0, length.value - length.counted))
+
+
+def _form(head: bytes) -> _Form | None:
+    return next((form for mark, form in _KINDS if head.startswith(mark)), None)
 
 
 def _reader(file: BinaryIO, part: Part) -> Reader:
@@ -109,13 +175,9 @@ def _reader(file: BinaryIO, part: Part) -> Reader:
 
 def _samples(read: Reader, form: _Form) -> _Length | None:
     """The length of the chunk with the samples."""
-    at, long = form.first, None
+    long = None
     header = struct.calcsize(form.chunk)
-    for _ in range(_CHUNKS):
-        chunk = read(at, header)
-        if len(chunk) < header:
-            return None
-        name, value = struct.unpack(form.chunk, chunk)
+    for at, name, value in _chunks(read, form):
         if name == form.samples:
             if long is not None:  # where RF64 keeps it
                 value = int.from_bytes(read(long, 8), "little")
@@ -125,9 +187,20 @@ def _samples(read: Reader, form: _Form) -> _Length | None:
             return _Length(where, length, value, at + header, form.counted)
         if name == b"ds64" and form is _RF64:
             long = at + 16
+    return None
+
+
+def _chunks(read: Reader, form: _Form) -> Iterator[tuple[int, bytes, int]]:
+    """Where the first chunks begin, their names, and their lengths as they are told."""
+    at, header = form.first, struct.calcsize(form.chunk)
+    for _ in range(_CHUNKS):
+        chunk = read(at, header)
+        if len(chunk) < header:
+            return
+        name, value = struct.unpack(form.chunk, chunk)
+        yield at, name, value
         at += max(header, header - form.counted + value)
         at += -at % form.whole
-    return None
 
 
 def _goes_on(read: Reader, form: _Form, at: int, size: int) -> bool:
