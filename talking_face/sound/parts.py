@@ -1,36 +1,89 @@
-"""Files that are several files: recordings of one kind, written one after the other into one.
+"""Files that are several files: recordings, written one after the other into one.
 
 ffmpeg stops where the second begins, or mistakes its times; each part alone is an ordinary file.
-Knows how the containers that don't simply go on mark their beginning. Bare streams of frames (mp3,
-ADTS, AC-3) have no beginning and need no parting, streams of MPEG only where their sound changes.
+Knows how the containers that don't simply go on mark their beginning, and where those end that
+something of another kind may follow. Bare streams of frames (mp3, ADTS, AC-3) have no beginning and
+are parted where another coder goes on, streams of MPEG where their sound changes.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from talking_face.ffmpeg import Part
-from talking_face.sound import program, transport
+from talking_face.sound import frames, lengths, program, transport
 
 Finder = Callable[[BinaryIO], Iterator[int]]
+Rest = Callable[[BinaryIO], int | None]  # where another kind follows on what a file begins with
 
 _BLOCK = 1 << 20  # bytes looked at together
+_BUFFER = 1 << 16  # bytes read at once
 _MOST = 200_000  # boxes, or packets of tags: hours have fewer
 _FARTHEST = 1 << 50  # bytes; no file is larger
-_LONGEST = 64  # bytes; no mark is longer
 
 
 def split(path: Path) -> list[Part]:
     """Where the parts of a file lie; one part where it is one recording, or unknown."""
+    starts: list[int] = []
     size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(_LONGEST)
-        finds = (find for mark, find in _KINDS if re.match(mark, head, re.DOTALL))
-        starts = list(next(finds, _transport)(file))
+        waiting = [(0, size)]  # ranges of which only the beginning is known
+        while waiting and len(starts) < _MOST:
+            start, end = waiting.pop()
+            find, rest = _kind(_range(file, start, end))
+            alike = [0, *list(find(_range(file, start, end)))[1:], end - start]
+            for one, behind in pairwise(alike):
+                starts.append(start + one)
+                other = rest(_range(file, start + one, start + behind))
+                if other is not None:
+                    waiting.append((start + one + other, start + behind))
+    starts.sort()
     return list(zip(starts, [*starts[1:], size], strict=True))
+
+
+class _Range(io.RawIOBase):
+    """Some bytes of a file, as a file."""
+
+    def __init__(self, file: io.BufferedReader, start: int, end: int) -> None:
+        self._file, self._start, self._size, self._at = file, start, end - start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._start + self._at)
+        count = self._file.readinto(memoryview(buffer)[: max(0, self._size - self._at)])
+        self._at += count
+        return count
+
+
+def _range(file: io.BufferedReader, start: int, end: int) -> BinaryIO:
+    return io.BufferedReader(_Range(file, start, end), _BUFFER)
+
+
+def _kind(file: BinaryIO) -> tuple[Finder, Rest]:
+    """What finds the parts that are of the kind of the first one, and what is behind one."""
+    head = _read(file, 0, frames.LONGEST)
+    for mark, find, rest in _KINDS:
+        if re.match(mark, head, re.DOTALL):
+            return find, rest
+    return (_once, _behind_frames) if frames.begin(file) else (_transport, _nothing)
+
+
+def _once(_: BinaryIO) -> Iterator[int]:
+    yield 0
 
 
 def _transport(file: BinaryIO) -> Iterator[int]:
@@ -50,7 +103,7 @@ def _every(mark: bytes) -> Finder:
         pattern = re.compile(mark, re.DOTALL)
         first = _read(file, 0, 4)
         offset = 0
-        while block := _read(file, offset, _BLOCK + _LONGEST):
+        while block := _read(file, offset, _BLOCK + frames.LONGEST):
             at = block.find(first)
             while 0 <= at < _BLOCK:
                 if pattern.match(block, at):
@@ -72,19 +125,61 @@ def _ogg(file: BinaryIO) -> Iterator[int]:
 
 
 def _mp4(file: BinaryIO) -> Iterator[int]:
-    """Boxes with their size in front; the box `ftyp` begins a part."""
+    """The box `ftyp` begins a part."""
+    yield from (at for at, kind in _boxes(file) if kind == b"ftyp")
+
+
+def _boxes(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Where boxes begin, with their size in front, and their kinds; last, where none does."""
     start = 0
     for _ in range(_MOST):
-        if not re.fullmatch(rb"[\w ]{4}", kind := _read(file, start + 4, 4)):
+        kind = _read(file, start + 4, 4)
+        if not re.fullmatch(rb"[\w ]{4}", kind):
+            yield start, b""
             return
-        if kind == b"ftyp":
-            yield start
+        yield start, kind
         size = int.from_bytes(_read(file, start, 4), "big")
         if size == 1:
             size = int.from_bytes(_read(file, start + 8, 8), "big")
-        if size < 8:  # it goes on to the end
+        if size < 8 or start + size > _FARTHEST:  # it goes on to the end, or nowhere
             return
         start += size
+
+
+def _nothing(_: BinaryIO) -> None:
+    """Where a kind doesn't tell its end."""
+
+
+def _behind_frames(file: BinaryIO) -> int | None:
+    return frames.end(file, _OTHERS)
+
+
+def _behind_samples(file: BinaryIO) -> int | None:
+    end = lengths.end(file)
+    return None if end is None else frames.find(file, end, _OTHERS)
+
+
+def _behind_pages(file: BinaryIO) -> int | None:
+    """Behind the pages of Ogg."""
+    at = 0
+    while (head := _read(file, at, 27 + 255))[:4] == b"OggS" and len(head) > 26:
+        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
+    return frames.find(file, at, _OTHERS)
+
+
+def _behind_boxes(file: BinaryIO) -> int | None:
+    return next((frames.find(file, at, _OTHERS) for at, kind in _boxes(file) if not kind), None)
+
+
+def _behind_flac(file: BinaryIO) -> int | None:
+    """In FLAC, which doesn't tell its end; but what it tells first may hold heads of others."""
+    at = 4
+    for _ in range(_MOST):
+        head = _read(file, at, 4)
+        at += 4 + int.from_bytes(head[1:], "big")
+        if not head or head[0] & 0x80:
+            break
+    return frames.find(file, at, _OTHERS)
 
 
 def _read(file: BinaryIO, start: int, count: int) -> bytes:
@@ -101,7 +196,7 @@ def tags(path: Path) -> int:
     """
     count = offset = 0
     with path.open("rb") as file:
-        while count < _MOST and (block := _read(file, offset, _BLOCK + _LONGEST)):
+        while count < _MOST and (block := _read(file, offset, _BLOCK + frames.LONGEST)):
             for tag in _TAG.finditer(block):
                 if tag.start() < _BLOCK and offset + tag.start() > 0:
                     digits = [byte & 0x7F for byte in tag["id3"] or b""]
@@ -121,20 +216,30 @@ _LEAST, _LARGEST = 512, 1 << 24  # bytes: of a packet of no sound, and of a tag
 # The first block that isn't empty, of the first samples: flags at its byte 24 tell it from others.
 _INITIAL = b"[" + b"".join(b"\\x%02x" % flags for flags in range(256) if flags & 8) + b"]"
 _WAVPACK = rb"wvpk.{6}\0.{5}\0{4}(?!\0{4}).{5}" + _INITIAL
+_PACK = re.escape(program.PACK)
+_FIRST_PACK = rb"(?:[\x21-\x2f].{7}|[\x44-\x7f].{9})\x00\x00\x01[\xbb-\xff]"
+_FLAC = rb"fLaC[\0\x80]\0\0\x22"
 _OGG = rb"OggS\0[\x02\x06].{20}."
-_KINDS: tuple[tuple[bytes, Finder], ...] = (
-    (_OGG, _ogg),
-    (rb"....ftyp", _mp4),
-    (re.escape(program.PACK), _program),
+_KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
+    (_OGG, _ogg, _behind_pages),
+    (rb"\0\0..ftyp", _mp4, _behind_boxes),
+    (_PACK + _FIRST_PACK, _program, _nothing),
+    (_PACK, _program, _nothing),
+    (_FLAC, _every(_FLAC), _behind_flac),
     *(
-        (mark, _every(mark))
+        (mark, _every(mark), _behind_samples)
         for mark in (
-            rb"(?:RIFF|RF64|BW64)....WAVE[\w ]{4}",  # whichever chunk comes first
+            rb"R(?:IFF|F64)....WAVE[\w ]{4}",  # whichever chunk comes first
+            rb"BW64....WAVE[\w ]{4}",
             rb"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0",  # Sony Wave64
-            rb"RIFF....AVI LIST",
             rb"FORM....AIF[FC][\w ]{4}",
-            rb"fLaC[\0\x80]\0\0\x22",
             rb"caff\0\x01\0\0desc",
+        )
+    ),
+    *(
+        (mark, _every(mark), _nothing)
+        for mark in (
+            rb"RIFF....AVI LIST",
             rb"TTA1[\x01\x02]\0[\x01-\x40]\0",
             _WAVPACK,
             rb"Creative Voice File\x1a",
@@ -146,3 +251,4 @@ _KINDS: tuple[tuple[bytes, Finder], ...] = (
         )
     ),
 )
+_OTHERS = b"|".join(mark for mark, _, _ in _KINDS if mark != _PACK)
