@@ -6,8 +6,9 @@ once: other rates are late by what their filter looks ahead, less than two milli
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterable, Iterator
-from math import gcd
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ from talking_face.options import check_range, shown, whole_number
 RATES = (4000, 192_000)  # Hz, lowest and highest
 MAX_CHANNELS = 8
 PIECE = 0.1  # seconds that are taken at once
+_BLOCK = 0.02  # seconds of which the mean is looked at together: a period of the mains' hum
+_LOOKED = 50  # blocks whose median tells the offset
+_SURE = 5  # blocks, of which fewer tell nothing
+_OFFSET = 0.03  # of the standard deviation; of what voices and rooms have, half of that
+_NO_OFFSET = 2.0**-17  # of full scale: less than 16 bits tell
+_NEARER = 0.25  # part of the way to the offset that is gone in each block
 _ZEROS = 12  # zero crossings of the filter on either side: 0.75 ms at 16 kHz
 _PASS = 0.93  # of the band that both rates have is kept
 
@@ -27,7 +34,7 @@ class Resampler:
     """A stream of samples at another rate; a windowed sine in phases, so that any rate will do."""
 
     def __init__(self, rate: int, wanted: int) -> None:
-        common = gcd(rate, wanted)
+        common = math.gcd(rate, wanted)
         self._up, self._down = wanted // common, rate // common
         self._plain = rate == wanted
         band = _PASS * min(1.0, wanted / rate)
@@ -58,6 +65,54 @@ class Resampler:
         return answer.astype(np.float32)
 
 
+class Centring:
+    """Takes the offset of a bad sound card away, where there is a clear one: as
+    `talking_face.sound.audio` does with a recording, but of the last second, and without a jump.
+
+    What it does depends on the samples alone, however they are cut.
+
+    Args:
+        rate: Hz.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._size = round(_BLOCK * rate)
+        self._ramp = np.arange(self._size, dtype=np.float32) / self._size
+        self._block: list[Float32] = []  # what of the block that has begun is there
+        self._count = 0  # samples of it
+        self._means: deque[float] = deque(maxlen=_LOOKED)  # of the last blocks
+        self._powers: deque[float] = deque(maxlen=_LOOKED)
+        self._taken = self._wanted = 0.0  # when it began, and when it ends
+
+    def centred(self, samples: Float32) -> Float32:
+        """(n,) float32 -> the same without the offset."""
+        answer, start = samples.copy(), 0
+        while start < len(samples):
+            part = samples[start : start + self._size - self._count]
+            stop = start + len(part)
+            if self._taken or self._wanted:
+                ramp = self._ramp[self._count : self._count + len(part)]
+                answer[start:stop] -= self._taken + (self._wanted - self._taken) * ramp
+            self._block.append(part)
+            self._count += len(part)
+            if self._count == self._size:
+                self._look(np.concatenate(self._block))
+            start = stop
+        return np.clip(answer, -1.0, 1.0, out=answer)
+
+    def _look(self, block: Float32) -> None:
+        self._block, self._count, self._taken = [], 0, self._wanted
+        self._means.append(float(block.mean()))
+        self._powers.append(float(block @ block) / self._size)
+        offset = sorted(self._means)[len(self._means) // 2]
+        mean, power = sum(self._means) / len(self._means), sum(self._powers) / len(self._powers)
+        clear = abs(offset) > _OFFSET * math.sqrt(max(0.0, power - mean * mean))
+        goal = offset if clear and len(self._means) >= _SURE else 0.0
+        self._wanted += _NEARER * (goal - self._wanted)
+        if abs(self._wanted) < _NO_OFFSET and not goal:
+            self._wanted = 0.0
+
+
 class Chunks:
     """The chunks of one stream, as mono samples of its own rate.
 
@@ -84,14 +139,15 @@ class Chunks:
         self.drops = 0  # how often the rest of a chunk was dropped
 
     def __iter__(self) -> Iterator[Float32]:
-        """Pieces of at most 0.1 s, (n,) float32 in [-1, 1]; raises as `mono`."""
+        """Pieces of at most 0.1 s, (n,) float32 in [-1, 1], without offset; raises as `mono`."""
         size = max(1, round(PIECE * self.rate))
+        centring = Centring(self.rate)
         for chunk in self._sound:
             drops, samples = self.drops, self.mono(chunk)
             for start in range(0, len(samples), size):
                 if drops != self.drops:
                     break
-                yield samples[start : start + size]
+                yield centring.centred(samples[start : start + size])
 
     def drop(self) -> None:
         """Leave out the rest of the chunk that is being handed out."""
