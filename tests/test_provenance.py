@@ -350,6 +350,19 @@ def test_of_a_long_strip_its_beginning_is_looked_at(portraits: list[Path]) -> No
     assert detect(field, PUBLIC_KEY).payload == told
 
 
+@pytest.mark.parametrize("count", [5, 10])
+def test_portraits_in_a_row_keep_the_mark(portraits: list[Path], count: int) -> None:
+    """They repeat themselves every three tiles, so that what they show adds up as the mark does."""
+    for path in portraits[:3]:
+        strip = np.tile(cv2.resize(load_photo(path), (384, 384)), (1, count, 1))
+        told = Payload(TOOL, VERSION, 7654321, datetime.date(2026, 1, 2))
+        marked = Watermark(told, *strip.shape[:2], PUBLIC_KEY)(strip)
+        field = mean_contrast([cv2.cvtColor(marked, cv2.COLOR_RGB2GRAY)])
+        assert detect(field, PUBLIC_KEY).payload == told, path.name
+        noise = np.square(marked.astype(float) - strip).mean()
+        assert 10 * np.log10(255**2 / noise) > 41
+
+
 def test_nothing_that_uploads_say_of_people_reaches_results(
     portrait: Path, speech: Path, tmp_path: Path
 ) -> None:

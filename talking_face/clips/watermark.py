@@ -53,6 +53,9 @@ DEVIATION = 1.25  # standard deviations in the mean size of what varies as noise
 BUSY = 6.0  # grey levels: places that vary by more are marked no more strongly
 STRENGTH = 2.1  # of each wave, where the picture's own have a power of 1
 RMS = 2.1  # grey levels, of the whole pattern at most: PSNR 42 dB and more
+# Power of a picture's waves, in units of its power a pixel: ordinary ones have 0.2 to 0.6, more
+# those that repeat themselves in step with the tile, as portraits side by side do.
+ORDINARY = 0.6
 MARGIN = 1.1  # by which a bit is to be read, in units of the strength
 FAINTEST, STRONGEST = 0.2, 2.0  # of that
 STEADIEST = 1.5  # times the usual of its length that a wave counts for, at most
@@ -273,14 +276,15 @@ class Watermark:
         said = self._word * layout.bits(shown) * self._each
         # All pilots together are as one bit more.
         piloted = float((shown[layout.pilots] * layout.pilot.conj()).real.mean()) / 2
-        strength = STRENGTH
+        own = float(np.mean(np.abs(shown) ** 2)) * gain**2 / (float(np.mean(field**2)) + 1e-9)
+        strength = most = STRENGTH * np.sqrt(max(1.0, own / ORDINARY))
         for _ in range(ROUNDS):  # as strong as is allowed; which bits need how much depends on it
             missing = np.clip(
                 MARGIN * strength - said, FAINTEST * strength, MARGIN * STRONGEST * strength
             )
             pilots = np.clip(strength - piloted, 0.8 * strength, MARGIN * STRONGEST * strength)
             power = 4 * len(layout.pilots) * pilots**2 + 2 * np.sum(missing[layout.bit] ** 2)
-            strength *= min(RMS / (np.sqrt(power / field.size) * strong), STRENGTH / strength)
+            strength *= min(RMS / (np.sqrt(power / field.size) * strong), most / strength)
         real, imaginary = np.split((self._word * missing)[layout.bit] * layout.sign, 2)
         waves = np.empty(len(layout.rows), complex)
         waves[layout.bearers] = real + 1j * imaginary
