@@ -254,6 +254,31 @@ def test_a_damaged_colour_profile_is_ignored(picture):
     assert np.array_equal(load_photo(data), picture)
 
 
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_long_texts_of_a_png_are_passed_over(picture, kind, behind):
+    """As editing programs leave them: megabytes of blank room, compressed."""
+    texts = PngImagePlugin.PngInfo()
+    if kind == "zTXt":
+        texts.add_text("Comment", " " * 3_000_000, zip=True)
+    else:
+        texts.add_itxt("XML:com.adobe.xmp", " " * 3_000_000, "en", zip=True)
+    data = encoded(Image.fromarray(picture), "PNG", pnginfo=texts)
+    at = data.index(kind.encode()) - 4
+    size = 12 + int.from_bytes(data[at : at + 4], "big")
+    if behind:  # the picture
+        data = data[:at] + data[at + size : -12] + data[at : at + size] + data[-12:]
+    with pytest.raises(ValueError, match="too large"):
+        Image.open(io.BytesIO(data)).load()
+    assert np.array_equal(load_photo(data), picture)
+
+
+def test_a_camera_s_raw_file_is_not_taken_for_its_preview(picture):
+    data = encoded(Image.fromarray(picture), "TIFF", tiffinfo={254: 1, 50706: b"\1\4\0\0"})
+    with pytest.raises(PhotoUnreadable, match=r"raw file, .* Save it as a JPEG"):
+        load_photo(data)
+
+
 def test_first_frame_of_an_animation(picture):
     other = Image.fromarray(255 - picture)
     data = encoded(

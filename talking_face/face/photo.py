@@ -14,7 +14,7 @@ from typing import IO
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from talking_face.arrays import Array, UInt8
 from talking_face.errors import PhotoUnreadable
@@ -30,6 +30,8 @@ BACKDROP = (128, 128, 128)  # behind transparent pixels: neutral, so that edges 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
 
+PNG = b"\x89PNG\r\n\x1a\n"
+KIND_OF_TIFF, REDUCED = 254, (1, 3)  # the tag NewSubfileType, and a smaller copy of another image
 PROFILED = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}  # kinds of colour profiles: Pillow's modes
 GREYS = ("1", "L", "LA", "La")
 ROUNDING = 2  # grey levels
@@ -116,7 +118,7 @@ def _open(data: bytes, name: str) -> Image.Image:
     if not data:
         raise PhotoUnreadable(f"{name} is empty. Use another copy of the photo.")
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(_without_long_texts(data)), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PhotoUnreadable(
             f"{name} is too large to decode safely: at most {MAX_SIDE} pixels on each side. "
@@ -128,9 +130,49 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise PhotoUnreadable(f"{name} is damaged ({error}). Use another copy.") from error
 
 
+def _without_long_texts(data: bytes) -> bytes:
+    """A PNG without compressed texts that Pillow refuses to unpack, with all of the picture.
+
+    Editing programs leave megabytes of blank room in them.
+    """
+    if not data.startswith(PNG):
+        return data
+    kept, at = [PNG], len(PNG)
+    while at + 12 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        chunk = data[at : at + 12 + size]
+        if not _is_long(chunk[4:8], chunk[8:-4]):
+            kept.append(chunk)
+        at += 12 + size
+    kept.append(data[at:])
+    return b"".join(kept) if len(kept) > 1 else data
+
+
+def _is_long(kind: bytes, text: bytes) -> bool:
+    """Whether a chunk of a PNG is a compressed text that is longer than Pillow unpacks."""
+    _, _, rest = text.partition(b"\0")  # behind its keyword
+    if kind == b"zTXt":
+        packed = rest[1:]
+    elif kind == b"iTXt" and rest[:1] == b"\1":
+        packed = rest[2:].split(b"\0", 2)[-1]  # behind its language and the keyword in that
+    else:
+        return False
+    unpacking = zlib.decompressobj()
+    try:
+        unpacking.decompress(packed, PngImagePlugin.MAX_TEXT_CHUNK)
+    except zlib.error:
+        return False
+    return bool(unpacking.unconsumed_tail)
+
+
 def _flatten(image: Image.Image, name: str) -> Array:
     """Pillow image of any mode → (H, W, 3) uint8 sRGB, upright."""
     width, height = image.size
+    if image.format == "TIFF" and image.getexif().get(KIND_OF_TIFF) in REDUCED:
+        raise PhotoUnreadable(
+            f"{name} is a camera's raw file, of which only its preview could be read. Save it as a "
+            "JPEG."
+        )
     if max(width, height) > MAX_SIDE:
         raise PhotoUnreadable(
             f"{name} is {width} × {height} pixels, more than can be decoded safely: at most "
