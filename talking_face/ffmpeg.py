@@ -345,6 +345,7 @@ class Contents:
     seconds: float | None = None
     comment: str = ""
     floating: tuple[bool, ...] = ()
+    preferred: int | None = None
 
 
 def look_into(source: list[str], seconds: float) -> Contents | Ended:
@@ -359,6 +360,7 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
     tracks = re.findall(r"^ +Stream #0:(\d+).*?: Audio: (.*)$", ended.said, re.MULTILINE)
     tracks.sort(key=lambda track: int(track[0]))  # they are listed program by program
     found = (re.search(r" Hz, ([^,]+)", about) for _, about in tracks)
+    preferred = [i for i, (_, about) in enumerate(tracks) if "(default)" in about]
     lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", ended.said, re.MULTILINE)
     comment = re.search(r"^    comment +: (.*)$", ended.said, re.MULTILINE | re.IGNORECASE)
     return Contents(
@@ -367,6 +369,7 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
         seconds=_seconds(*lasts.groups()) if lasts else None,
         comment=comment[1] if comment else "",
         floating=tuple(bool(re.match(_FLOATING, about)) for _, about in tracks),
+        preferred=preferred[0] if len(preferred) == 1 else None,
     )
 
 

@@ -111,6 +111,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; as `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_pipe(path: Path) -> bool:
     """Whether what is there can be read but once: `<(…)` in a shell, or /dev/stdin behind `|`."""
     try:

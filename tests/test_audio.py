@@ -100,10 +100,12 @@ def test_what_is_no_sound_is_refused(content: bytes, tmp_path: Path) -> None:
         load_audio(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "nothing.wav", tmp_path):
-        with pytest.raises(AudioUnreadable, match="There is no file"):
-            load_audio(path)
+def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    wrong = {"nothing.wav": "There is no file", "": "is a folder", "empty.wav": "is empty"}
+    for name, told in wrong.items():
+        with pytest.raises(AudioUnreadable, match=told):
+            load_audio(tmp_path / name)
 
 
 def test_a_sound_without_samples_is_refused(tmp_path: Path) -> None:

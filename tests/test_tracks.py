@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_decode import (
+    ASSETS,
     BLACK,
     FIRST,
     SECOND,
@@ -22,6 +23,8 @@ from talking_face.errors import AudioUnreadable
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.prosody import activity
 from talking_face.sound.rates import SOUND_RATE
+
+THIRD = ASSETS / "pie.wav"
 
 
 def two_tracks(folder: Path, first: str) -> Path:
@@ -62,6 +65,23 @@ def test_of_tracks_that_speak_the_first(tmp_path):
     recording = load_audio(path)
     assert lag(recording.waveform, words(SECOND))[1] > 0.9
     assert recording.notes == ("Of 2 sound tracks the first one is used.",)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_of_languages_the_one_that_players_take(suffix, tmp_path):
+    path = tmp_path / f"film.{suffix}"
+    tracks = ["-map", "0", "-map", "1", "-disposition:a:0", "0", "-disposition:a:1", "default"]
+    ffmpeg("-i", SECOND, "-i", THIRD, *tracks, "-c:a", "aac", path)
+    recording = load_audio(path)
+    assert lag(recording.waveform, words(THIRD))[1] > 0.9
+    assert recording.notes == ("Of 2 sound tracks the second one is used, as players do.",)
+
+
+def test_a_silent_track_is_not_heard_whoever_prefers_it(tmp_path):
+    path = tmp_path / "film.mkv"
+    tracks = ["-map", "0", "-map", "1", "-disposition:a:0", "0", "-disposition:a:1", "default"]
+    ffmpeg("-i", FIRST, "-f", "lavfi", "-i", "anullsrc=r=48000:d=3", *tracks, "-c:a", "aac", path)
+    assert load_audio(path).notes == ("Of 2 sound tracks the first one is used.",)
 
 
 def interview(bleed: float) -> np.ndarray:

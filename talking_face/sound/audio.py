@@ -16,7 +16,7 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, OptionInvalid
-from talking_face.files import in_memory, is_file, is_pipe, read_all, read_pipe
+from talking_face.files import in_memory, is_file, is_folder, is_pipe, read_all, read_pipe
 from talking_face.frozen import Frozen, sealed
 from talking_face.interruption import heed
 from talking_face.motion_space import FPS
@@ -159,6 +159,8 @@ def load_audio(source: AudioSource) -> Recording:
             raise AudioUnreadable(
                 f"The recording can't be read from {path} ({error.strerror}). Write it to a file."
             ) from error
+    if is_folder(path):
+        raise AudioUnreadable(f"{path!s:.200} is a folder. Give the path of one recording.")
     if not is_file(path):
         raise AudioUnreadable(f"There is no file {path!s:.200}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)

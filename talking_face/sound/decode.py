@@ -89,6 +89,8 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
         raise AudioUnreadable(
             f"{path.name} can't be read ({error.strerror}). Check who may read it."
         ) from error
+    if parts[-1][1] == 0:
+        raise AudioUnreadable(f"{path.name} is empty. Use another copy of the recording.")
     notes = _told_parts(len(parts))
     sounds: list[Array] = []
     missed: list[AudioUnreadable] = []
@@ -188,7 +190,7 @@ class _Reader:
             raise AudioUnreadable(
                 f"{self.path.name} has no sound. Use a recording with a sound track."
             )
-        chosen = self._choose_tracks(contents.layouts)
+        chosen = self._choose_tracks(contents)
         return _mixed(self._track(track, contents, most) for track in chosen)
 
     def _track(self, track: int, contents: ffmpeg.Contents, most: int) -> Array:
@@ -197,11 +199,12 @@ class _Reader:
             mix = self._to_full_scale(track) + mix
         return self._decode(track, mix, contents.timed, most)
 
-    def _choose_tracks(self, layouts: tuple[str | None, ...]) -> list[int]:
-        count = min(len(layouts), MAX_TRACKS)
+    def _choose_tracks(self, contents: ffmpeg.Contents) -> list[int]:
+        count = min(len(contents.layouts), MAX_TRACKS)
         if count == 1:
             return [0]
-        chosen, told = tracks.choose([self._voices(track) for track in range(count)])
+        heard_on = [self._voices(track) for track in range(count)]
+        chosen, told = tracks.choose(heard_on, contents.preferred)
         self.notes.append(told)
         return chosen
 

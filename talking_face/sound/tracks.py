@@ -32,16 +32,20 @@ _FAINTER = 3.0  # dB by which a microphone hears somebody else less than the oth
 _NAMES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 
 
-def choose(heard_on: Sequence[tuple[Array, Array]]) -> tuple[list[int], str]:
+def choose(
+    heard_on: Sequence[tuple[Array, Array]], preferred: int | None = None
+) -> tuple[list[int], str]:
     """Which of several tracks to hear, and a sentence about why.
 
     Args:
         heard_on: of each track `channels.levels`, (channels, frames), and `channels.glides`,
             (frames,).
+        preferred: the track that players take, if any.
 
     Returns:
-        Indices, of which several are to be mixed: the first track on which as good as nothing is
-        missing of what is said on any, and those on which others speak while nobody does on it.
+        Indices, of which several are to be mixed: the preferred track, or else the first one, on
+        which as good as nothing is missing of what is said on any, and those on which others speak
+        while nobody does on it.
     """
     curves = [levels for levels, _ in heard_on]
     frames = max(curve.shape[1] for curve in curves)
@@ -56,17 +60,20 @@ def choose(heard_on: Sequence[tuple[Array, Array]]) -> tuple[list[int], str]:
     like_voice = np.array([when.sum() for when in voiced]) / np.maximum(said, 1)
     music = (said >= _JUDGED) & (like_voice < _MUSIC * like_voice.max())
     said = np.where(music, 0, said)
-    first = int(np.argmax(said >= _LEAST * said.max()))
+    enough = said >= _LEAST * said.max()
+    first = int(np.argmax(enough))
+    if preferred is not None and preferred < len(said) and enough[preferred]:
+        first = preferred
     chosen, when = [first], speaks[first]
     for track in np.argsort(-said, kind="stable"):
         both = (speaks[track] & when).sum()
-        enough = channels.MORE * (speaks[track] | when).sum()
+        more = channels.MORE * (speaks[track] | when).sum()
         own = said[track] >= _OWN * everything[track]
         in_turn = own and both <= _TURNS * min(said[track], when.sum())
-        if track != first and in_turn and said[track] - both >= max(1, enough):
+        if track != first and in_turn and said[track] - both >= max(1, more):
             chosen.append(int(track))
             when = when | speaks[track]
-    return sorted(chosen), _told(sorted(chosen), curves)
+    return sorted(chosen), _told(sorted(chosen), curves, preferred)
 
 
 def _leaked(track: int, levels: Array, speaks: Sequence[Array]) -> Array:
@@ -111,7 +118,7 @@ def _lengthened(curves: Array, frames: int) -> Array:
     return np.pad(curves, behind, constant_values=QUIETEST)
 
 
-def _told(chosen: list[int], curves: list[Array]) -> str:
+def _told(chosen: list[int], curves: list[Array], preferred: int | None) -> str:
     if len(chosen) > 1:
         *most, last = [ordinal(track) for track in chosen]
         return (
@@ -122,6 +129,8 @@ def _told(chosen: list[int], curves: list[Array]) -> str:
     used = f"the {ordinal(track)} one is used"
     if track == 0:
         return f"Of {len(curves)} sound tracks {used}."
+    if track == preferred:
+        return f"Of {len(curves)} sound tracks {used}, as players do."
     if max(curve.max(initial=QUIETEST) for curve in curves[:track]) < HEARABLE[0]:
         silent = "first sound track is" if track == 1 else f"first {track} sound tracks are"
         return f"The {silent} silent, so {used}."
