@@ -8,6 +8,7 @@ import soundfile
 
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, FfmpegMissing
 from talking_face.ffmpeg import find_ffmpeg
+from talking_face.sound import audio
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.decode import decode
 from talking_face.sound.prosody import energy, speech_level
@@ -106,6 +107,17 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -
     for name, told in wrong.items():
         with pytest.raises(AudioUnreadable, match=told):
             load_audio(tmp_path / name)
+
+
+def test_what_a_coder_adds_makes_no_recording_too_long(
+    speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = load_audio(speech).duration
+    monkeypatch.setattr(audio, "MAX_SECONDS", seconds - 0.05)
+    assert load_audio(speech).duration == pytest.approx(seconds - 0.05, abs=1e-3)
+    monkeypatch.setattr(audio, "MAX_SECONDS", seconds - 0.2)
+    with pytest.raises(AudioTooLong):
+        load_audio(speech)
 
 
 def test_a_sound_without_samples_is_refused(tmp_path: Path) -> None:

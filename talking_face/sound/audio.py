@@ -29,6 +29,7 @@ from talking_face.sound.rates import SOUND_RATE
 
 MIN_SECONDS = 0.3
 MAX_RATE = 768_000  # Hz
+_PADDING = 0.1  # seconds, that coders add to a recording at most
 _RINGING = SAMPLE_RATE // 100  # samples
 _OFFSET = 0.03  # of the standard deviation; what voices and rooms have is half of that
 BEYOND = 0.01  # share of samples that may be clipped, or no numbers
@@ -164,6 +165,8 @@ def load_audio(source: AudioSource) -> Recording:
     if not is_file(path):
         raise AudioUnreadable(f"There is no file {path!s:.200}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)
+    if len(sound) <= (MAX_SECONDS + _PADDING) * SOUND_RATE:
+        sound = sound[: round(MAX_SECONDS * SOUND_RATE)]
     _check_duration(len(sound) / SOUND_RATE, path.name)
     recording = _heard(sound, SOUND_RATE, notes)
     for note in recording.notes:
