@@ -6,6 +6,7 @@ import atexit
 import errno
 import io
 import os
+import re
 import select
 import shutil
 import stat
@@ -109,6 +110,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_address(path: Path) -> bool:
+    """Whether it is meant as an address of the internet, or of a browser's."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None
 
 
 def is_folder(path: Path) -> bool:

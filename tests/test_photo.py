@@ -354,6 +354,8 @@ def test_not_an_image(content, tmp_path):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(PhotoUnreadable, match="There is no photo"):
         load_photo(tmp_path / "nobody.jpg")
+    with pytest.raises(PhotoUnreadable, match="fetched from an address"):
+        load_photo("https://example.org/nobody.jpg")
     with pytest.raises(PhotoUnreadable, match="is a folder"):
         load_photo(str(tmp_path))
     with pytest.raises(PhotoUnreadable):

@@ -18,7 +18,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageErro
 
 from talking_face.arrays import Array, UInt8
 from talking_face.errors import PhotoUnreadable
-from talking_face.files import in_memory, is_pipe, read_all, read_pipe
+from talking_face.files import in_memory, is_address, is_pipe, read_all, read_pipe
 from talking_face.options import shown
 
 MIN_SIDE = 64  # pixels; a face in less has nothing to animate
@@ -104,6 +104,10 @@ def _read(path: Path) -> bytes:
             raise PhotoUnreadable(f"{path} is not a file. Give the path of one photo.")
         return path.read_bytes()
     except FileNotFoundError as error:
+        if is_address(path):
+            raise PhotoUnreadable(
+                "A photo isn't fetched from an address. Save it, and give the path of the file."
+            ) from error
         raise PhotoUnreadable(f"There is no photo {path}. Check the path.") from error
     except IsADirectoryError as error:
         raise PhotoUnreadable(f"{path} is a folder. Give the path of one photo.") from error

@@ -16,7 +16,15 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import AudioTooLong, AudioTooShort, AudioUnreadable, OptionInvalid
-from talking_face.files import in_memory, is_file, is_folder, is_pipe, read_all, read_pipe
+from talking_face.files import (
+    in_memory,
+    is_address,
+    is_file,
+    is_folder,
+    is_pipe,
+    read_all,
+    read_pipe,
+)
 from talking_face.frozen import Frozen, sealed
 from talking_face.interruption import heed
 from talking_face.motion_space import FPS
@@ -162,6 +170,10 @@ def load_audio(source: AudioSource) -> Recording:
             ) from error
     if is_folder(path):
         raise AudioUnreadable(f"{path!s:.200} is a folder. Give the path of one recording.")
+    if is_address(path) and not is_file(path):
+        raise AudioUnreadable(
+            "A recording isn't fetched from an address. Save it, and give the path of the file."
+        )
     if not is_file(path):
         raise AudioUnreadable(f"There is no file {path!s:.200}. Check the path of the recording.")
     sound, notes = decode(path, MAX_SECONDS + 1)
