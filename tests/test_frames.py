@@ -58,6 +58,14 @@ PAIRS = [
     ("w64", "flac"),
     ("flac", "webm"),
     ("mp3", "mpg"),
+    ("webm", "mp3"),
+    ("wma", "mp3"),
+    ("avi", "wav"),
+    ("flv", "aac"),
+    ("wv", "mp3"),
+    ("au", "m4a"),
+    ("ts", "mp3"),
+    ("mp3", "ts"),
 ]
 
 
@@ -78,6 +86,47 @@ def test_what_one_decoder_understands_stays_together(one, two, tmp_path):
     recording = load_audio(path)
     assert recording.duration == pytest.approx(len(said()) / SAMPLE_RATE, abs=0.2)
     assert all(alike > 0.8 for _, alike in in_thirds(recording.waveform, said()))
+
+
+def test_films_and_faint_recordings_of_phones(tmp_path):
+    """AMR sounds too unlike its source to be compared with it."""
+    voice = encoded(FIRST, tmp_path, "amr", 8000, 1, "-c:a", "libopencore_amrnb")
+    film = part(tmp_path, SECOND, "m4a")
+    (tmp_path / "both.amr").write_bytes(voice + film + voice)
+    assert split(tmp_path / "both.amr") == [
+        (0, len(voice)),
+        (len(voice), len(voice + film)),
+        (len(voice + film), len(voice + film + voice)),
+    ]
+
+
+def test_a_browser_s_recording_that_was_joined(tmp_path):
+    """It tells no lengths but those of its blocks."""
+    live = ffmpeg("-i", FIRST, "-c:a", "libopus", "-live", "1", "-f", "webm", "-")
+    path = tmp_path / "joined.webm"
+    path.write_bytes(live + part(tmp_path, SECOND, "mp3"))
+    assert [start for start, _ in split(path)] == [0, len(live)]
+    check(path)
+
+
+def test_sound_in_a_film_is_no_other_recording(tmp_path):
+    """Frames of mp3 in a row, as a file of that kind would have them."""
+    for suffix in ("avi", "mkv", "mov", "wav", "nut"):
+        options = ("-c:a", "libmp3lame") if suffix != "mov" else ("-c:a", "ac3")
+        path = tmp_path / f"film.{suffix}"
+        path.write_bytes(encoded(FIRST, tmp_path, suffix, 48_000, 2, *options))
+        assert len(split(path)) == 1
+        path.write_bytes(path.read_bytes()[:-3000])
+        assert len(split(path)) == 1
+
+
+def test_a_length_beyond_all(tmp_path):
+    """A billion times as far as any disk reaches."""
+    data = bytearray(part(tmp_path, FIRST, "webm"))
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    data[at : at + 8] = b"\x01" + bytes([0x7F] * 7)
+    (tmp_path / "far.webm").write_bytes(data)
+    assert split(tmp_path / "far.webm") == [(0, len(data))]
 
 
 def test_they_may_alternate(tmp_path):
@@ -110,6 +159,7 @@ def test_frames_of_flac_are_no_frames_of_aac(source, tmp_path):
 FRAME = bytes.fromhex("fffb1400") + bytes(92)
 HOSTILE = {
     "beginnings of frames": b"\xff\xfb\x90\x00" * 2_000_000,
+    "beginnings behind frames": FRAME * 8 + b"\xff\xfb\x90\x00" * 6_000_000,
     "frames that break off": (FRAME * 8 + b"x") * 10_000,
     "titles": FRAME * 8 + b"ID3\x03\0\0\0\0\0\0" * 800_000,
 }

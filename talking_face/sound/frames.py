@@ -14,6 +14,7 @@ Frame = tuple[str, int]  # whose it is, and its size in bytes
 
 _SURE = 8  # frames, one behind the other, that are no coincidence
 _LOSSES = 10_000  # places where frames break off, or seem to begin, that are looked at
+_UNLIKELY = 1_000_000  # marks that no frame follows; hundreds of megabytes have fewer
 _HEAD = 16  # bytes of a frame, or of a title, that are looked at
 _FEW, _BLOCK = 1 << 12, 1 << 20  # bytes read at once: where frames break off, and at most
 
@@ -34,7 +35,7 @@ _AC3 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448,
 _MARKS = rb"\xff[\xe0-\xff]|\x0b\x77|\x56[\xe0-\xff]|\x7f\xfe\x80\x01"
 _FIRST = b"\xff\x0b\x56\x7f"  # of these
 _TITLE = rb"ID3[\x02-\x04][\0-\x0f].[\0-\x7f]{4}"  # its size is in the last four
-LONGEST = 64  # bytes; no mark is longer
+LONGEST = 1024  # bytes; no mark is longer
 
 
 def begin(file: BinaryIO) -> bool:
@@ -76,10 +77,11 @@ def find(file: BinaryIO, start: int, others: bytes) -> int | None:
     """
     known = re.compile(others, re.DOTALL)
     pattern = re.compile(b"|".join((_MARKS, _TITLE, others)), re.DOTALL)
-    looked, size = 0, _FEW
+    looked, unlikely, size = 0, 0, _FEW
     while block := _read(file, start, size):
         for mark in pattern.finditer(block):
             if block[mark.start()] in _FIRST and not _likely(block, mark.start()):
+                unlikely += 1
                 continue
             place = _behind_title(file, start + mark.start())
             if _coder(file, place) or known.match(_read(file, place, LONGEST)):
@@ -87,7 +89,7 @@ def find(file: BinaryIO, start: int, others: bytes) -> int | None:
             looked += 1
             if looked > _LOSSES:
                 return None
-        if len(block) < size:
+        if len(block) < size or unlikely > _UNLIKELY:
             return None
         start += size - LONGEST
         size = min(2 * size, _BLOCK)

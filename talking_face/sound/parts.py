@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from talking_face.ffmpeg import Part
-from talking_face.sound import frames, lengths, program, transport
+from talking_face.sound import ends, frames, lengths, program, transport
 
 Finder = Callable[[BinaryIO], Iterator[int]]
 Rest = Callable[[BinaryIO], int | None]  # where another kind follows on what a file begins with
@@ -40,7 +40,7 @@ def split(path: Path) -> list[Part]:
             for one, behind in pairwise(alike):
                 starts.append(start + one)
                 other = rest(_range(file, start + one, start + behind))
-                if other is not None:
+                if other:  # not where it begins, if that is damaged
                     waiting.append((start + one + other, start + behind))
     starts.sort()
     return list(zip(starts, [*starts[1:], size], strict=True))
@@ -63,8 +63,10 @@ class _Range(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        if self._at >= self._size:  # however far
+            return 0
         self._file.seek(self._start + self._at)
-        count = self._file.readinto(memoryview(buffer)[: max(0, self._size - self._at)])
+        count = self._file.readinto(memoryview(buffer)[: self._size - self._at])
         self._at += count
         return count
 
@@ -79,7 +81,7 @@ def _kind(file: BinaryIO) -> tuple[Finder, Rest]:
     for mark, find, rest in _KINDS:
         if re.match(mark, head, re.DOTALL):
             return find, rest
-    return (_once, _behind_frames) if frames.begin(file) else (_transport, _nothing)
+    return (_once, _behind_frames) if frames.begin(file) else (_transport, _behind(ends.transport))
 
 
 def _once(_: BinaryIO) -> Iterator[int]:
@@ -150,36 +152,20 @@ def _nothing(_: BinaryIO) -> None:
     """Where a kind doesn't tell its end."""
 
 
+def _behind(end: Callable[[BinaryIO], int | None]) -> Rest:
+    def rest(file: BinaryIO) -> int | None:
+        at = end(file)
+        return None if at is None else frames.find(file, at, _OTHERS)
+
+    return rest
+
+
 def _behind_frames(file: BinaryIO) -> int | None:
     return frames.end(file, _OTHERS)
 
 
-def _behind_samples(file: BinaryIO) -> int | None:
-    end = lengths.end(file)
-    return None if end is None else frames.find(file, end, _OTHERS)
-
-
-def _behind_pages(file: BinaryIO) -> int | None:
-    """Behind the pages of Ogg."""
-    at = 0
-    while (head := _read(file, at, 27 + 255))[:4] == b"OggS" and len(head) > 26:
-        at += 27 + head[26] + sum(head[27 : 27 + head[26]])
-    return frames.find(file, at, _OTHERS)
-
-
-def _behind_boxes(file: BinaryIO) -> int | None:
-    return next((frames.find(file, at, _OTHERS) for at, kind in _boxes(file) if not kind), None)
-
-
-def _behind_flac(file: BinaryIO) -> int | None:
-    """In FLAC, which doesn't tell its end; but what it tells first may hold heads of others."""
-    at = 4
-    for _ in range(_MOST):
-        head = _read(file, at, 4)
-        at += 4 + int.from_bytes(head[1:], "big")
-        if not head or head[0] & 0x80:
-            break
-    return frames.find(file, at, _OTHERS)
+def _end_of_boxes(file: BinaryIO) -> int | None:
+    return next((at for at, kind in _boxes(file) if not kind), None)
 
 
 def _read(file: BinaryIO, start: int, count: int) -> bytes:
@@ -221,13 +207,13 @@ _FIRST_PACK = rb"(?:[\x21-\x2f].{7}|[\x44-\x7f].{9})\x00\x00\x01[\xbb-\xff]"
 _FLAC = rb"fLaC[\0\x80]\0\0\x22"
 _OGG = rb"OggS\0[\x02\x06].{20}."
 _KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
-    (_OGG, _ogg, _behind_pages),
-    (rb"\0\0..ftyp", _mp4, _behind_boxes),
+    (_OGG, _ogg, _behind(ends.ogg)),
+    (rb"\0\0..ftyp", _mp4, _behind(_end_of_boxes)),
     (_PACK + _FIRST_PACK, _program, _nothing),
     (_PACK, _program, _nothing),
-    (_FLAC, _every(_FLAC), _behind_flac),
+    (_FLAC, _every(_FLAC), _behind(ends.flac)),
     *(
-        (mark, _every(mark), _behind_samples)
+        (mark, _every(mark), _behind(lengths.end))
         for mark in (
             rb"R(?:IFF|F64)....WAVE[\w ]{4}",  # whichever chunk comes first
             rb"BW64....WAVE[\w ]{4}",
@@ -237,18 +223,21 @@ _KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
         )
     ),
     *(
-        (mark, _every(mark), _nothing)
-        for mark in (
-            rb"RIFF....AVI LIST",
-            rb"TTA1[\x01\x02]\0[\x01-\x40]\0",
-            _WAVPACK,
-            rb"Creative Voice File\x1a",
-            rb"#!AMR(?:-WB)?\n",
-            rb"\.snd\0\0.{6}\0\0\0[\x01-\x1b]\0.{3}\0\0\0[\x01-\x40]",
-            rb"FLV\x01[\x01\x04\x05]\0\0\0\x09",
-            rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c",  # ASF
-            rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82[\x84\x88](?:webm|matroska)",
+        (mark, _every(mark), _behind(end))
+        for mark, end in (
+            (rb"RIFF....AVI LIST", ends.avi),
+            (_WAVPACK, ends.wavpack),
+            (rb"#!AMR(?:-WB)?\n", ends.amr),
+            (rb"\.snd\0\0.{6}\0\0\0[\x01-\x1b]\0.{3}\0\0\0[\x01-\x40]", ends.au),
+            (rb"FLV\x01[\x01\x04\x05]\0\0\0\x09", ends.flv),
+            (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", ends.asf),
+            (rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82[\x84\x88](?:webm|matroska)", ends.matroska),
         )
     ),
+    *(
+        (mark, _every(mark), _nothing)
+        for mark in (rb"TTA1[\x01\x02]\0[\x01-\x40]\0", rb"Creative Voice File\x1a")
+    ),
 )
-_OTHERS = b"|".join(mark for mark, _, _ in _KINDS if mark != _PACK)
+_PACKETS = rb"G" + rb"(?:.{187}G)" * 5  # 941 bytes
+_OTHERS = b"|".join(mark for mark, _, _ in _KINDS if mark != _PACK) + b"|" + _PACKETS
