@@ -81,7 +81,7 @@ def _kind(file: BinaryIO) -> tuple[Finder, Rest]:
     for mark, find, rest in _KINDS:
         if re.match(mark, head, re.DOTALL):
             return find, rest
-    return (_once, _behind_frames) if frames.begin(file) else (_transport, _behind(ends.transport))
+    return (_once, _behind_frames) if frames.begin(file) else (_transport, _behind_packets)
 
 
 def _once(_: BinaryIO) -> Iterator[int]:
@@ -158,6 +158,11 @@ def _behind(end: Callable[[BinaryIO], int | None]) -> Rest:
         return None if at is None else frames.find(file, at, _OTHERS)
 
     return rest
+
+
+def _behind_packets(file: BinaryIO) -> int | None:
+    """Packets that follow where some were lost are of the same stream."""
+    return frames.find(file, ends.transport(file), _HEADS)
 
 
 def _behind_frames(file: BinaryIO) -> int | None:
@@ -240,4 +245,5 @@ _KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
     ),
 )
 _PACKETS = rb"G" + rb"(?:.{187}G)" * 5  # 941 bytes
-_OTHERS = b"|".join(mark for mark, _, _ in _KINDS if mark != _PACK) + b"|" + _PACKETS
+_HEADS = b"|".join(mark for mark, _, _ in _KINDS if mark != _PACK)
+_OTHERS = _HEADS + b"|" + _PACKETS
