@@ -316,7 +316,7 @@ class Animator(Senses):
         seed = check_sampling(seed, diversity, style)
         self.prepare(face, look)
         models, renderer = self.models, partial(self.renderer, look=look)
-        networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
+        networks = models.live_ear, models.mapping, models.eyes, models.face
         performance = Performance(*networks, seed, 0, diversity, STYLES[style], models.emotion)
         manner = Manner(models.face, models.expression)
         chunks = Chunks(sound, rate, channels)

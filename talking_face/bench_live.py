@@ -29,8 +29,8 @@ from talking_face.clips.fragments import Fragments
 from talking_face.cores import one_thread
 from talking_face.face.face import Face
 from talking_face.files import shipped
-from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.performance import Performance
+from talking_face.live.phones import AHEAD, HOP
 from talking_face.live.stream import DELAY
 from talking_face.live.supply import SOUND_FRAME, Cutter
 from talking_face.mapping.articulation import mouth_readout
@@ -55,7 +55,7 @@ def opening(motion: Motion, models: Models) -> Array:
 
 def perform(models: Models, wave: Array, seed: int = 0) -> tuple[Motion, float]:
     """The live motion of a sound, (n,) float32 at 16 kHz, and the CPU seconds that it took."""
-    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
+    networks = models.live_ear, models.mapping, models.eyes, models.face
     live = Performance(*networks, seed, 0, 1.0, STYLES["natural"], models.emotion)
     size = HOP * FRAME
     wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
@@ -165,7 +165,7 @@ def drift(seconds: int, rate: int = 44_100) -> None:
 
 def endure(models: Models, wave: Array, hours: float) -> None:
     """Print what becomes of a long stream: a recording and as long a pause, again and again."""
-    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
+    networks = models.live_ear, models.mapping, models.eyes, models.face
     live = Performance(*networks, 0, 0, 1.0, STYLES["natural"])
     size = HOP * FRAME
     loop = np.pad(wave, (0, len(wave) + size - 2 * len(wave) % size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from talking_face.editing.expression import ExpressionModel, load_expression
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.head.blendshapes import load_blendshapes
-from talking_face.live.chorus import Chorus, load_chorus
+from talking_face.live.chorus import LiveEar, load_live_ear
 from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import EyeModel, load_eyes
 from talking_face.options import shown
@@ -33,7 +34,6 @@ class Models:
     Attributes:
         face: the linear face model, the geometry of every motion.
         ear: hears the phones.
-        chorus: hears them before it is known how the sound goes on.
         emotion: hears what is felt.
         mapping: the DIRFA network, speech to motion.
         expression: what moods do to a face.
@@ -47,7 +47,6 @@ class Models:
 
     face: FaceModel
     ear: SpeechEncoder
-    chorus: Chorus
     emotion: EmotionNetwork
     mapping: Dirfa
     expression: ExpressionModel
@@ -58,6 +57,15 @@ class Models:
     skin: SkinModel
     insightface_pack: Path | None = None
 
+    @cached_property
+    def live_ear(self) -> LiveEar:
+        """Hears for live faces, before it is known how the sound goes on.
+
+        Raises:
+            WeightsMissing, WeightsCorrupt.
+        """
+        return load_live_ear(self.ear, self.mapping)
+
 
 def load_models(device: str, insightface_pack: Path | None = None) -> Models:
     """The shipped models; those that hear and draw on the device.
@@ -65,13 +73,11 @@ def load_models(device: str, insightface_pack: Path | None = None) -> Models:
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
-    mapping = load_dirfa(device)
     return Models(
         face=load_face_model(),
         ear=load_encoder(device),
-        chorus=load_chorus(mapping),
         emotion=load_emotion(),
-        mapping=mapping,
+        mapping=load_dirfa(device),
         expression=load_expression(),
         eyes=load_eyes(),
         teeth=TeethGenerator.from_weights(load_weights("teeth")),

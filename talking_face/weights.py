@@ -60,7 +60,7 @@ WEIGHTS: dict[str, WeightSpec] = {
     "live_ear": WeightSpec(
         build="python -m talking_face.training.fit.live_ear --clips CLIPS --table TABLE",
         files={
-            "live_ear.safetensors": "e5e22cabef8fa6e113fa9b04f24ee48d0e79b1ce6edddf846bccbbb8817e7e3b",  # noqa: E501
+            "live_ear.safetensors": "f441e02e8a608a7920541b8dbd726ed5c5b07495d1938a739152a0789c048a24",  # noqa: E501
         },
     ),
     "mouth_light": WeightSpec(

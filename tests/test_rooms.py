@@ -40,6 +40,7 @@ LYING = {
 # Who loads a model, beside the `load_…` functions themselves: the edges, where models are chosen.
 LOADERS = {
     "animator._animator",
+    "models.Models",  # for live faces, when the first is wanted
     "training.data.affects.main",
     "training.data.augment._encoder",
     "training.data.utterances.hear",

@@ -25,7 +25,7 @@ from talking_face.clips.watermark import PUBLIC_KEY
 from talking_face.errors import AudioUnreadable, OptionInvalid
 from talking_face.exports import within, write_take
 from talking_face.live.chunks import Chunks
-from talking_face.live.ear import AHEAD, HOP
+from talking_face.live.phones import AHEAD, HOP
 from talking_face.live.supply import Cutter, Paced
 from talking_face.motion import FPS
 from talking_face.options import Look

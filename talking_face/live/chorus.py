@@ -2,11 +2,6 @@
 
 A live face asks for a second of frames a dozen times a second. So little work is mostly the steps
 themselves, and networks of one shape can take them side by side, as groups of channels.
-
-Of a sound that has only just come, and at the beginning of its window, the encoder says something
-else than it does in the end. What that makes of the listeners' input is corrected by a product of
-two thin matrices, after Hu et al., LoRA, 2021 (arXiv 2106.09685), here with factors in between: for
-how old a frame is and how much the window holds. `talking_face.training.fit.live_ear` makes it.
 """
 
 from __future__ import annotations
@@ -15,67 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from talking_face.arrays import Array, Float32
+from talking_face.live.phones import LiveEncoder, add_thin
 from talking_face.mapping.dirfa import Dirfa
 from talking_face.mapping.listeners import DILATIONS, KERNEL, N_OUTPUTS, Listener
+from talking_face.sound.encoder import SpeechEncoder
 from talking_face.weights import load_weights
-
-# Frames in the encoder's window for which there are factors; between them, they are interpolated.
-WINDOWS = (2, 4, 8, 12, 18, 26, 36, 50, 75, 125, 250)
-
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """What the listeners' hidden channels lack while a sound is new.
-
-    Attributes:
-        down: (rank, 3072), from normalised features.
-        up: (channels, rank), to the hidden channels of all listeners, side by side.
-        gain, shift: (windows, ages, rank) factors and summands in between, for each of `WINDOWS`
-            and age in frames, the newest last; older frames have those of the oldest.
-    """
-
-    down: Tensor
-    up: Tensor
-    gain: Tensor
-    shift: Tensor
-
-    def lacking(self, normal: Tensor, ages: Tensor, places: Tensor) -> Tensor:
-        """What is to be added to the hidden channels, (..., T, channels).
-
-        Args:
-            normal: (..., T, 3072) features, normalised.
-            ages: (T,) whole frames.
-            places: (...,) of `place`.
-        """
-        rows = (self.gain.shape[1] - 1 - ages).clamp(min=0)
-        before = places.long().clamp(max=len(WINDOWS) - 2)
-        part = (places - before)[..., None, None]
-        gain, shift = (
-            torch.lerp(table[before][..., rows, :], table[before + 1][..., rows, :], part)
-            for table in (self.gain, self.shift)
-        )
-        return F.linear(F.linear(normal, self.down) * gain + shift, self.up)
-
-
-def place(window: int) -> float:
-    """Where so many frames in the window lie among `WINDOWS`, 0 … 10."""
-    known = np.log(WINDOWS)
-    return float(np.interp(np.log(max(1, window)), known, np.arange(len(known))))
 
 
 class Chorus:
-    """Frozen listeners of one shape; a correction is for those of a live face."""
+    """Frozen listeners of one shape."""
 
     @torch.inference_mode()
-    def __init__(self, listeners: Sequence[Listener], correction: Correction | None = None) -> None:
-        self._correction = correction
-        self._mean, self._scale = listeners[0].feature_mean, listeners[0].feature_scale
+    def __init__(self, listeners: Sequence[Listener]) -> None:
         self._count, self._width = len(listeners), listeners[0].project.out_features
         weights, biases, out_weights, out_biases = [], [], [], []
         for one in listeners:
@@ -102,13 +53,12 @@ class Chorus:
         self._norm = _norms([one.norm for one in listeners])
 
     @torch.inference_mode()
-    def answer(self, features: Float32, prosody: Array, window: int) -> Float32:
-        """The mean of what `talking_face.mapping.listeners.run` gives for each of them, corrected.
+    def answer(self, features: Float32, prosody: Array) -> Float32:
+        """The mean of what `talking_face.mapping.listeners.run` gives for each of them.
 
         Args:
             features: (frames, 6, 512) float32, the newest last.
             prosody: (frames, 4) float32 of `prosody_inputs`.
-            window: how many frames the encoder's window holds.
 
         Returns:
             (frames, outputs) float32.
@@ -117,10 +67,6 @@ class Chorus:
         heard = torch.from_numpy(features).to(device).flatten(1)
         voice = torch.from_numpy(prosody).to(device)
         x = F.linear(torch.cat([heard, voice], dim=1), *self._project)
-        if self._correction is not None:
-            normal = (heard - self._mean) * self._scale
-            ages = torch.arange(len(x), device=device).flip(0)
-            x = x + self._correction.lacking(normal, ages, x.new_tensor(place(window)))
         for norms, weight, bias, dilation in self._layers:
             y = F.gelu(self._normed(x, norms)).T[None]
             y = F.conv1d(
@@ -137,18 +83,23 @@ class Chorus:
         return apart.flatten(1) * scale + shift
 
 
-def load_chorus(network: Dirfa) -> Chorus:
-    """The network's listeners with the shipped correction.
+@dataclass(frozen=True, eq=False)
+class LiveEar:
+    """What hears for live faces."""
+
+    encoder: LiveEncoder
+    chorus: Chorus
+
+
+def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
+    """The encoder with what it learned for streams, and the network's listeners.
 
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
-    device = network.style_scale.device
-    parts = {
-        name: torch.from_numpy(array).float().to(device)
-        for name, array in load_weights("live_ear").items()
-    }
-    return Chorus(cast(Sequence[Listener], list(network.listeners)), Correction(**parts))
+    live = LiveEncoder(encoder).requires_grad_(False).eval()
+    add_thin(live, load_weights("live_ear"))
+    return LiveEar(live, Chorus(cast(Sequence[Listener], list(network.listeners))))
 
 
 def _norms(norms: Sequence[nn.LayerNorm]) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """The ear of a live face: what the last seconds of sound say of the newest frames.
 
-Encoder and listeners hear the newest frames again at every hop, and answer for those that have
-`AHEAD` frames of sound behind them. What the offline path measures over ten seconds
-around a frame (how loud the voice is, how quiet the room) is measured over those that have been.
+It answers for frames that have `AHEAD` frames of sound behind them, and for the time being also for
+those, as the decoder looks ahead. What the offline path measures over ten seconds around a frame
+(how loud the voice is, how quiet the room) is measured over those that have been.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ import numpy as np
 from talking_face.arrays import Array, Float32
 from talking_face.curves import smoothstep
 from talking_face.face.model import FaceModel
-from talking_face.live.chorus import Chorus
-from talking_face.live.phones import AGAIN, TAIL, Phones
+from talking_face.live.chorus import LiveEar
+from talking_face.live.phones import AHEAD, HOP, NEW, Phones
 from talking_face.live.temper import PASSAGE, Newest, Temper
 from talking_face.mapping.articulation import articulate
 from talking_face.mapping.decoder import audio_inputs, prosody_drive
-from talking_face.mapping.listeners import N_OUTPUTS, REACH, prosody_inputs, rest_gate
+from talking_face.mapping.listeners import N_OUTPUTS, prosody_inputs, rest_gate
 from talking_face.moods import MOODS
 from talking_face.sound import prosody
 from talking_face.sound.emotion import EmotionNetwork
-from talking_face.sound.encoder import BLOCKS, WIDTH, SpeechEncoder
+from talking_face.sound.encoder import BLOCKS, WIDTH
 from talking_face.sound.prosody import FRAME
 
-HOP = 2  # frames, after which it hears again
-AHEAD = 4  # frames of sound behind one that is answered for
-SPAN = TAIL + HOP + 8  # frames of which the listeners hear at least, where there were so many
 TRAIL = 300  # frames over which loudness is measured
+BACK = 12  # frames before the new ones that the listeners hear, too
+_WAVE = 20  # frames of sound that are kept
 _SAID = AHEAD + HOP + 6  # frames whose lips are worked out: those shown, and what their filter sees
 _NEAR = 48  # frames of which all is kept: the decoder looks back at them
 _QUIET = 75  # frames without a voice, after which the encoder rests
@@ -66,37 +65,27 @@ class Ear:
     """Hears a stream, `HOP` frames at a time; its memory is bounded."""
 
     def __init__(
-        self,
-        encoder: SpeechEncoder,
-        chorus: Chorus,
-        model: FaceModel,
-        emotion: EmotionNetwork | None = None,
+        self, networks: LiveEar, model: FaceModel, emotion: EmotionNetwork | None = None
     ) -> None:
         self._temper = Temper(emotion) if emotion else None
-        self._phones, self._model = Phones(encoder), model
-        self._chorus = chorus
-        self._quiet = _silence(encoder, chorus)
+        self._phones, self._chorus, self._model = Phones(networks.encoder), networks.chorus, model
+        self._quiet = _silence(networks)
         self.stop = 0
         self.forget()
 
     def forget(self) -> None:
         """As if all that was heard so far had been silence."""
         self._phones.forget()
-        self._missed = 0  # frames that the encoder hasn't heard yet
-        self._known = 0  # frames that it has
-        self._wave = np.zeros(min(self.stop, AGAIN) * FRAME, dtype=np.float32)
+        self._known = 0  # frames that the encoder has heard
+        self._wave = np.zeros(_WAVE * FRAME, dtype=np.float32)
         self._trail = np.tile(_STILL, (min(self.stop, TRAIL), 1))
         self._face = np.tile(self._quiet, (min(self.stop, _NEAR), 1))
-        self._features = np.zeros((min(self.stop, AGAIN), BLOCKS, WIDTH), dtype=np.float32)
+        self._features = np.zeros((min(self.stop, PASSAGE), BLOCKS, WIDTH), dtype=np.float32)
 
-    def hear(self, samples: Float32, hurried: bool = False) -> Heard:
-        """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz.
-
-        Args:
-            hurried: let the listeners rest at every other hop.
-        """
+    def hear(self, samples: Float32) -> Heard:
+        """Hear the next `HOP` * `FRAME` samples, float32 at 16 kHz."""
         self.stop += HOP
-        self._wave = np.concatenate([self._wave, samples])[-AGAIN * FRAME :]
+        self._wave = np.concatenate([self._wave, samples])[-_WAVE * FRAME :]
         self._measure()
         level, energy, pitch, voicing = self._trail.T
         activity = prosody.speaking(level)
@@ -105,12 +94,11 @@ class Ear:
         self._face = np.concatenate([self._face, np.tile(self._quiet, (HOP, 1))])[-_NEAR:]
         fresh = np.zeros((HOP, BLOCKS, WIDTH), dtype=np.float32)
         self._features = np.concatenate([self._features, fresh])[-PASSAGE:]
-        self._missed += HOP
-        if not activity[-_QUIET:].any():
-            self._phones.forget()
-            self._missed = self._known = 0
-        elif not hurried or self._missed > HOP:
+        if activity[-_QUIET:].any():
             self._listen(voice)
+        else:
+            self._phones.forget()
+            self._known = 0
         near = slice(-len(self._face), None)
         return Heard(
             start=self.stop - len(self._face),
@@ -143,23 +131,19 @@ class Ear:
         self._trail = np.concatenate([kept, np.stack(curves, axis=1)[-fresh:]])[-TRAIL:]
 
     def _listen(self, voice: Array) -> None:
-        """Let the listeners answer for the newest frames, those at the edge left as they were."""
-        features = self._phones.hear(self._wave, self._missed)
-        near = min(len(features), len(self._features))
-        self._features[-near:] = features[-near:]
-        self._known = min(max(self._known + self._missed, near), len(self._features))
-        self._missed = 0
-        count = min(max(SPAN, near), self._known)
-        heard = self._features[-count:], voice[-count:]
-        answer = self._chorus.answer(*heard, self._phones.frames)
-        whole = count == len(self._face)  # nothing was before
-        known = answer if whole else answer[REACH:]
-        self._face[-len(known) :] = known[-len(self._face) :]
+        """Let the networks answer for the newest frames."""
+        count = min(NEW, len(self._features))
+        self._features[-count:] = self._phones.hear(self._wave)[-count:]
+        self._known = min(self._known + HOP if self._known else count, len(self._features))
+        near = min(BACK + NEW, self._known)
+        answer = self._chorus.answer(self._features[-near:], voice[-near:])
+        self._face[-count:] = answer[-count:]
 
 
 @lru_cache(maxsize=2)
-def _silence(encoder: SpeechEncoder, chorus: Chorus) -> Array:
+def _silence(networks: LiveEar) -> Array:
     """The answer where nobody speaks, (outputs,); the same for all who hear with these networks."""
-    features = Phones(encoder).hear(np.zeros(AGAIN * FRAME, dtype=np.float32), AGAIN)
-    voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], AGAIN))
-    return chorus.answer(features, voice, AGAIN)[AGAIN // 2]
+    phones, quiet = Phones(networks.encoder), np.zeros(_WAVE * FRAME, dtype=np.float32)
+    features = np.concatenate([phones.hear(quiet)[:HOP] for _ in range(_NEAR // HOP)])
+    voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], len(features)))
+    return networks.chorus.answer(features, voice)[len(features) // 2]

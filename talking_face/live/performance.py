@@ -13,10 +13,11 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32
 from talking_face.face.model import FaceModel
-from talking_face.live.chorus import Chorus
+from talking_face.live.chorus import LiveEar
 from talking_face.live.course import Course
-from talking_face.live.ear import AHEAD, Ear, Heard
+from talking_face.live.ear import Ear, Heard
 from talking_face.live.eyes import EndlessEyes
+from talking_face.live.phones import AHEAD
 from talking_face.live.posture import Posture
 from talking_face.mapping.decoder import GROUPS
 from talking_face.mapping.dirfa import Dirfa
@@ -25,7 +26,6 @@ from talking_face.mapping.listeners import N_LOWER
 from talking_face.mapping.sampler import CALMING, looseness
 from talking_face.motion import Motion
 from talking_face.sound.emotion import EmotionNetwork
-from talking_face.sound.encoder import SpeechEncoder
 
 _OPENS = 0.34  # by which the gate of the mouth changes from frame to frame at most
 _SEEN = 2  # frames ahead of which the eyes see the head
@@ -54,15 +54,14 @@ class Performance:
     """One face's speaking and listening, from one seed.
 
     Args:
-        encoder, chorus, network, eyes, model: as `Models` has them.
+        ear, network, eyes, model: as `Models` has them.
         seed, index, diversity, style: as for `sampler.draw`.
         emotion: tells how the voice feels; None where that isn't asked for.
     """
 
     def __init__(
         self,
-        encoder: SpeechEncoder,
-        chorus: Chorus,
+        ear: LiveEar,
         network: Dirfa,
         eyes: EyeModel,
         model: FaceModel,
@@ -73,7 +72,7 @@ class Performance:
         emotion: EmotionNetwork | None = None,
     ) -> None:
         self._model = model
-        self._ear = Ear(encoder, chorus, model, emotion)
+        self._ear = Ear(ear, model, emotion)
         self._course = Course(network, seed, index, diversity, style)
         self._eyes = EndlessEyes(eyes, seed, index, diversity)
         self._posture = Posture(seed, index)
@@ -82,17 +81,16 @@ class Performance:
         self._gate = 0.0
         self._next = 0
 
-    def hear(self, samples: Float32, hurried: bool = False) -> Passage:
+    def hear(self, samples: Float32) -> Passage:
         """Hear `HOP` frames more.
 
         Args:
             samples: (HOP * FRAME,) float32 at 16 kHz.
-            hurried: be content with half the work, where there is no time for more.
 
         Returns:
             The frames that are known by them; none, one or HOP.
         """
-        heard = self._ear.hear(samples, hurried)
+        heard = self._ear.hear(samples)
         start, stop = self._next, max(self._next, heard.stop - AHEAD)
         self._next = stop
         return self._passage(heard, start, stop)

@@ -25,9 +25,9 @@ from talking_face.editing.edit import Edit
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.live.chunks import Chunks
-from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.manner import Manner
 from talking_face.live.performance import Passage, Performance
+from talking_face.live.phones import AHEAD, HOP
 from talking_face.live.supply import SOUND_FRAME, Hop, Paced, eager
 from talking_face.live.take import MOST_PHOTOS, Take, Tape
 from talking_face.motion import CHANNELS, FPS, Motion
@@ -38,7 +38,6 @@ DELAY = (AHEAD + HOP) / FPS  # seconds from a sound to its frame, without the wo
 _CLOSING = (0.45, 0.12)  # of the mouth that was interrupted, in the frames after; then it is shut
 _BEHIND = 0.25  # seconds that a frame may be late; later ones are left out
 _SHOWN = 5  # of so many frames one is shown, however late
-_HURRY = 0.2  # seconds that the ear may be late before it hears less often
 _ENOUGH = 2  # passages that wait to be rendered
 _ENDING = 5.0  # seconds that hearing the last hop may take on a busy machine
 
@@ -239,7 +238,7 @@ class Stream:
                 self._performance.interrupt()
                 played = np.zeros_like(played)
             with one_thread():
-                passage = self._performance.hear(hop.heard, hurried=hop.late > _HURRY)
+                passage = self._performance.hear(hop.heard)
             played = np.concatenate([played, hop.played])
             size = len(passage.gate) * SOUND_FRAME
             if size:

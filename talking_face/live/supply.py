@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Condition, Thread
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from talking_face.arrays import Array, Float32, Int16
 from talking_face.errors import TalkingFaceError
 from talking_face.live.chunks import Chunks, Resampler
-from talking_face.live.ear import HOP
+from talking_face.live.phones import HOP
 from talking_face.motion import FPS
 from talking_face.sound.prosody import FRAME
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
@@ -34,12 +34,10 @@ class Hop:
     Attributes:
         heard: (HOP * FRAME,) float32, 16 kHz.
         played: (HOP * SOUND_FRAME,) int16, 48 kHz.
-        late: seconds since it should have been taken.
     """
 
     heard: Float32
     played: Int16
-    late: float = 0.0
 
 
 class Cutter:
@@ -127,9 +125,7 @@ class Paced:
             if self._ended and not len(samples):
                 left -= HOP / FPS
             gap = np.zeros(max(0, need - len(samples)), dtype=np.float32)
-            late = self._clock() - due
-            for hop in cutter.cut(np.concatenate([gap, samples])):
-                yield replace(hop, late=late)
+            yield from cutter.cut(np.concatenate([gap, samples]))
 
     def _take(self, need: int, until: float) -> Float32:
         """Up to that many samples; fewer where they don't come in time."""

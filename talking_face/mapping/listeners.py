@@ -90,16 +90,13 @@ class Listener(nn.Module):
         self.output = nn.Linear(width, outputs)
         self.dropout = dropout
 
-    def forward(
-        self, features: Tensor, prosody: Tensor, inside: Tensor, lacking: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, features: Tensor, prosody: Tensor, inside: Tensor) -> Tensor:
         """The face of each frame.
 
         Args:
             features: (B, T, 3072) float32, the six blocks side by side.
             prosody: (B, T, 4) float32 of `prosody_inputs`.
             inside: (B, T) float32, 1 where the recording is, 0 where the batch is padded.
-            lacking: (B, T, width), added to the hidden channels; see `talking_face.live.chorus`.
 
         Returns:
             (B, T, 71) float32: lower face, upper face, the log-odds that the lips meet, and the
@@ -107,9 +104,10 @@ class Listener(nn.Module):
         """
         scale = self._thin(self.feature_scale.expand(len(features), 1, -1))
         x = (features - self.feature_mean) * scale
-        x = self.project(torch.cat([x, prosody], dim=-1))
-        if lacking is not None:
-            x = x + lacking
+        return self.answer(self.project(torch.cat([x, prosody], dim=-1)), inside)
+
+    def answer(self, x: Tensor, inside: Tensor) -> Tensor:
+        """The same of hidden channels (B, T, width)."""
         mask = inside[..., None]
         for norm, layer in zip(self.norms, self.layers, strict=True):
             y = layer((F.gelu(norm(x)) * mask).transpose(1, 2)).transpose(1, 2)

@@ -51,7 +51,7 @@ def log_mel(waveform: Float32) -> Float32:
 def log_power(waveform: Float32) -> Array:
     """log10 of the power in the bands, (80, n // 160) float32, of (n,) samples at 16 kHz."""
     spectrum = librosa.stft(waveform, n_fft=N_FFT, hop_length=HOP, pad_mode="reflect")
-    power = _mel_filters() @ np.abs(spectrum[:, : len(waveform) // HOP]) ** 2
+    power = mel_filters() @ np.abs(spectrum[:, : len(waveform) // HOP]) ** 2
     return np.log10(np.maximum(power, _POWER_FLOOR)).astype(np.float32)
 
 
@@ -61,7 +61,7 @@ def cut_off(columns: Array) -> Float32:
 
 
 @cache
-def _mel_filters() -> Array:
+def mel_filters() -> Array:
     return librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)  # (80, 201)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from talking_face.cores import available, one_thread
 from talking_face.errors import Refused
-from talking_face.live.ear import HOP
 from talking_face.live.performance import Performance
+from talking_face.live.phones import HOP
 from talking_face.motion import FPS, Motion
 from talking_face.options import STYLES, Look
 from talking_face.sound.prosody import FRAME
@@ -65,7 +65,7 @@ def carried() -> int:
     """
     models = animator().models
     renderer = animator().renderer(animator().fit(_FACE), Look(size=SIZE))
-    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
+    networks = models.live_ear, models.mapping, models.eyes, models.face
     live = Performance(*networks, 0, 0, 1.0, STYLES["natural"], models.emotion)
     noise = np.random.default_rng(0)
     turned = Motion.still(1).replace(rotation=np.full((1, 3), 2.0))

@@ -25,8 +25,8 @@ from tqdm import tqdm
 from talking_face.animator import load_animator
 from talking_face.arrays import Float32
 from talking_face.face.model import FaceModel
-from talking_face.live.ear import AHEAD, HOP
 from talking_face.live.performance import Performance
+from talking_face.live.phones import AHEAD, HOP
 from talking_face.models import Models
 from talking_face.motion import Motion
 from talking_face.options import STYLES
@@ -55,7 +55,7 @@ class Pair:
 
 def live_motion(models: Models, wave: Float32) -> Motion:
     """The likeliest live motion of a sound, (n,) float32 at 16 kHz; as many frames at least."""
-    networks = models.ear, models.chorus, models.mapping, models.eyes, models.face
+    networks = models.live_ear, models.mapping, models.eyes, models.face
     live = Performance(*networks, 0, 0, 0.0, STYLES["natural"])
     size = HOP * FRAME
     wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
