@@ -84,7 +84,7 @@ logger = logging.getLogger(__name__)
 class Recipe:
     """Everything that decides what is learned."""
 
-    steps: int = 3000
+    steps: int = 1400
     batch: int = 32  # streams
     frames: int = 200  # of a stream
     rank: int = 32
@@ -119,7 +119,6 @@ class Pupil(nn.Module):
         super().__init__()
         self.__dict__["_teacher"] = encoder  # not among what is learned
         self._listeners = list(listeners)
-        self._kept = recipe.kept
         self.encoder = LiveEncoder(encoder).requires_grad_(True)
         self._before = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
         for module in list(self.encoder.modules()):
@@ -161,6 +160,15 @@ class Pupil(nn.Module):
         answers = [_answers(one, heard, known) for one in self._listeners]
         return heard, torch.stack(answers).mean(0)
 
+    @torch.no_grad()
+    def keep(self, share: float) -> None:
+        """Go back towards what it was before; 1 changes nothing, with 0 nothing was learned."""
+        for name, learned in self.encoder.named_parameters():
+            if name in self._before:
+                learned.lerp_(self._before[name].to(learned), 1 - share)
+            elif name.endswith(".up"):
+                learned.mul_(share)
+
     def parts(self) -> dict[str, Tensor]:
         """What was learned, as `talking_face.live.phones.add_thin` takes it."""
         found: dict[str, Tensor] = {}
@@ -169,10 +177,9 @@ class Pupil(nn.Module):
                 continue
             plain = name.replace("parametrizations.weight.0.", "weight.")
             if plain in self._before:
-                change = learned - self._before[plain].to(learned)
-                found[f"{plain}.plus"] = self._kept * change
+                found[f"{plain}.plus"] = learned - self._before[plain].to(learned)
             else:
-                found[plain] = learned if plain.endswith(".down") else self._kept * learned
+                found[plain] = learned
         return {name: part.detach().half().cpu().contiguous() for name, part in found.items()}
 
 
@@ -311,6 +318,7 @@ def teach(
     with torch.no_grad():
         for parameter, mean in zip(learned, averaged, strict=True):
             parameter.copy_(mean)
+    pupil.keep(recipe.kept)
     return pupil.eval()
 
 
