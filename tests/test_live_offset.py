@@ -30,7 +30,7 @@ def room(seconds: float) -> Float32:
 
 def energies(sound: Float32) -> Array:
     """(frames,) dB, as the ear of a live face measures it."""
-    ear = Ear(MODELS.ear, MODELS.chorus, MODELS.face)
+    ear = Ear(MODELS.live_ear, MODELS.face)
     for hop in eager(Chunks([sound], SAMPLE_RATE)):
         ear.hear(hop.heard)
     return ear._trail[:, 1]

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from talking_face.animator import load_animator
 from talking_face.arrays import Float32
+from talking_face.cores import one_thread
 from talking_face.face.model import FaceModel
 from talking_face.live.performance import Performance
 from talking_face.live.phones import AHEAD, HOP
@@ -60,7 +61,8 @@ def live_motion(models: Models, wave: Float32) -> Motion:
     size = HOP * FRAME
     wave = np.pad(wave, (0, (AHEAD + HOP) * FRAME))
     starts = range(0, len(wave) - size + 1, size)
-    heard = [live.hear(wave[start : start + size]).motion.as_array() for start in starts]
+    with one_thread():
+        heard = [live.hear(wave[start : start + size]).motion.as_array() for start in starts]
     return Motion.from_array(np.concatenate(heard))
 
 
