@@ -33,6 +33,7 @@ _WAVE = 20  # frames of sound that are kept
 _SAID = AHEAD + HOP + 6  # frames whose lips are worked out: those shown, and what their filter sees
 _NEAR = 48  # frames of which all is kept: the decoder looks back at them
 _QUIET = 75  # frames without a voice, after which the encoder rests
+_SILENT = 6  # hops of silence, from which it is known what is heard of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +145,6 @@ class Ear:
 def _silence(networks: LiveEar) -> Array:
     """The answer where nobody speaks, (outputs,); the same for all who hear with these networks."""
     phones, quiet = Phones(networks.encoder), np.zeros(_WAVE * FRAME, dtype=np.float32)
-    features = np.concatenate([phones.hear(quiet)[:HOP] for _ in range(_NEAR // HOP)])
+    features = np.concatenate([phones.hear(quiet)[:HOP] for _ in range(_SILENT)])
     voice = prosody_inputs(*np.tile([[prosody.QUIETEST], [0.0], [0.0]], len(features)))
     return networks.chorus.answer(features, voice)[len(features) // 2]

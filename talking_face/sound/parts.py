@@ -49,6 +49,8 @@ def split(path: Path) -> list[Part]:
 class _Range(io.RawIOBase):
     """Some bytes of a file, as a file."""
 
+    name, mode = "a part", "rb"  # every file has them
+
     def __init__(self, file: io.BufferedReader, start: int, end: int) -> None:
         self._file, self._start, self._size, self._at = file, start, end - start, 0
 
