@@ -15,7 +15,7 @@ from talking_face.files import shipped
 from talking_face.live import phones
 from talking_face.live.chorus import Chorus, LiveEar
 from talking_face.live.ear import BACK, Ear
-from talking_face.live.phones import AHEAD, BEHIND, HOP, NEW, LiveEncoder, Phones, add_thin, moments
+from talking_face.live.phones import AHEAD, HOP, NEW, LiveEncoder, Phones, add_thin, moments
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_HEARD, N_PROSODY, Listener, prosody_inputs, run
 from talking_face.motion import FPS
@@ -23,7 +23,8 @@ from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 from talking_face.sound.encoder import log_power
 from talking_face.sound.prosody import FRAME
 from talking_face.training.data.streams import FULL, Lesson, Streams, disturbed, lesson, spectra
-from talking_face.training.fit.live_ear import Likeness, Pupil, Recipe, hopped, judge, teach
+from talking_face.training.fit.live_ear import Likeness, Recipe, judge, teach
+from talking_face.training.fit.pupil import Pupil, hopped
 
 MODELS = load_animator("cpu").models
 EAR = MODELS.live_ear
@@ -120,7 +121,7 @@ def test_a_lesson_is_what_clips_hear(words: Float32) -> None:
     assert len(one) == len(speech)
     assert np.allclose(one.voice, voice, atol=1e-5)
     assert np.allclose(one.wave.ravel() / FULL, wave[: len(one) * FRAME], atol=1e-4)
-    pupil = Pupil(MODELS.ear, TEACHERS, Recipe(rank=2)).eval()
+    pupil = Pupil(MODELS.ear, TEACHERS, 2).eval()
     power = spectra(torch.from_numpy(np.pad(wave, (FRAME, SAMPLE_RATE)))[None])
     known = torch.from_numpy(np.pad(voice, ((0, FPS), (0, 0))))[None]
     features, answer = pupil.teach(power, known)
@@ -195,7 +196,7 @@ def test_a_pupil_comes_nearer_to_its_teachers_and_is_kept_whole(spoken: Float32)
     one = lesson(Recording(spoken[FRAME:][: int(1.4 * SAMPLE_RATE)]), "grid", "someone")
     recipe = Recipe(steps=16, batch=1, frames=24, rank=4, average=0.5, kept=1.0)
     pupil = teach(MODELS.ear, TEACHERS, [one], MODELS.face, recipe)
-    fresh = Pupil(MODELS.ear, TEACHERS, recipe).eval()
+    fresh = Pupil(MODELS.ear, TEACHERS, recipe.rank).eval()
     likeness = Likeness(MODELS.face, TEACHERS[0])
     power = spectra(torch.from_numpy(np.pad(one.wave.ravel() / np.float32(FULL), (FRAME, 0)))[None])
     voice, first = torch.from_numpy(one.voice)[None], torch.tensor([0])
@@ -224,7 +225,7 @@ def test_a_pupil_comes_nearer_to_its_teachers_and_is_kept_whole(spoken: Float32)
 
 
 def test_only_a_part_of_what_was_learned_is_kept() -> None:
-    pupils = [Pupil(MODELS.ear, TEACHERS, Recipe(rank=2)) for _ in range(2)]
+    pupils = [Pupil(MODELS.ear, TEACHERS, 2) for _ in range(2)]
     for pupil, share in zip(pupils, (1.0, 0.5), strict=True):
         torch.manual_seed(0)
         for parameter in pupil.parameters():
@@ -259,4 +260,3 @@ def test_the_shipped_one_says_early_what_clips_say_in_the_end(name: str) -> None
         likeness.append(np.corrcoef(live, real)[0, 1])
     assert likeness[0] > 0.9
     assert likeness[0] > likeness[1] + 0.02
-    assert BEHIND + HOP + AHEAD == NEW

@@ -25,6 +25,7 @@ from talking_face.sound.encoder import (
     ENCODER_RATE,
     HEADS,
     MEL_RATE,
+    RANGE,
     WIDTH,
     WINDOW_SECONDS,
     Block,
@@ -44,7 +45,6 @@ PER_FRAME = ENCODER_RATE // FPS
 COLUMNS = MEL_RATE // FPS  # of a spectrum, in a frame
 _EDGE = 1  # frames before the new ones, for the convolutions
 _CUT = 2  # columns at the end of a sound that aren't what they are within it
-_RANGE = 8.0  # decades below the loudest band that are heard, as `sound.encoder` has it
 
 Pair = tuple[Tensor, Tensor]  # keys and values
 
@@ -73,7 +73,7 @@ class LiveEncoder(nn.Module):
         Returns:
             (N, NEW * 2, 512).
         """
-        mel = (torch.maximum(power, loudest[:, None, None] - _RANGE) + 4.0) / 4.0
+        mel = cut_off(power, loudest)
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
         return x[:, _EDGE * PER_FRAME :] + self.places[places]
 
@@ -104,6 +104,11 @@ class LiveEncoder(nn.Module):
         heard = torch.stack(outputs, dim=2).unflatten(1, (hops, size))  # (B, hops, n, 6, 512)
         heard = heard - self.typical.transpose(0, 1)[places]
         return heard.unflatten(2, (NEW, PER_FRAME)).mean(dim=3)
+
+
+def cut_off(power: Tensor, loudest: Tensor) -> Tensor:
+    """As `talking_face.sound.encoder` has it, of (N, 80, n) columns below (N,) loudest ones."""
+    return (torch.maximum(power, loudest[:, None, None] - RANGE) + 4.0) / 4.0
 
 
 def visible(hops: int) -> Tensor:

@@ -32,7 +32,7 @@ HEADS = 8
 BLOCKS = 6
 _LONGEST_WAVE = 10_000.0  # of the position code, over 2 pi
 _POWER_FLOOR = 1e-10
-_RANGE = 8.0  # decades below the loudest band that are kept
+RANGE = 8.0  # decades below the loudest band that are kept
 
 
 def log_mel(waveform: Float32) -> Float32:
@@ -57,7 +57,7 @@ def log_power(waveform: Float32) -> Array:
 
 def cut_off(columns: Array) -> Float32:
     """What Whisper hears of columns of `log_power`."""
-    return ((np.maximum(columns, columns.max() - _RANGE) + 4.0) / 4.0).astype(np.float32)
+    return ((np.maximum(columns, columns.max() - RANGE) + 4.0) / 4.0).astype(np.float32)
 
 
 @cache

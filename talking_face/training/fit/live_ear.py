@@ -29,22 +29,17 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from tqdm import tqdm
 
 from talking_face.arrays import Array
 from talking_face.errors import TalkingFaceError
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.live.ear import BACK
 from talking_face.live.phones import (
     BEHIND,
     COLUMNS,
     HOP,
     NEW,
-    PER_FRAME,
     PERIOD,
-    LiveEncoder,
-    moments,
 )
 from talking_face.mapping.articulation import articulate, mouth_readout
 from talking_face.mapping.dirfa import load_dirfa
@@ -65,9 +60,10 @@ from talking_face.training.data.streams import (
 )
 from talking_face.training.data.utterances import read_utterances
 from talking_face.training.fit import parallel
+from talking_face.training.fit.lip_loss import correlation
+from talking_face.training.fit.pupil import SHOWN, Pupil, hopped
 from talking_face.training.measure.lip_figures import CLOSED
 
-SHOWN = slice(BEHIND, BEHIND + HOP)  # of the newest frames
 _USUAL = (0.07, 0.04)  # deviations of opening and width, inter-ocular distances
 _LESS = 0.12  # how much the frames around those shown count: the filter of the lips sees them
 _MOUTH, _COEFFICIENTS, _CONTACT, _ALIKE, _FEATURES = 0.3, 0.3, 2.0, 1.0, 0.5
@@ -93,114 +89,6 @@ class Recipe:
     average: float = 0.998  # exponential moving average of what is learned
     kept: float = 0.7  # of what is learned: the voices of others are heard better for it
     seed: int = 0
-
-
-class Thin(nn.Module):
-    """A matrix, or a convolution's, and the product of two thin ones added to it."""
-
-    def __init__(self, weight: Tensor, rank: int) -> None:
-        super().__init__()
-        rows, columns = weight.flatten(1).shape
-        self.down = nn.Parameter(torch.randn(rank, columns) / math.sqrt(columns))
-        self.up = nn.Parameter(torch.zeros(rows, rank))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight + (self.up @ self.down).view_as(weight)
-
-
-class Pupil(nn.Module):
-    """The live encoder while it learns, its teacher, and the listeners of both."""
-
-    _teacher: SpeechEncoder
-
-    def __init__(
-        self, encoder: SpeechEncoder, listeners: Sequence[Listener], recipe: Recipe
-    ) -> None:
-        super().__init__()
-        self.__dict__["_teacher"] = encoder  # not among what is learned
-        self._listeners = list(listeners)
-        self.encoder = LiveEncoder(encoder).requires_grad_(True)
-        self._before = {name: p.detach().clone() for name, p in self.encoder.named_parameters()}
-        for module in list(self.encoder.modules()):
-            if isinstance(module, nn.Linear | nn.Conv1d):
-                thin = Thin(module.weight, recipe.rank)
-                module.weight.requires_grad_(False)
-                parametrize.register_parametrization(module, "weight", thin, unsafe=True)
-
-    @torch.no_grad()
-    def teach(self, power: Tensor, voice: Tensor) -> tuple[Tensor, Tensor]:
-        """What is heard where all is known.
-
-        Args:
-            power: (B, 80, (frames + 1) * 4) of `spectra`, at most 10 s.
-            voice: (B, frames, 4).
-
-        Returns:
-            (B, frames, 3072) features and (B, frames, 71) answers.
-        """
-        mel = (torch.maximum(power, power.amax((1, 2), keepdim=True) - 8.0) + 4.0) / 4.0
-        heard = self._teacher.hear(mel).unflatten(2, (-1, PER_FRAME)).mean(3)[:, :, 1:]
-        features = heard.transpose(1, 2).flatten(2)
-        inside = voice.new_ones(voice.shape[:2])
-        answers = [one(features, voice, inside) for one in self._listeners]
-        return features, torch.stack(answers).mean(0)
-
-    def forward(self, power: Tensor, voice: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """What is said after each hop of streams.
-
-        Args:
-            power, voice: as for `teach`.
-            first: (B,) int64, position of the first activation.
-
-        Returns:
-            (B, hops, NEW, 3072) features and (B, hops, NEW, 71) answers.
-        """
-        heard = self.encoder(*moments(power), first).flatten(3)
-        known = hopped(voice)
-        answers = [_answers(one, heard, known) for one in self._listeners]
-        return heard, torch.stack(answers).mean(0)
-
-    @torch.no_grad()
-    def keep(self, share: float) -> None:
-        """Go back towards what it was before; 1 changes nothing, with 0 nothing was learned."""
-        for name, learned in self.encoder.named_parameters():
-            if name in self._before:
-                learned.lerp_(self._before[name].to(learned), 1 - share)
-            elif name.endswith(".up"):
-                learned.mul_(share)
-
-    def parts(self) -> dict[str, Tensor]:
-        """What was learned, as `talking_face.live.phones.add_thin` takes it."""
-        found: dict[str, Tensor] = {}
-        for name, learned in self.encoder.named_parameters():
-            if name.endswith("parametrizations.weight.original"):
-                continue
-            plain = name.replace("parametrizations.weight.0.", "weight.")
-            if plain in self._before:
-                found[f"{plain}.plus"] = learned - self._before[plain].to(learned)
-            else:
-                found[plain] = learned
-        return {name: part.detach().half().cpu().contiguous() for name, part in found.items()}
-
-
-def _answers(listener: Listener, heard: Tensor, voice: Tensor) -> Tensor:
-    """What a listener says after each hop, (B, hops, NEW, 71)."""
-    normal = (heard - listener.feature_mean) * listener.feature_scale
-    hidden = listener.project(torch.cat([normal, voice], dim=-1))
-    hops = hidden.shape[1]
-    final = F.pad(hidden[:, :, :HOP].flatten(1, 2), (0, 0, BACK, 0))  # (B, BACK + 2 hops, w)
-    before = final.unfold(1, BACK, HOP)[:, :hops].transpose(2, 3)  # (B, hops, BACK, w)
-    windows = torch.cat([before, hidden], dim=2)
-    frame = torch.arange(BACK + NEW, device=hidden.device) - BACK
-    inside = frame + HOP * torch.arange(hops, device=hidden.device)[:, None] >= 0
-    inside = inside.to(hidden.dtype).expand(len(hidden), -1, -1)
-    answer = listener.answer(windows.flatten(0, 1), inside.flatten(0, 1))
-    return answer[:, BACK:].unflatten(0, (-1, hops))
-
-
-def hopped(curves: Tensor) -> Tensor:
-    """The newest frames of each hop, (B, hops, NEW, n), of (B, frames, n)."""
-    return curves.unfold(1, NEW, HOP).transpose(2, 3)
 
 
 class Likeness:
@@ -256,21 +144,12 @@ class Likeness:
         weight = weight * self._by_slot
         loss = loss + (apart * weight).sum() / weight.sum()
 
-        ours, real = (part[:, :, SHOWN].flatten(1) for part in means[0])
+        ours, real = (part[:, :, SHOWN].flatten(1)[..., None] for part in means[0])
         ok = spoken[:, :, SHOWN].flatten(1)
         both = ok[:, _QUICK:] * ok[:, :-_QUICK]
         changes, others = (part[:, _QUICK:] - part[:, :-_QUICK] for part in (ours, real))
         alike = correlation(ours, real, ok) + 0.5 * correlation(changes, others, both)
         return loss + _ALIKE * (1.5 - alike.mean())
-
-
-def correlation(a: Tensor, b: Tensor, ok: Tensor) -> Tensor:
-    """Pearson's, over time, (B, T) -> (B,); softly 0 where nothing moves."""
-    weight = ok / ok.sum(1, keepdim=True).clamp(min=1)
-    a = a - (a * weight).sum(1, keepdim=True)
-    b = b - (b * weight).sum(1, keepdim=True)
-    power = (a * a * weight).sum(1) * (b * b * weight).sum(1)
-    return (a * b * weight).sum(1) / (power + 1e-8).sqrt()
 
 
 def teach(
@@ -284,7 +163,7 @@ def teach(
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     device = parallel.device()
-    pupil = Pupil(encoder.to(device), [one.to(device) for one in listeners], recipe).to(device)
+    pupil = Pupil(encoder.to(device), [one.to(device) for one in listeners], recipe.rank).to(device)
     likeness = Likeness(model, listeners[0])
     streams = Streams(lessons, recipe.frames + _LATER, device)
     learned = [p for p in pupil.parameters() if p.requires_grad]
