@@ -7,14 +7,8 @@ from scipy.spatial import Delaunay
 
 from talking_face.face.landmarks import FACE_OVAL, N_MESH
 from talking_face.face.model import Pose, load_face_model, rotation_matrix
-from talking_face.picture.contour import (
-    border_edges,
-    drawn_together,
-    edges_of,
-    facing,
-    shown_part,
-)
-from talking_face.picture.mesh import FaceMesh, draw_map, face_mesh
+from talking_face.picture.contour import drawn_together, facing, shown_part
+from talking_face.picture.mesh import FaceMesh, border_edges, draw_map, edges_of, face_mesh
 
 UNIT = 60.0  # pixels between the eyes
 SIZE = (220, 220)

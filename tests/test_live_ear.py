@@ -13,8 +13,9 @@ from talking_face import load_animator
 from talking_face.arrays import Array, Float32
 from talking_face.files import shipped
 from talking_face.live import phones
-from talking_face.live.chorus import Chorus, LiveEar
+from talking_face.live.chorus import Chorus, LiveEar, load_live_encoder
 from talking_face.live.ear import BACK, Ear
+from talking_face.live.int8 import Int8Linear, to_int8
 from talking_face.live.phones import AHEAD, HOP, NEW, LiveEncoder, Phones, add_thin, moments
 from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_HEARD, N_PROSODY, Listener, prosody_inputs, run
@@ -28,6 +29,7 @@ from talking_face.training.fit.pupil import Pupil, hopped
 
 MODELS = load_animator("cpu").models
 EAR = MODELS.live_ear
+ENCODER = load_live_encoder(MODELS.ear)  # of 32 bits
 TEACHERS = cast(Sequence[Listener], list(MODELS.mapping.listeners))
 
 
@@ -54,18 +56,55 @@ def hop_by_hop(encoder: LiveEncoder, wave: Float32, first: int = 0) -> Array:
 
 @pytest.mark.parametrize("first", [0, phones.PERIOD - 20])
 def test_hop_by_hop_it_says_what_it_says_of_all_at_once(spoken: Float32, first: int) -> None:
-    whole, parts = (way(EAR.encoder, spoken, first) for way in (at_once, hop_by_hop))
+    whole, parts = (way(ENCODER, spoken, first) for way in (at_once, hop_by_hop))
     assert whole.shape == parts.shape
     # The last column of a spectrum is told a little otherwise where the sound ends.
     assert np.median(np.abs(whole - parts)) < 0.01 * whole.std()
     assert np.corrcoef(whole.ravel(), parts.ravel())[0, 1] > 0.999
 
 
+def test_eight_bits_say_what_the_encoder_says(spoken: Float32) -> None:
+    exact, short = (hop_by_hop(one, spoken) for one in (ENCODER, EAR.encoder))
+    for block in range(exact.shape[2]):
+        parts = exact[:, :, block].ravel(), short[:, :, block].ravel()
+        assert np.corrcoef(*parts)[0, 1] > 0.99, block
+    assert np.abs(exact - short).max() > 0  # the shipped one is the short one
+
+
+@pytest.mark.parametrize("engine", ["x86", "qnnpack"])
+def test_a_layer_of_eight_bits_has_a_scale_for_each_row(
+    engine: str,
+) -> None:
+    if engine not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"this build of PyTorch has no {engine}")
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    try:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(64, 32)
+        with torch.no_grad():
+            layer.weight.mul_(torch.logspace(-4, 2, 32)[:, None])
+            layer.weight[7] = 0.0
+        x = torch.randn(3, 5, 64)
+        exact, short = layer(x), Int8Linear(layer)(x)
+        scale = layer.weight.abs().amax(1) + 1e-6
+        assert short.shape == exact.shape
+        assert ((short - exact).abs() / scale).max() < 0.3
+        assert torch.equal(short[..., 7], exact[..., 7])
+        network = torch.nn.Sequential(layer, torch.nn.GELU(), torch.nn.Linear(32, 4, bias=False))
+        exact = network(x)
+        to_int8(network)
+        assert [type(part) for part in network] == [Int8Linear, torch.nn.GELU, Int8Linear]
+        assert np.corrcoef(network(x).ravel(), exact.detach().ravel())[0, 1] > 0.999
+    finally:
+        torch.backends.quantized.engine = before
+
+
 def test_nothing_is_known_of_what_comes_later(spoken: Float32) -> None:
     other = spoken.copy()
     stop = (1 + NEW + 10 * HOP) * FRAME
     other[stop + 200 :] = 0.0  # the window of the spectrum is 200 samples wide on either side
-    whole, cut = at_once(EAR.encoder, spoken), at_once(EAR.encoder, other)
+    whole, cut = at_once(ENCODER, spoken), at_once(ENCODER, other)
     assert np.allclose(whole[:11], cut[:11], atol=1e-3)
     assert not np.allclose(whole[12], cut[12], atol=0.1)
 

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.spatial import Delaunay, cKDTree
 
 from talking_face.arrays import Array
-from talking_face.picture.contour import border_edges, edges_of
+from talking_face.picture.mesh import border_edges, edges_of
 
 # All lengths are in canonical units, inter-ocular distances.
 SPACING, OUTLINE = 0.085, 0.055  # of the points, and of those along the silhouette

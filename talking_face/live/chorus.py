@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from talking_face.arrays import Array, Float32
+from talking_face.live.int8 import to_int8
 from talking_face.live.phones import LiveEncoder, add_thin
 from talking_face.mapping.dirfa import Dirfa
 from talking_face.mapping.listeners import DILATIONS, KERNEL, N_OUTPUTS, Listener
@@ -91,14 +92,26 @@ class LiveEar:
     chorus: Chorus
 
 
-def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
-    """The encoder with what it learned for streams, and the network's listeners.
+def load_live_encoder(encoder: SpeechEncoder) -> LiveEncoder:
+    """The encoder with what it learned for streams.
 
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
     live = LiveEncoder(encoder).requires_grad_(False).eval()
     add_thin(live, load_weights("live_ear"))
+    return live
+
+
+def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
+    """The live encoder, of eight bits on a processor, and the network's listeners.
+
+    Raises:
+        WeightsMissing, WeightsCorrupt.
+    """
+    live = load_live_encoder(encoder)
+    if live.places.device.type == "cpu":
+        to_int8(live)
     return LiveEar(live, Chorus(cast(Sequence[Listener], list(network.listeners))))
 
 

@@ -79,12 +79,15 @@ def _packed(plate: Plate) -> tuple[UInt32, int]:
     """
     fine = make_fine(plate.wide)
     height, width = fine.pixels.shape[:2]
-    # Linear between the pixels, as the look-up goes on to be.
-    x = np.broadcast_to(np.arange(width, dtype=np.float32) / fine.steps, (height, width))
-    y = np.broadcast_to(np.arange(height, dtype=np.float32)[:, None] / fine.steps, (height, width))
     person = np.rint(255 * plate.person).astype(np.uint8)
-    person = cv2.remap(person, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    channels = np.dstack([fine.pixels, person])
+    # Linear between the pixels, as the look-up goes on to be.
+    finer = np.diag([1 / fine.steps, 1 / fine.steps, 1.0])[:2]
+    method = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    person = cv2.warpAffine(
+        person, finer, (width, height), flags=method, borderMode=cv2.BORDER_REPLICATE
+    )
+    channels = cv2.cvtColor(fine.pixels, cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(person, channels, 3)
     return channels.view("<u4")[..., 0].astype(np.uint32, copy=False), fine.steps
 
 

@@ -20,7 +20,14 @@ from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
-from talking_face.picture.mesh import FaceMesh, border_loops, draw_map
+from talking_face.picture.mesh import (
+    FaceMesh,
+    border_edges,
+    border_loops,
+    draw_map,
+    edge_keys,
+    edges_of,
+)
 
 # Cosine of the angle between skin and line of sight below which the photo shows it too flat: it
 # would be stretched by more than a half where a turn of 10° unfolds it.
@@ -137,21 +144,9 @@ def facing(points: Array, triangles: Array) -> Array:
     return np.asarray(around[:, 2] / size * np.sign(normals[:, 2].sum()))
 
 
-def border_edges(triangles: Array) -> Array:
-    """Edges (n, 2) that belong to one triangle only."""
-    edges, count = np.unique(np.sort(edges_of(triangles), axis=1), axis=0, return_counts=True)
-    return np.asarray(edges[count == 1])
-
-
-def edges_of(triangles: Array) -> Array:
-    """The three edges of each triangle (m, 3), one after another, (3 m, 2)."""
-    return np.asarray(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2))
-
-
 def _pieces(triangles: Array) -> Array:
     """(m,) which of the pieces that hang together by edges each triangle belongs to."""
-    edges = np.sort(edges_of(triangles), axis=1)
-    edges = np.unique(edges, axis=0, return_inverse=True)[1].ravel()
+    edges = np.unique(edge_keys(edges_of(triangles)), return_inverse=True)[1].ravel()
     rows = np.repeat(np.arange(len(triangles)), 3)
     shape = (len(triangles), int(edges.max(initial=-1)) + 1)
     of_edge = sparse.csr_matrix((np.ones(len(edges)), (rows, edges)), shape=shape)

@@ -118,17 +118,30 @@ def same_way_round(triangles: Array) -> Array:
     return triangles
 
 
+def edges_of(triangles: Array) -> Array:
+    """The three edges of each triangle (m, 3), one after another, (3 m, 2)."""
+    return np.asarray(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2))
+
+
+def edge_keys(edges: Array) -> Array:
+    """One int64 for each edge (n, 2), whichever way round."""
+    low, high = np.minimum(*edges.T).astype(np.int64), np.maximum(*edges.T)
+    return np.asarray(low << 32 | high)
+
+
+def border_edges(triangles: Array) -> Array:
+    """Edges (n, 2) that belong to one triangle only, in the triangles' order."""
+    edges = edges_of(triangles)
+    _, first, count = np.unique(edge_keys(edges), return_index=True, return_counts=True)
+    return np.asarray(np.sort(edges[np.sort(first[count == 1])], axis=1))
+
+
 def border_loops(triangles: Array) -> list[Array]:
     """The closed loops of edges that belong to one triangle only, longest first."""
-    count: dict[tuple[int, int], int] = defaultdict(int)
-    for a, b, c in triangles.tolist():
-        for i, j in ((a, b), (b, c), (c, a)):
-            count[min(i, j), max(i, j)] += 1
     neighbours: dict[int, list[int]] = defaultdict(list)
-    for (i, j), times in count.items():
-        if times == 1:
-            neighbours[i].append(j)
-            neighbours[j].append(i)
+    for i, j in border_edges(triangles).tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
     loops, seen = [], set()
     for start in neighbours:
         if start in seen:

@@ -16,8 +16,8 @@ from scipy.spatial import Delaunay, cKDTree
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.model import PIVOT, Pose
-from talking_face.picture.contour import edges_of, shown_part
-from talking_face.picture.mesh import FaceMesh, strip
+from talking_face.picture.contour import shown_part
+from talking_face.picture.mesh import FaceMesh, edge_keys, edges_of, strip
 
 SPACING = 0.025  # of the window's longer side: distance of the points
 LEAST_SPACING = 6.0  # pixels
@@ -151,14 +151,8 @@ def _ring_triangles(polygon: Array, points: Array) -> Array:
         [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0 for x, y in middle]
     )
     sides = np.stack([np.arange(len(polygon)), np.roll(np.arange(len(polygon)), -1)], axis=1)
-    missing = sides[~np.isin(_key(sides, len(points)), _key(edges_of(mesh.simplices), len(points)))]
+    missing = sides[~np.isin(edge_keys(sides), edge_keys(edges_of(mesh.simplices)))]
     start, end = points[missing[:, 0]], points[missing[:, 1]]
     along = np.linspace(0.0, 1.0, ALONG + 2)[1:-1, None, None]
     outside[mesh.find_simplex((start + along * (end - start)).reshape(-1, 2))] = True
     return np.asarray(mesh.simplices[outside])
-
-
-def _key(edges: Array, n_points: int) -> Array:
-    """One number for each edge (n, 2), whichever way round."""
-    low, high = np.sort(edges, axis=1).T.astype(np.int64)
-    return np.asarray(low * n_points + high)
