@@ -7,7 +7,7 @@ from scipy.spatial import Delaunay
 
 from talking_face.face.landmarks import FACE_OVAL, N_MESH
 from talking_face.face.model import Pose, load_face_model, rotation_matrix
-from talking_face.picture.contour import drawn_together, facing, shown_part
+from talking_face.picture.contour import drawn_together, facing, shown_part, unrolled
 from talking_face.picture.mesh import FaceMesh, border_edges, draw_map, edges_of, face_mesh
 
 UNIT = 60.0  # pixels between the eyes
@@ -108,3 +108,35 @@ def test_what_the_photo_shows_of_a_face_stays_in_place(mesh: FaceMesh) -> None:
     near = face[:, 0] < face[4, 0]  # the side that nothing hides
     assert moved[straight & near].max() == 0
     assert 0.05 * UNIT < moved.max() < UNIT
+
+
+def test_a_lip_that_hides_what_is_under_it_is_not_shown_twice(mesh: FaceMesh) -> None:
+    """In the photo the skin under the lower lip lies behind it; then it lies below."""
+    unit, size = 200.0, (500, 500)
+    pose = Pose(np.eye(3), np.array(unit), np.array([250, 250, 0]))
+    after = load_face_model().mean
+    under = np.exp(-((np.linalg.norm(after[:, :2] - after[18, :2], axis=1) / 0.08) ** 2))
+    under *= after[:, 1] > after[17, 1] + 0.005
+    before = after + under[:, None] * np.array([0, -0.14, 0.1])
+    photo, frame = (
+        np.asarray(mesh.refinement @ pose.project(shape)[:N_MESH].astype(np.float32))
+        for shape in (before, after)
+    )
+
+    def folded(places: np.ndarray) -> float:
+        maps = [np.full(size, np.nan, dtype=np.float32) for _ in range(2)]
+        plane, depth = (np.ascontiguousarray(part) for part in (frame[:, :2], frame[:, 2]))
+        nearest = np.full(size, np.inf, dtype=np.float32)
+        draw_map(plane, depth, np.ascontiguousarray(places), mesh.triangles, *maps, nearest)
+        (x, lip), (_, chin) = frame[17, :2], frame[152, :2]
+        steps = np.diff(
+            maps[1][round(lip - 10) : round(chin), round(x - 12) : round(x + 13)], axis=0
+        )
+        return float(-steps[steps < 0].sum())  # pixels of the photo that are shown again
+
+    points, drawn_from = unrolled(photo, mesh, unit)
+    places = photo[:, :2].copy()
+    places[points] = drawn_from
+    assert folded(photo[:, :2]) > 50
+    assert folded(places) < 0.3 * folded(photo[:, :2])
+    assert len(unrolled(frame, mesh, unit)[0]) == 0  # nothing changes where nothing is hidden

@@ -13,7 +13,7 @@ from talking_face import load_animator
 from talking_face.arrays import Array, Float32
 from talking_face.files import shipped
 from talking_face.live import phones
-from talking_face.live.chorus import Chorus, LiveEar, load_live_encoder
+from talking_face.live.chorus import Chorus, LiveEar
 from talking_face.live.ear import BACK, Ear
 from talking_face.live.int8 import Int8Linear, to_int8
 from talking_face.live.phones import AHEAD, HOP, NEW, LiveEncoder, Phones, add_thin, moments
@@ -26,10 +26,12 @@ from talking_face.sound.prosody import FRAME
 from talking_face.training.data.streams import FULL, Lesson, Streams, disturbed, lesson, spectra
 from talking_face.training.fit.live_ear import Likeness, Recipe, judge, teach
 from talking_face.training.fit.pupil import Pupil, hopped
+from talking_face.weights import load_weights
 
 MODELS = load_animator("cpu").models
 EAR = MODELS.live_ear
-ENCODER = load_live_encoder(MODELS.ear)  # of 32 bits
+ENCODER = LiveEncoder(MODELS.ear).requires_grad_(False)  # of 32 bits
+add_thin(ENCODER, load_weights("live_ear"))
 TEACHERS = cast(Sequence[Listener], list(MODELS.mapping.listeners))
 
 

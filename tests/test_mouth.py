@@ -278,8 +278,19 @@ def test_what_is_seen_between_lips_goes_to_nothing_with_their_gap() -> None:
     for gap in (0.0, 0.25, 0.8, 1.0, 3.5):
         middles = np.linspace(18, 19, 9)  # however the seam lies on the pixels
         below, above = y - (middles - gap / 2), middles + gap / 2 - y
-        lips = Lips(opening, np.ones_like(y), y, y, below, above, 100.0)
+        lips = Lips(opening, np.ones_like(y), y, y, np.full_like(y, 0.5), below, above, 100.0)
         assert np.allclose(lips.coverage().sum(axis=0), gap, atol=0.3 if gap > 1 else 0.01)
+
+
+def test_lips_that_are_hardly_apart_touch_in_the_corners() -> None:
+    y = np.arange(60, dtype=np.float64)[:, None] + np.zeros((1, 5))
+    along = np.array([0.0, 0.04, 0.5, 0.96, 1.0]) + np.zeros_like(y)
+    for gap, open_ends in ((2.0, 0.0), (10.0, 1.0)):  # of an inter-ocular distance of 100
+        below, above = y - (30 - gap / 2), 30 + gap / 2 - y
+        lips = Lips(opening_of(diamond()), np.ones_like(y), y, y, along, below, above, 100.0)
+        covered = lips.coverage().sum(axis=0) / gap
+        assert covered[2] == pytest.approx(1.0, abs=0.1)
+        assert covered[[0, 1, 3, 4]] == pytest.approx(open_ends, abs=0.2)
 
 
 def test_lips_are_joined_over_squeezed_teeth() -> None:
@@ -289,7 +300,7 @@ def test_lips_are_joined_over_squeezed_teeth() -> None:
     along, below, above = opening.coordinates(x, y)
     inside = (np.minimum(below, above) > 0) & (along > 0) & (along < 1)
     picture[inside] = 255
-    lips = Lips(opening, opening.gap_at(along), x, y, below, above, 100.0)
+    lips = Lips(opening, opening.gap_at(along), x, y, along, below, above, 100.0)
     join(picture, lips, np.zeros_like(x))
     assert (picture[inside] == 255).all()
     join(picture, lips, np.ones_like(x))

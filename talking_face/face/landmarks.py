@@ -31,6 +31,9 @@ INNER_LIP_UPPER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 INNER_LIP_LOWER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 INNER_LIP_CORNERS = (78, 308)
 MOUTH_CORNERS = (61, 291)
+LIPS_OUTLINE = (
+    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
+)  # fmt: skip
 
 # Eyelid margins, outer corner to inner corner, for the eye on the image's left ("right" eye of the
 # person) and on the image's right.

@@ -92,24 +92,15 @@ class LiveEar:
     chorus: Chorus
 
 
-def load_live_encoder(encoder: SpeechEncoder) -> LiveEncoder:
-    """The encoder with what it learned for streams.
+def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
+    """The encoder with what it learned for streams, of eight bits on a processor, and the network's
+    listeners.
 
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
     live = LiveEncoder(encoder).requires_grad_(False).eval()
     add_thin(live, load_weights("live_ear"))
-    return live
-
-
-def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
-    """The live encoder, of eight bits on a processor, and the network's listeners.
-
-    Raises:
-        WeightsMissing, WeightsCorrupt.
-    """
-    live = load_live_encoder(encoder)
     if live.places.device.type == "cpu":
         to_int8(live)
     return LiveEar(live, Chorus(cast(Sequence[Listener], list(network.listeners))))

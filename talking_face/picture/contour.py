@@ -35,6 +35,9 @@ GRAZING = 0.3
 UNSURE = 0.015  # inter-ocular distances around what hides something that may be either
 STEEP = 4.0  # pixels of depth a pixel, from which a surface is seen from the side
 NEXT_TO = (0.1, 0.3)  # inter-ocular distances from eyes and lips: drawn as they are, and freely
+# Inter-ocular distances from the inner lips: how far a lip reaches, and where its rim ends, which
+# is drawn as it is.
+LIPS_REACH, LIPS_RIM = 0.3, (0.03, 0.06)
 KEPT_RINGS = 2  # triangles around lids and lips that always belong to the face
 
 
@@ -94,19 +97,49 @@ def drawn_together(face: Array, mesh: FaceMesh, unit: float) -> Array:
     """
     triangles = mesh.triangles
     hidden = (facing(face, triangles) < 0) | _covered(face, triangles, UNSURE * unit)
+    places = face[:, :2].astype(np.float64)
+    if hidden.any():
+        holes = face[np.concatenate([mesh.mouth, *mesh.eyes])]
+        away = cKDTree(holes).query(face[hidden])[0]
+        share = smoothstep(away / unit, *NEXT_TO)[:, None]
+        places[hidden] += share * (_gathered(face, triangles, hidden) - places[hidden])
+    return places.astype(np.float32)
+
+
+def unrolled(face: Array, mesh: FaceMesh, unit: float) -> tuple[Array, Array]:
+    """Where to draw what a lower lip hides from, once the mouth has changed.
+
+    A lip that is seen from above hides the skin under it. Lips that close bring that into view, and
+    would show the lip once more; so it is gathered where the lip ends.
+
+    Args:
+        face, unit: see `drawn_together`.
+
+    Returns:
+        (k,) indices of the points that the lip hides, and (k, 2) float32 places in the photo to
+        draw them from.
+    """
+    mouth = face[mesh.mouth]
+    away = cKDTree(mouth).query(face)[0] / unit
+    hidden = (facing(face, mesh.triangles) < 0) | _covered(face, mesh.triangles, 0.0)
+    hidden &= (face[:, 1] > mouth[:, 1].mean()) & (away < LIPS_REACH)
+    places = face[hidden, :2].astype(np.float64)
+    if hidden.any():
+        share = smoothstep(away[hidden], *LIPS_RIM)[:, None]
+        places += share * (_gathered(face, mesh.triangles, hidden) - places)
+    return np.flatnonzero(hidden), places.astype(np.float32)
+
+
+def _gathered(face: Array, triangles: Array, hidden: Array) -> Array:
+    """Smooth places (k, 2) of the k points of a face that are hidden, of (n,) bool, among the
+    others'."""
     a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
     beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(len(face), len(face)))
     beside.data[:] = 1
     laplacian = sparse.diags(np.asarray(beside.sum(1)).ravel()) - beside
-    places = face[:, :2].astype(np.float64)
     rows = laplacian.tocsr()[hidden]
-    if hidden.any():
-        gathered = spsolve(rows[:, hidden].tocsc(), -rows[:, ~hidden] @ places[~hidden])
-        holes = face[np.concatenate([mesh.mouth, *mesh.eyes])]
-        away = cKDTree(holes).query(face[hidden])[0]
-        share = smoothstep(away / unit, *NEXT_TO)[:, None]
-        places[hidden] += share * (gathered - places[hidden])
-    return places.astype(np.float32)
+    known = -rows[:, ~hidden] @ face[~hidden, :2].astype(np.float64)
+    return np.asarray(spsolve(rows[:, hidden].tocsc(), known)).reshape(-1, 2)
 
 
 def _covered(face: Array, triangles: Array, margin: float) -> Array:

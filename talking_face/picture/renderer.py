@@ -33,7 +33,7 @@ from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
 from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.composite import Composite
-from talking_face.picture.contour import drawn_together
+from talking_face.picture.contour import drawn_together, unrolled
 from talking_face.picture.eyes import Eyes
 from talking_face.picture.mesh import draw_map, face_mesh
 from talking_face.picture.mouth.painter import Mouth
@@ -51,6 +51,7 @@ MAX_ROTATION = np.array([15.0, 10.0, 12.0])  # degrees of yaw, pitch, roll from 
 HIDDEN, LEAST_YAW = 0.6, 5.0
 MAX_SHIFT = np.array([0.25, 0.18, 0.1])  # canonical units, canonical units, log scale
 COVERED = (0.003, 0.03)  # canonical units of lip motion over which lips cover their rim again
+UNROLLED = (0.005, 0.04)  # inter-ocular distances of the lips' motion over which they unroll
 UNFOLDED = 1 - np.cos(np.radians(2.0))  # of a turn of the head, over which the nose unfolds
 # Canonical units around an eye, and in front of it, in which something else can hide it.
 AROUND_EYE, IN_FRONT = 0.06, 0.12
@@ -141,9 +142,11 @@ class Renderer:
         self._source = np.ascontiguousarray(
             np.concatenate([self._source_face, self._around.source])[:, :2], dtype=np.float32
         )
-        hidden = drawn_together(self._source_face, self.mesh, float(self.plate.pose.scale))
+        unit = float(self.plate.pose.scale)
+        hidden = drawn_together(self._source_face, self.mesh, unit)
         self._unfolded = self._source.copy()
         self._unfolded[: len(hidden)] = hidden
+        self._rolled, self._unrolled = unrolled(self._source_face, self.mesh, unit)
         self.eyes = Eyes(self.plate, face, self.mesh.eyes)
         rest = self._shape + self._to_rest
         self.mouth = Mouth(self.plate, face.shape, rest, self.mesh.mouth, teeth, shading)
@@ -184,7 +187,9 @@ class Renderer:
         return self._composite.window(flow.map_x, flow.map_y, flow.depth, bool(moving))
 
     def shade(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
-        """Darken and light the skin as the change of expression folds it, in place."""
+        """Change the skin as the change of expression does, in place: beside the corners of a mouth
+        that was drawn wide, and dark and light where it folds."""
+        self.mouth.heal(window, flow.shape, flow.pose, flow.map_x, flow.map_y)
         rest, lower = self._speech(motion, index)
         gone = rest * self._parted * self.face.lower
         held = np.concatenate([lower - gone, motion.upper[index], motion.nuance[index]])
@@ -318,10 +323,15 @@ class Renderer:
         buffer = np.full(grid_x.shape, np.inf, dtype=np.float32)
         turned = pose.rotation @ self.plate.pose.rotation.T
         unfolded = smoothstep(1 - turned[2, 2], 0.0, UNFOLDED)
+        source = self._source + np.float32(unfolded) * (self._unfolded - self._source)
+        mouth = np.abs(dense[self.mesh.mouth] - rigid[self.mesh.mouth]).max() / pose.scale
+        rolled = source[self._rolled]
+        rolled += np.float32(smoothstep(mouth, *UNROLLED)) * (self._unrolled - rolled)
+        source[self._rolled] = rolled
         draw_map(
             np.ascontiguousarray(points[:, :2]),
             np.ascontiguousarray(points[:, 2]),
-            self._source + np.float32(unfolded) * (self._unfolded - self._source),
+            source,
             self._around.triangles,
             map_x,
             map_y,

@@ -25,7 +25,9 @@ LIP = 1.0  # pixels from the edge of a lip to where it shows nothing but lip
 CONTACT, CONTACT_SHADE = 0.05, 0.7
 SEAM = 0.35  # how much darker the line between closed lips is than the lips
 SOFTNESS = 0.006  # blur of that line
+ENDS, APART = 0.16, (0.03, 0.08)  # of a mouth's length: where lips touch that are no further apart
 CORNER, DASH = 0.07, 0.02  # how far a corner reaches, and the size of what is taken out there
+DARKER = (10.0, 30.0)  # grey levels by which a dash is darker than what is about it
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Lips:
         opening: in the frame, pixels of the region.
         own_gap: (h, w) the photo's gap at each pixel's place along the mouth, pixels.
         x, y: (h, w) pixels of the region.
-        below, above: (h, w) of `Opening.coordinates` there.
+        along, below, above: (h, w) of `Opening.coordinates` there.
         unit: pixels of an inter-ocular distance.
     """
 
@@ -44,14 +46,20 @@ class Lips:
     own_gap: Array
     x: Array
     y: Array
+    along: Array
     below: Array
     above: Array
     unit: float
 
     def coverage(self) -> Array:
-        """How much of each pixel lies between the lips, (h, w) 0..1; it goes to 0 with the gap."""
-        nearest = np.minimum(self.below, self.above)
-        return np.clip(nearest + 0.5, 0, np.clip(self.below + self.above, 0, 1))
+        """How much of each pixel lies between the lips, (h, w) 0..1; it goes to 0 with the gap, and
+        in a narrow one towards the corners, where lips touch."""
+        nearest, gap = np.minimum(self.below, self.above), self.below + self.above
+        parted = np.maximum(
+            smoothstep(np.minimum(self.along, 1 - self.along), 0.0, ENDS),
+            smoothstep(gap / self.unit, *APART),
+        )
+        return np.clip(nearest + 0.5, 0, np.clip(gap, 0, 1)) * parted
 
 
 def squeezed(gap: Any, own_gap: Any) -> Any:
@@ -101,12 +109,14 @@ def heal_corners(window: Array, corners: Array, unit: float, strength: float) ->
         region, start = region_around(window, ends, pad)
         if region.size == 0:
             continue
-        plain = cv2.GaussianBlur(cv2.morphologyEx(region, cv2.MORPH_CLOSE, kernel), (0, 0), 0.8)
+        plain = cv2.morphologyEx(region, cv2.MORPH_CLOSE, kernel)
+        dark = cv2.subtract(plain, region).max(axis=2).astype(np.float32)
+        dark = cv2.blur(smoothstep(dark, *DARKER), (3, 3))
         apart = np.ones(region.shape[:2], dtype=np.uint8)
         first, last = (tuple(end) for end in np.round(ends - start).astype(int).tolist())
         cv2.line(apart, first, last, (0,))
         away = cv2.distanceTransform(apart, cv2.DIST_L2, 3) / max(pad, 1)
-        blend(region, plain, strength * (1 - smoothstep(away, 0.4, 1.0)))
+        blend(region, plain, strength * dark * (1 - smoothstep(away, 0.4, 1.0)))
 
 
 def close(region: Array, lips: Lips, cavity: Array, strength: float) -> None:

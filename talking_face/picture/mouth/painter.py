@@ -25,6 +25,7 @@ from talking_face.face.lips import lip_gaps
 from talking_face.face.model import Pose
 from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.mouth.closing import Lips, close, heal_corners, join, squeezed
+from talking_face.picture.mouth.corners import Corners
 from talking_face.picture.mouth.layers import (
     jaw_layer,
     own_mouth,
@@ -110,6 +111,7 @@ class Mouth:
         self.cavity = light.cavity
         self._photo_gap = float(lip_gaps(shape)[3:6].mean())
         self._shows_teeth = self._photo_gap >= OPEN_PHOTO
+        self._corners = Corners(plate, shape) if self._shows_teeth else None
         upper = lower = None
         if self._shows_teeth:
             upper = own_mouth(*self._photo_behind(plate, shape, np.zeros(3)), density, light).skull
@@ -126,6 +128,11 @@ class Mouth:
         self.lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
             self.lower = self.lower * (1 - lower[..., 3:]) + lower
+
+    def heal(self, window: Array, shape: Array, pose: Pose, map_x: Array, map_y: Array) -> None:
+        """Mend the skin beside the mouth of a photo that smiles, in place; see `Corners.heal`."""
+        if self._corners is not None:
+            self._corners.heal(window, shape, pose, map_x, map_y)
 
     def paint(
         self,
@@ -165,7 +172,7 @@ class Mouth:
         lips, near = None, 0.0
         if self._shows_teeth:
             own_gap = opening_of(still[self._outline, :2]).gap_at(along)
-            lips = Lips(opening, own_gap, x, y, below, above, self._unit)
+            lips = Lips(opening, own_gap, x, y, along, below, above, self._unit)
             near = float(squeezed(gap, self._photo_gap))
             share = squeezed(below + above, own_gap)
             mask += share * (lips.coverage() - mask)

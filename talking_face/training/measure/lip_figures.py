@@ -15,6 +15,7 @@ from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
+    LIPS_OUTLINE,
     mouth_width,
 )
 from talking_face.face.lips import contact, lip_gaps
@@ -22,10 +23,7 @@ from talking_face.face.model import FaceModel
 from talking_face.motion import Motion
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag
 
-OUTER_LIPS = (
-    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
-)  # fmt: skip
-LIPS = (*OUTER_LIPS, *INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS)
+LIPS = (*LIPS_OUTLINE, *INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS)
 LEAST_MOTION = 0.015  # deviation of the real opening, inter-ocular distances; less is no speech
 CLOSED = 0.02  # opening, inter-ocular distances, below which lips count as met
 STILL = 0.002  # deviation of a mouth's width, inter-ocular distances; the tracker's own

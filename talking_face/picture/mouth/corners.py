@@ -1,0 +1,108 @@
+"""Skin for the corners of a mouth that its photo shows smiling, once they are drawn inwards.
+
+What lies about the corners of a wide smile, the end of the mouth's dark, a fold, the shade of the
+cheek, stays behind when they move, and would be stretched to smudges beside narrower lips. So the
+photo's skin is continued over it once, and comes into view as far as the corners have moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from talking_face.arrays import Array
+from talking_face.curves import smoothstep
+from talking_face.face.landmarks import FACE_OVAL, LIPS_OUTLINE, MOUTH_CORNERS
+from talking_face.face.model import Pose
+from talking_face.picture.brush import blend, polygon_mask, region_around, spread
+from talking_face.picture.inpaint import continued
+from talking_face.picture.plate import Plate
+
+# All lengths are in canonical units, inter-ocular distances.
+LONG, HIGH, OUTWARDS = 0.15, 0.08, 0.035  # half axes and place of what is continued, by a corner
+AROUND = 0.3  # how far around a corner skin is taken from
+TIP = (0.01, 0.05)  # within the lips, over which the photo's own come into their own
+RIM = 0.012  # around the lips, where lip and skin mix
+INWARDS = (0.01, 0.05)  # by which a corner has moved when it comes into view, and is all there
+
+
+@dataclass(frozen=True, eq=False)
+class _Skin:
+    """What is shown at one corner, (h, w, 3) uint8, how far, (h, w) float32 0..1, and the left top
+    of both in the plate."""
+
+    colour: Array
+    share: Array
+    left_top: Array
+
+
+class Corners:
+    """Heals what the corners of one photo's mouth leave behind.
+
+    Args:
+        plate: the plate that the frames are made from.
+        shape: (478, 3) the face as photographed, canonical.
+    """
+
+    def __init__(self, plate: Plate, shape: Array) -> None:
+        self._shape = shape
+        places = plate.pose.project(shape)[:, :2]
+        self._skins = [
+            _continued(plate, places, corner, other)
+            for corner, other in (MOUTH_CORNERS, MOUTH_CORNERS[::-1])
+        ]
+
+    def heal(self, window: Array, shape: Array, pose: Pose, map_x: Array, map_y: Array) -> None:
+        """Show the continued skin in a frame, in place.
+
+        Args:
+            window: (h, w, 3) uint8 RGB, the moved plate.
+            shape: (478, 3) canonical shape of this frame.
+            pose: of the head in this frame.
+            map_x, map_y: (h, w) float32, the place in the photo that each pixel shows.
+        """
+        middle = self._shape[list(MOUTH_CORNERS)].mean(0)
+        for corner, skin in zip(MOUTH_CORNERS, self._skins, strict=True):
+            inwards = middle - self._shape[corner]
+            inwards /= np.linalg.norm(inwards)
+            moved = (shape[corner] - self._shape[corner]) @ inwards
+            strength = smoothstep(float(moved), *INWARDS)
+            # What is continued in the photo is stretched from where it ends there to the corner.
+            end = self._shape[corner] - (LONG + OUTWARDS) * inwards
+            ends = pose.project(np.stack([shape[corner], end]))[:, :2]
+            region, start = region_around(window, ends, round(HIGH * float(pose.scale)))
+            if strength == 0 or region.size == 0:
+                continue
+            here = np.s_[start[1] : start[1] + len(region), start[0] : start[0] + region.shape[1]]
+            left, top = skin.left_top.astype(np.float32)
+            x, y = map_x[here] - left, map_y[here] - top
+            share = cv2.remap(skin.share, x, y, cv2.INTER_LINEAR)
+            blend(region, cv2.remap(skin.colour, x, y, cv2.INTER_CUBIC), strength * share)
+
+
+def _continued(plate: Plate, places: Array, corner: int, other: int) -> _Skin:
+    """The skin at a corner of the mouth, continued from around it."""
+    unit = float(plate.pose.scale)
+    outwards = places[corner] - places[other]
+    outwards /= max(float(np.linalg.norm(outwards)), 1e-6)
+    part, start = region_around(plate.image, places[corner][None], round(AROUND * unit))
+    if min(part.shape[:2]) == 0:
+        part = np.zeros((1, 1, 3), dtype=np.uint8)
+    height, width = part.shape[:2]
+    y, x = np.mgrid[:height, :width] + 0.0
+    x, y = (x - (places[corner] - start)[0]) / unit, (y - (places[corner] - start)[1]) / unit
+    along = x * outwards[0] + y * outwards[1] - OUTWARDS
+    across = y * outwards[0] - x * outwards[1]
+    away = np.hypot(along / LONG, across / HIGH)
+    lips = polygon_mask(places[list(LIPS_OUTLINE)] - start, height, width, RIM / 2 * unit)
+    face = polygon_mask(places[list(FACE_OVAL)] - start, height, width, 0.0)
+    hidden = (away < 1) | (lips > 0.02) | (face < 0.98)
+    if hidden.all():
+        return _Skin(part.copy(), np.zeros((height, width), dtype=np.float32), start)
+    guess = np.clip(np.rint(spread(part.astype(np.float32), ~hidden)), 0, 255).astype(np.uint8)
+    skin = continued(np.ascontiguousarray(part), hidden, guess)
+    kept = lips * smoothstep(-along - OUTWARDS, *TIP)  # the ends of the lips lie in the dark
+    share = (1 - smoothstep(away, 0.6, 1.0)) * (1 - kept)
+    return _Skin(skin, share.astype(np.float32), start)

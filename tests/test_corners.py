@@ -1,0 +1,79 @@
+"""The corners of a mouth that smiles in its photo, and of one that doesn't any more."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from talking_face import load_animator
+from talking_face.face.face import Face
+from talking_face.face.landmarks import MOUTH_CORNERS
+from talking_face.files import shipped
+from talking_face.motion import Motion
+from talking_face.picture.mouth.light import LUMA
+from talking_face.picture.renderer import Renderer
+
+ANIMATOR = load_animator("cpu")
+BESIDE, BLOT = 0.05, 0.035  # inter-ocular distances from a corner, outwards, and a blot's radius
+
+
+@pytest.fixture(scope="module")
+def smiling() -> Face:
+    return ANIMATOR.fit(shipped("assets") / "portraits" / "astronaut.jpg")
+
+
+@pytest.fixture(scope="module")
+def blotted(smiling: Face) -> Renderer:
+    """A smile with a black end of the mouth beyond either of its corners."""
+    places = smiling.pose.project(smiling.shape)[:, :2]
+    unit, photo = float(smiling.pose.scale), smiling.photo.copy()
+    first, last = places[list(MOUTH_CORNERS)]
+    outwards = (last - first) / np.linalg.norm(last - first)
+    for corner, way in ((first, -1), (last, 1)):
+        blot = corner + way * BESIDE * unit * outwards
+        cv2.circle(photo, tuple(np.round(blot).astype(int).tolist()), round(BLOT * unit), 0, -1)
+    return ANIMATOR.renderer(replace(smiling, photo=photo, digest="b" * 64))
+
+
+def darkest(renderer: Renderer, motion: Motion) -> list[float]:
+    """The darkest grey beside either corner, where its blot is or would be."""
+    picture = cv2.blur(renderer.frame(motion), (3, 3)).astype(np.float32) @ LUMA
+    flow = renderer.flow(motion, 0)
+    unit, found = float(flow.pose.scale), []
+    for corner, way in zip(MOUTH_CORNERS, (-1, 1), strict=True):
+        x, y = flow.points[corner, :2]
+        left, right = sorted((x + way * 0.01 * unit, x + way * 0.16 * unit))
+        beside = picture[
+            round(y - 0.05 * unit) : round(y + 0.05 * unit), round(left) : round(right)
+        ]
+        found.append(float(beside.min()))
+    return found
+
+
+def test_what_lies_behind_a_smile_goes_when_it_comes_to_rest(blotted: Renderer) -> None:
+    still = Motion.still(1)
+    resting = still.replace(rest=np.ones((1, 1)))
+    assert max(darkest(blotted, still)) < 20  # the photo is shown as it is
+    skin = blotted.mouth.light.skin @ LUMA * 255
+    assert min(darkest(blotted, resting)) > 0.5 * skin
+
+
+def test_corners_heal_as_far_as_they_move(blotted: Renderer) -> None:
+    shares = np.linspace(0, 1, 9)
+    greys = [
+        min(darkest(blotted, Motion.still(1).replace(rest=share * np.ones((1, 1)))))
+        for share in shares
+    ]
+    assert greys[0] < 20
+    assert np.diff(greys).min() > -15
+    assert greys[-1] > greys[0] + 60
+
+
+def test_a_mouth_at_the_border_of_its_photo_is_healed_as_well(smiling: Face) -> None:
+    places = smiling.pose.project(smiling.shape)[:, :2]
+    column = int(places[MOUTH_CORNERS[1], 0]) - 2
+    photo = np.ascontiguousarray(smiling.photo[:, :column])
+    renderer = ANIMATOR.renderer(replace(smiling, photo=photo, digest="c" * 64))
+    frame = renderer.frame(Motion.still(1).replace(rest=np.ones((1, 1))))
+    assert frame.std() > 10
