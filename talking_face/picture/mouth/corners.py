@@ -21,7 +21,7 @@ from talking_face.picture.inpaint import continued
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
-LONG, HIGH, OUTWARDS = 0.15, 0.08, 0.035  # half axes and place of what is continued, by a corner
+LONG, HIGH, OUTWARDS = 0.1, 0.06, 0.025  # half axes and place of what is continued, by a corner
 AROUND = 0.3  # how far around a corner skin is taken from
 TIP = (0.01, 0.05)  # within the lips, over which the photo's own come into their own
 RIM = 0.012  # around the lips, where lip and skin mix
