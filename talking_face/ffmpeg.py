@@ -59,9 +59,12 @@ _CAUSES = (  # what ffmpeg says, what it means; the first that fits
     ("not found for", "it was made by an encoder that this ffmpeg doesn't know"),
     ("no decoder found", "it was made by an encoder that this ffmpeg doesn't know"),
     ("Cannot allocate memory", "there is too little memory"),
+    ("moov atom not found", "it ends too early, or was never finished, and lacks its index"),
     ("Invalid data found", "it is damaged, or something else than its name says"),
 )
 _FLOATING = r"pcm_f\d|wavpack.* fltp?\b"  # what ffmpeg calls such sound
+# Pictures that move, or a length that is guessed.
+_MORE_THAN_SOUND = r"^ +Stream #0:.*: Video: (?!.*\(attached pic\))|Estimating duration"
 _POLLED = b"out_time="  # of the lines that ffmpeg tells its progress in, the one that is followed
 
 logger = logging.getLogger(__name__)
@@ -337,6 +340,7 @@ class Contents:
         floating: of each sound track, whether it is stored as floating point numbers, which may be
             of any size.
         seconds: how long it says that it lasts; None where it doesn't.
+        alone: there is one sound track, no pictures, and `seconds` isn't an estimate.
         comment: the comment that the file has; empty without one.
     """
 
@@ -346,6 +350,7 @@ class Contents:
     comment: str = ""
     floating: tuple[bool, ...] = ()
     preferred: int | None = None
+    alone: bool = False
 
 
 def look_into(source: list[str], seconds: float) -> Contents | Ended:
@@ -370,6 +375,7 @@ def look_into(source: list[str], seconds: float) -> Contents | Ended:
         comment=comment[1] if comment else "",
         floating=tuple(bool(re.match(_FLOATING, about)) for _, about in tracks),
         preferred=preferred[0] if len(preferred) == 1 else None,
+        alone=len(tracks) == 1 and not re.search(_MORE_THAN_SOUND, ended.said, re.MULTILINE),
     )
 
 

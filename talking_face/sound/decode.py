@@ -37,9 +37,12 @@ ADVICE = "Use a sound or video file that a media player can play."
 _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 _COPIED = 1 << 24  # bytes at once
 _BLOCK = 10  # seconds of a track that are looked at together
+_LOST = 0.5  # seconds at the end of a file, and more, that are missed
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
 _NO_FRAME = "Header missing"  # in what isn't sound, such as a title between two recordings
 # Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
+_CUT_SHORT = "The file ends too early: of its {told:.1f} s only the first {there:.1f} s are there."
+_PART_DAMAGED = "Some of the recording is damaged and left out."
 _NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
 
 _CLIPPED = 0.001  # share of samples beyond full scale; with so few it was meant, and they are cut
@@ -97,8 +100,8 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     wanted = round(seconds * SOUND_RATE)
     for part in parts[:MAX_PARTS]:
         try:
-            with _opened(path, part if len(parts) > 1 else None, notes) as source:
-                reader = _Reader(path, source, until)
+            with _opened(path, part if len(parts) > 1 else None, notes) as (source, share):
+                reader = _Reader(path, source, until, share)
                 sounds.append(reader.sound(wanted))
         except AudioUnreadable as error:
             if time.monotonic() > until:
@@ -119,13 +122,18 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
 
 
 @contextmanager
-def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[str]]:
-    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length."""
+def _opened(
+    path: Path, part: Part | None, notes: list[str]
+) -> Iterator[tuple[list[str], float | None]]:
+    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length.
+
+    And which share of the samples that it says it has are there, where it says so.
+    """
     start, end = part or (0, path.stat().st_size)
     with path.open("rb") as file:
         correction = lengths.correction(file, (start, end))
         if not correction.patches:
-            yield ffmpeg.source(path, part)
+            yield ffmpeg.source(path, part), correction.share
             return
         if correction.shorter:
             notes.append("The file says that it is shorter than it is; all of it is used.")
@@ -139,7 +147,7 @@ def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[st
                     f"{path.name} tells a wrong length, and can't be copied to put that right "
                     f"({error.strerror}). Make room for temporary files."
                 ) from error
-            yield ffmpeg.source(copy)
+            yield ffmpeg.source(copy), None
 
 
 def _copy(file: BinaryIO, count: int, copy: Path, patches: tuple[lengths.Patch, ...]) -> None:
@@ -179,6 +187,7 @@ class _Reader:
     path: Path
     source: list[str]
     until: float  # of the monotonic clock
+    share: float | None = None  # of the samples that it says it has, that are there
     notes: list[str] = field(default_factory=list)
 
     def sound(self, most: int) -> Array:
@@ -191,7 +200,13 @@ class _Reader:
                 f"{self.path.name} has no sound. Use a recording with a sound track."
             )
         chosen = self._choose_tracks(contents)
-        return _mixed(self._track(track, contents, most) for track in chosen)
+        sound = _mixed(self._track(track, contents, most) for track in chosen)
+        seconds = len(sound) / SOUND_RATE
+        told = contents.seconds if contents.alone else self.share and seconds / self.share
+        other = len(sound) == most or _PART_DAMAGED in self.notes  # reasons why it is shorter
+        if told and told - seconds > _LOST and not other:
+            self.notes.append(_CUT_SHORT.format(there=seconds, told=told))
+        return sound
 
     def _track(self, track: int, contents: ffmpeg.Contents, most: int) -> Array:
         mix = self._choose_mix(track, contents.layouts[track])
@@ -327,7 +342,7 @@ class _Reader:
         if len(said) >= _DAMAGED:
             said = said[min(sum(_NO_FRAME in line for line in said), tags(self.path)) :]
         if len(said) >= _DAMAGED:
-            self.notes.append("Some of the recording is damaged and left out.")
+            self.notes.append(_PART_DAMAGED)
 
     def _trouble(self, ended: ffmpeg.Ended) -> AudioUnreadable:
         cause = ended.cause("it is damaged")
