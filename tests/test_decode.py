@@ -320,6 +320,34 @@ def test_lengths_that_nobody_knew_are_not_missed(tmp_path):
         assert recording.notes == ()
 
 
+LATE = {"mp4": "aac", "mkv": "flac", "ts": "aac", "m2ts": "mp2", "mpg": "mp2", "ogg": "libvorbis"}
+
+
+@pytest.mark.parametrize("suffix", LATE)
+def test_sound_that_starts_later_than_the_picture(suffix, tmp_path):
+    """Of one track alone ffmpeg forgets that where times may begin anew."""
+    path = tmp_path / f"late.{suffix}"
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:d=9:r=25")
+    seen = ("-c:v", "libtheora") if suffix == "ogg" else ()
+    late = ("-itsoffset", "3", "-i", SECOND, "-map", "0:v", "-map", "1:a")
+    ffmpeg(*picture, *late, *seen, "-c:a", LATE[suffix], path)
+    said = np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), words(SECOND)])
+    recording = load_audio(path)
+    assert recording.duration == pytest.approx(8.2, abs=0.1)
+    for shift, alike in in_thirds(recording.waveform[2 * SAMPLE_RATE :], said[2 * SAMPLE_RATE :]):
+        assert abs(shift) <= 0.05
+        assert alike > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp3", "ts", "webm"])
+def test_times_that_begin_late_are_not_missed(suffix, tmp_path):
+    path = tmp_path / f"later.{suffix}"
+    ffmpeg("-i", SECOND, "-output_ts_offset", "5000", path)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.duration == pytest.approx(5.2, abs=0.1)
+
+
 def test_a_film_that_outlasts_its_sound_is_complete(tmp_path):
     path = tmp_path / "film.mp4"
     picture = ("-f", "lavfi", "-i", "color=s=64x64:d=9")

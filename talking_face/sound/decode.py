@@ -22,10 +22,13 @@ import numpy as np
 
 from talking_face import ffmpeg
 from talking_face.arrays import Array
+from talking_face.contents import Contents, look_into
 from talking_face.errors import AudioUnreadable
 from talking_face.ffmpeg import Part
+from talking_face.motion_space import FPS
 from talking_face.sound import channels, lengths, tracks
 from talking_face.sound.parts import split, tags
+from talking_face.sound.prosody import QUIETEST
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 MAX_PARTS = 256
@@ -192,7 +195,7 @@ class _Reader:
 
     def sound(self, most: int) -> Array:
         """As `decode`; `most` samples a channel."""
-        contents = ffmpeg.look_into(self.source, self._left())
+        contents = look_into(self.source, self._left())
         if isinstance(contents, ffmpeg.Ended):
             raise self._trouble(contents)
         if not contents.layouts:
@@ -202,23 +205,27 @@ class _Reader:
         chosen = self._choose_tracks(contents)
         sound = _mixed(self._track(track, contents, most) for track in chosen)
         seconds = len(sound) / SOUND_RATE
-        told = contents.seconds if contents.alone else self.share and seconds / self.share
+        told = self.share and seconds / self.share
+        if contents.alone and contents.seconds:
+            told = contents.seconds - max(0.0, contents.start)
         other = len(sound) == most or _PART_DAMAGED in self.notes  # reasons why it is shorter
         if told and told - seconds > _LOST and not other:
             self.notes.append(_CUT_SHORT.format(there=seconds, told=told))
         return sound
 
-    def _track(self, track: int, contents: ffmpeg.Contents, most: int) -> Array:
+    def _track(self, track: int, contents: Contents, most: int) -> Array:
         mix = self._choose_mix(track, contents.layouts[track])
         if contents.floating[track]:
             mix = self._to_full_scale(track) + mix
-        return self._decode(track, mix, contents.timed, most)
+        sound = self._decode(track, mix, contents.timed, most)
+        silence = min(_LATEST, round(contents.late[track] * SOUND_RATE))
+        return np.pad(sound, ((silence, 0), (0, 0)))[:most] if silence else sound
 
-    def _choose_tracks(self, contents: ffmpeg.Contents) -> list[int]:
+    def _choose_tracks(self, contents: Contents) -> list[int]:
         count = min(len(contents.layouts), MAX_TRACKS)
         if count == 1:
             return [0]
-        heard_on = [self._voices(track) for track in range(count)]
+        heard_on = [self._voices(track, contents.late[track]) for track in range(count)]
         chosen, told = tracks.choose(heard_on, contents.preferred)
         self.notes.append(told)
         return chosen
@@ -273,13 +280,18 @@ class _Reader:
         curves = [channels.levels(block) for block in self._samples(track, filters)]
         return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
 
-    def _voices(self, track: int) -> tuple[Array, Array]:
-        """`channels.levels` and `channels.glides` of a track; of no frames if it can't be read."""
+    def _voices(self, track: int, late: float) -> tuple[Array, Array]:
+        """`channels.levels` and `channels.glides` of a track; of no frames if it can't be read.
+
+        With silence in front of one that starts so many seconds late.
+        """
         heard = [(channels.levels(b), channels.glides(b)) for b in self._samples(track, "anull")]
         if not heard:
             return np.zeros((1, 0), dtype=np.float32), np.zeros(0, dtype=bool)
-        levels, glides = zip(*heard, strict=True)
-        return np.concatenate(levels, axis=1), np.concatenate(glides)
+        levels, glides = (np.concatenate(part, axis=-1) for part in zip(*heard, strict=True))
+        before = round(min(late, _LATEST / SOUND_RATE) * FPS)
+        silent = np.pad(levels, ((0, 0), (before, 0)), constant_values=QUIETEST)
+        return silent, np.pad(glides, (before, 0))
 
     def _samples(self, track: int, filters: str) -> Iterator[Array]:
         """(n, channels) float32, 16 kHz: a track behind some filters, block by block."""
