@@ -304,7 +304,7 @@ def test_a_download_that_broke_off(suffix, share, tmp_path):
     assert lag(recording.waveform, words(SECOND)[: len(recording.waveform)])[1] > 0.9
     there = f"{recording.duration:.1f}"
     assert recording.notes == (
-        f"The file ends too early: of its 5.2 s only the first {there} s are there.",
+        f"The recording ends too early: of its 5.2 s only the first {there} s are there.",
     )
 
 
