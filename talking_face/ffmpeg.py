@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -59,9 +58,9 @@ _CAUSES = (  # what ffmpeg says, what it means; the first that fits
     ("not found for", "it was made by an encoder that this ffmpeg doesn't know"),
     ("no decoder found", "it was made by an encoder that this ffmpeg doesn't know"),
     ("Cannot allocate memory", "there is too little memory"),
+    ("moov atom not found", "it ends too early, or was never finished, and lacks its index"),
     ("Invalid data found", "it is damaged, or something else than its name says"),
 )
-_FLOATING = r"pcm_f\d|wavpack.* fltp?\b"  # what ffmpeg calls such sound
 _POLLED = b"out_time="  # of the lines that ffmpeg tells its progress in, the one that is followed
 
 logger = logging.getLogger(__name__)
@@ -324,57 +323,6 @@ def _feed(process: Process, data: bytes | memoryview) -> None:
     with suppress(OSError, ValueError):  # ended, closed
         process.stdin.write(data)
         process.stdin.close()
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What ffmpeg finds in a file.
-
-    Attributes:
-        timed: whether it says when its sound is to be heard.
-        layouts: of the channels of each sound track, such as "stereo" or "60 channels"; None
-            where this ffmpeg can't decode it.
-        floating: of each sound track, whether it is stored as floating point numbers, which may be
-            of any size.
-        seconds: how long it says that it lasts; None where it doesn't.
-        comment: the comment that the file has; empty without one.
-    """
-
-    timed: bool
-    layouts: tuple[str | None, ...]
-    seconds: float | None = None
-    comment: str = ""
-    floating: tuple[bool, ...] = ()
-    preferred: int | None = None
-
-
-def look_into(source: list[str], seconds: float) -> Contents | Ended:
-    """What a file, by the options of `source`, holds; how the look ended where that's unknown."""
-    # ffmpeg says so before it misses an output, in the same words since its version 3.
-    command = [find_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "info", *source]
-    with started(command) as process:
-        ended = process.end(seconds)
-    container = re.search(r"^Input #0, (\S+), from ", ended.said, re.MULTILINE)
-    if ended.hung or not container:
-        return ended
-    tracks = re.findall(r"^ +Stream #0:(\d+).*?: Audio: (.*)$", ended.said, re.MULTILINE)
-    tracks.sort(key=lambda track: int(track[0]))  # they are listed program by program
-    found = (re.search(r" Hz, ([^,]+)", about) for _, about in tracks)
-    preferred = [i for i, (_, about) in enumerate(tracks) if "(default)" in about]
-    lasts = re.search(r"^  Duration: (\d+):(\d\d):(\d\d\.\d+)", ended.said, re.MULTILINE)
-    comment = re.search(r"^    comment +: (.*)$", ended.said, re.MULTILINE | re.IGNORECASE)
-    return Contents(
-        timed=not set(container[1].split(",")).isdisjoint(TIMED),
-        layouts=tuple(layout[1] if layout else None for layout in found),
-        seconds=_seconds(*lasts.groups()) if lasts else None,
-        comment=comment[1] if comment else "",
-        floating=tuple(bool(re.match(_FLOATING, about)) for _, about in tracks),
-        preferred=preferred[0] if len(preferred) == 1 else None,
-    )
-
-
-def _seconds(hours: str, minutes: str, seconds: str) -> float:
-    return 3600 * float(hours) + 60 * float(minutes) + float(seconds)
 
 
 def failure(ended: Ended, path: Path) -> TalkingFaceError:

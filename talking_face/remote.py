@@ -31,7 +31,7 @@ from talking_face.memory import Key, face_key, speech_key
 from talking_face.models import Models
 from talking_face.motion import Motion
 from talking_face.options import Look, Progress, check_made, check_progress, whole_number
-from talking_face.senses import admitted
+from talking_face.senses import admitted, with_notes
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech
 
@@ -56,9 +56,14 @@ class RemoteAnimator(Animator):
         """See `Animator.fit`."""
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = admitted(photo)  # here, where its owner keeps the gate
-        return self.memory.faces.get(
-            face_key(pixels, face_index), lambda: self._made(_fit, pixels, face_index)
+        given = admitted(photo)  # here, where its owner keeps the gate
+        pixels = given.pixels
+
+        def fitted() -> Face:
+            return self._made(_fit, pixels, face_index)
+
+        return with_notes(
+            given, lambda: self.memory.faces.get(face_key(pixels, face_index), fitted)
         )
 
     def listen(self, audio: AudioSource | tuple[int, Array] | Recording) -> Speech:

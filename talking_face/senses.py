@@ -5,11 +5,15 @@ Knows faces, speech and what is felt in it; nothing of motions, frames and clips
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from talking_face.arrays import Array, UInt8
 from talking_face.cache import digest_of
 from talking_face.cores import one_thread
+from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
 from talking_face.face.face import Face, Seen, face_boxes, fit_face, look_for_faces
-from talking_face.face.photo import PhotoSource, load_photo
+from talking_face.face.photo import Photo, PhotoSource, read_photo
 from talking_face.frozen import sealed
 from talking_face.gate import admit
 from talking_face.memory import Memory, face_key, speech_key
@@ -40,11 +44,11 @@ class Senses:
         Raises:
             PhotoUnreadable.
         """
-        return face_boxes(self._look(admitted(photo)).faces)
+        return face_boxes(self._look(admitted(photo).pixels).faces)
 
     def upright(self, photo: PhotoSource) -> UInt8:
         """The photo as its faces stand upright, (H, W, 3) uint8 RGB; raises as `faces`."""
-        pixels = admitted(photo)
+        pixels = admitted(photo).pixels
         return self._look(pixels).upright(pixels)
 
     @one_thread()
@@ -62,14 +66,17 @@ class Senses:
         """
         if face_index is not None:
             face_index = whole_number("The number of the face", face_index)
-        pixels = admitted(photo)
+        given = admitted(photo)
+        pixels = given.pixels
 
         def fitted() -> Face:
             seen = self._look(pixels)
             upright = sealed(seen.upright(pixels))  # so that the face needs no copy of its own
             return fit_face(upright, seen.faces, self.models.face, face_index, seen.notes)
 
-        return self.memory.faces.get(face_key(pixels, face_index), fitted)
+        return with_notes(
+            given, lambda: self.memory.faces.get(face_key(pixels, face_index), fitted)
+        )
 
     @one_thread()
     def _look(self, pixels: UInt8) -> Seen:
@@ -100,8 +107,19 @@ class Senses:
         return self.memory.emotions.get(speech.digest, lambda: hear_emotion(speech, network))
 
 
-def admitted(photo: PhotoSource) -> UInt8:
-    """The pixels of a photo that the installation's gate, if there is one, lets in."""
-    pixels = load_photo(photo)
-    admit("photo", pixels)
-    return pixels
+def admitted(photo: PhotoSource) -> Photo:
+    """A photo that the installation's gate, if there is one, lets in."""
+    given = read_photo(photo)
+    admit("photo", given.pixels)
+    return given
+
+
+def with_notes(photo: Photo, fit: Callable[[], Face]) -> Face:
+    """The face that is fitted, or why there is none, with what is missing of its photo."""
+    try:
+        face = fit()
+    except (NoFaceFound, FaceUnsuitable, FaceIndexError) as error:
+        if not photo.notes:
+            raise
+        raise type(error)(" ".join((*photo.notes, str(error)))) from error
+    return replace(face, notes=(*photo.notes, *face.notes)) if photo.notes else face

@@ -77,6 +77,39 @@ def test_coloured_light_hides_no_mouth(seen: list, light: tuple[float, ...]) -> 
         assert not mouth_hidden(np.rint(photo * np.array(light)).astype(np.uint8), marks), name
 
 
+def test_faded_prints_and_haze_hide_no_mouth(seen: list) -> None:
+    """Little contrast all over is none of the mouth's."""
+    for name, photo, marks in seen:
+        grey = np.repeat(photo.mean(axis=-1, keepdims=True), 3, axis=-1)
+        for contrast, black in ((0.35, 120), (0.2, 190), (0.3, 90)):
+            faded = (contrast * grey + black).astype(np.uint8)
+            assert not mouth_hidden(faded, marks), (name, contrast)
+
+
+def test_a_dark_mask_is_noticed_without_colours(seen: list) -> None:
+    """Its folds are faint beside the face, however dark it is itself."""
+    lower = [234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397]
+    lower += [288, 361, 323, 454, 280, 195, 50]
+    for name, photo, marks in seen:
+        if name == "drawn.jpg":
+            continue
+        masked = np.repeat(photo.mean(axis=-1, keepdims=True), 3, axis=-1)
+        inside = np.zeros(photo.shape[:2], np.uint8)
+        cv2.fillPoly(inside, [marks[lower, :2].astype(np.int32)], 1)
+        y = np.arange(len(photo))[:, None, None]
+        folds = 26 + 5 * np.sin(40 * y / np.ptp(marks[:, 1])) + 0 * masked
+        masked[inside > 0] = folds[inside > 0]
+        assert mouth_hidden(masked.astype(np.uint8), marks), name
+
+
+def test_light_that_is_too_strong_puts_no_tongue_out(seen: list) -> None:
+    for name, photo, marks in seen:
+        linear = (photo / 255) ** 2.2
+        for more in (2, 3, 4):
+            burnt = (255 * np.clip(more * linear, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+            assert not tongue_out(burnt, marks), (name, more)
+
+
 def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
     for name, photo, marks in seen:
         assert detect_hands(photo, marks) == [], name

@@ -278,10 +278,86 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         load_audio(path)
 
 
-def test_a_download_that_broke_off(tmp_path):
-    path = tmp_path / "part.m4a"
-    whole = encoded(SECOND, tmp_path, "m4a", 44_100, 1, "-movflags", "+faststart")
-    path.write_bytes(whole[: len(whole) // 2])
+CUT = {
+    "m4a": ("-movflags", "+faststart"),
+    "mp3": (),
+    "wav": (),
+    "aiff": (),
+    "caf": (),
+    "w64": (),
+    "au": (),
+    "webm": (),
+    "wv": (),
+    "tta": (),
+}
+
+
+@pytest.mark.parametrize("suffix", CUT)
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_download_that_broke_off(suffix, share, tmp_path):
+    """What there is of it is heard, and how much that is of how much is told."""
+    path = tmp_path / f"part.{suffix}"
+    whole = encoded(SECOND, tmp_path, suffix, 48_000, 1, *CUT[suffix])
+    path.write_bytes(whole[: int(share * len(whole))])
     recording = load_audio(path)
-    assert 1 < recording.duration < 4
-    assert lag(recording.waveform, words(SECOND))[1] > 0.6
+    assert recording.duration == pytest.approx(5.2 * share, abs=1.05)  # frames of TTA are long
+    assert lag(recording.waveform, words(SECOND)[: len(recording.waveform)])[1] > 0.9
+    there = f"{recording.duration:.1f}"
+    assert recording.notes == (
+        f"The recording ends too early: of its 5.2 s only the first {there} s are there.",
+    )
+
+
+def test_lengths_that_nobody_knew_are_not_missed(tmp_path):
+    """As programs write them that don't go back to the header."""
+    data = encoded(SECOND, tmp_path, "wav", 48_000, 1)
+    at = data.index(b"data") + 4
+    for length in (0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0):
+        path = tmp_path / "streamed.wav"
+        path.write_bytes(data[:at] + length.to_bytes(4, "little") + data[at + 4 :])
+        recording = load_audio(path)
+        assert recording.duration == pytest.approx(5.2, abs=0.05)
+        assert recording.notes == ()
+
+
+LATE = {"mp4": "aac", "mkv": "flac", "ts": "aac", "m2ts": "mp2", "mpg": "mp2", "ogg": "libvorbis"}
+
+
+@pytest.mark.parametrize("suffix", LATE)
+def test_sound_that_starts_later_than_the_picture(suffix, tmp_path):
+    """Of one track alone ffmpeg forgets that where times may begin anew."""
+    path = tmp_path / f"late.{suffix}"
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:d=9:r=25")
+    seen = ("-c:v", "libtheora") if suffix == "ogg" else ()
+    late = ("-itsoffset", "3", "-i", SECOND, "-map", "0:v", "-map", "1:a")
+    ffmpeg(*picture, *late, *seen, "-c:a", LATE[suffix], path)
+    said = np.concatenate([np.zeros(3 * SAMPLE_RATE, np.float32), words(SECOND)])
+    recording = load_audio(path)
+    assert recording.duration == pytest.approx(8.2, abs=0.1)
+    for shift, alike in in_thirds(recording.waveform[2 * SAMPLE_RATE :], said[2 * SAMPLE_RATE :]):
+        assert abs(shift) <= 0.05
+        assert alike > 0.9
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp3", "ts", "webm"])
+def test_times_that_begin_late_are_not_missed(suffix, tmp_path):
+    path = tmp_path / f"later.{suffix}"
+    ffmpeg("-i", SECOND, "-output_ts_offset", "5000", path)
+    recording = load_audio(path)
+    assert recording.notes == ()
+    assert recording.duration == pytest.approx(5.2, abs=0.1)
+
+
+def test_a_film_that_outlasts_its_sound_is_complete(tmp_path):
+    path = tmp_path / "film.mp4"
+    picture = ("-f", "lavfi", "-i", "color=s=64x64:d=9")
+    ffmpeg(*picture, "-i", SECOND, "-c:a", "aac", path)
+    assert load_audio(path).notes == ()
+
+
+def test_a_recording_without_its_index(tmp_path):
+    path = tmp_path / "memo.m4a"
+    whole = encoded(SECOND, tmp_path, "m4a", 48_000, 1)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AudioUnreadable, match=r"memo\.m4a .* ends too early.* lacks its index"):
+        load_audio(path)

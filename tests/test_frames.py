@@ -52,6 +52,13 @@ PAIRS = [
     ("au", "m4a"),
     ("ts", "mp3"),
     ("mp3", "ts"),
+    ("tta", "mp3"),
+    ("tta", "voc"),
+    ("voc", "flac"),
+    ("m4a", "voc"),
+    ("mpg", "mp3"),
+    ("mpg", "m4a"),
+    ("vob", "wav"),
 ]
 
 

@@ -317,8 +317,9 @@ def test_decompression_bomb(size, warnings_are):
             load_photo(png_that_claims(*size))
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "HEIF", "AVIF"])
+@pytest.mark.parametrize("file_format", ["GIF", "BMP", "JPEG2000"])
 def test_truncated_file(picture, file_format):
+    """Of those that are read as far as they go, see `test_cut_short.py`."""
     data = encoded(Image.fromarray(picture), file_format)
     for part in (0.02, 0.5, 0.9):
         with pytest.raises(PhotoUnreadable):

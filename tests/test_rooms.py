@@ -21,8 +21,8 @@ LYING = {
     **dict.fromkeys(
         (
             "arrays errors options gate version files cache cores interruption weights ffmpeg "
-            "curves frozen moods motion motion_space motion_files motion_table machine_code "
-            "processes"
+            "contents curves frozen moods motion motion_space motion_files motion_table "
+            "machine_code processes"
         ).split(),
         "hall",
     ),

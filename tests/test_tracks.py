@@ -116,6 +116,23 @@ def test_tracks_that_take_turns_are_all_heard(bleed, tmp_path):
     assert np.abs(recording.waveform).max() == pytest.approx(min(1, np.abs(both).max()), rel=0.1)
 
 
+def test_a_track_that_starts_later_keeps_its_time(tmp_path):
+    """Alone, a track of a transport stream is decoded from where it begins."""
+    path = tmp_path / "tracks.ts"
+    later = ("-itsoffset", "5.5", "-i", FIRST)
+    ffmpeg("-i", SECOND, *later, "-map", "0", "-map", "1", "-c:a", "mp2", path)
+    recording = load_audio(path)
+    one, other = words(SECOND), words(FIRST)
+    said = np.zeros(round(5.5 * SAMPLE_RATE) + len(other), np.float32)
+    said[: len(one)] = one
+    said[-len(other) :] += other
+    assert "in turn" in recording.notes[0]
+    assert recording.duration == pytest.approx(len(said) / SAMPLE_RATE, abs=0.1)
+    for late, alike in in_thirds(recording.waveform, said):
+        assert abs(late) < 0.05
+        assert alike > 0.9
+
+
 def test_who_speaks_into_another_one_s_microphone_is_no_second_speaker(tmp_path):
     """A track with the same voice, only fainter and in a room, isn't mixed in; nor two voices at
     once."""

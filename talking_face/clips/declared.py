@@ -24,6 +24,7 @@ from PIL import Image
 
 from talking_face import ffmpeg
 from talking_face.clips.enclosure import LARGEST, extras_of
+from talking_face.contents import Contents, look_into
 from talking_face.face.photo import DAMAGE, FORMATS
 from talking_face.motion_files import DAMAGE as NOT_A_MOTION
 from talking_face.motion_files import Sips
@@ -125,8 +126,8 @@ def _of_picture_or_media(path: Path) -> list[str]:
             names = ("comment", "Comment", "XML:com.adobe.xmp", "xmp")
             told = [picture.info.get(name) for name in names]
     except (*DAMAGE, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        found = ffmpeg.look_into(ffmpeg.source(path), PROBED)
-        return [found.comment] if isinstance(found, ffmpeg.Contents) else []
+        found = look_into(ffmpeg.source(path), PROBED)
+        return [found.comment] if isinstance(found, Contents) else []
     words = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in told]
     return [_source_type(one) for one in words if isinstance(one, str)]
 

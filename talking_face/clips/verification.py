@@ -27,6 +27,7 @@ from talking_face.clips.enclosure import texture_of
 from talking_face.clips.payload import TOOL
 from talking_face.clips.video import read_frames
 from talking_face.clips.watermark import PUBLIC_KEY, installed_key
+from talking_face.contents import Contents, look_into
 from talking_face.cores import one_thread
 from talking_face.errors import FileUnverifiable, PhotoUnreadable, VideoUnreadable
 from talking_face.face.photo import DAMAGE, FORMATS, MAX_SIDE, load_photo
@@ -196,8 +197,8 @@ def _picture_in(path: Path) -> Path | bytes:
 
 def _of_video(path: Path) -> Generator[UInt8, None, None]:
     """Frames that are spread over a video, or over pieces of a long one; raises as `luma`."""
-    found = ffmpeg.look_into(ffmpeg.source(path), PROBED) if is_file(path) else None
-    seconds = found.seconds if isinstance(found, ffmpeg.Contents) else None
+    found = look_into(ffmpeg.source(path), PROBED) if is_file(path) else None
+    seconds = found.seconds if isinstance(found, Contents) else None
     starts: list[float | None] = [None]
     if seconds and seconds > LONG:
         starts += [seconds * piece / PIECES for piece in range(1, PIECES)]
@@ -226,8 +227,8 @@ def _near(path: Path, rate: float, start: float | None) -> Generator[UInt8, None
 
 
 def _is_sound(path: Path) -> bool:
-    found = ffmpeg.look_into(ffmpeg.source(path), PROBED)
-    return isinstance(found, ffmpeg.Contents) and bool(found.layouts)
+    found = look_into(ffmpeg.source(path), PROBED)
+    return isinstance(found, Contents) and bool(found.layouts)
 
 
 def _grey(picture: UInt8) -> UInt8:

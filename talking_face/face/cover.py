@@ -35,6 +35,9 @@ BESIDE_CHIN = [204, 424, 194, 418, 32, 262]
 # 0.18.
 REDDER = 3.0  # lips are redder than what is around them by more than this, most of the time
 FLAT = 0.12  # contrast across the lips over the lightness of the skin, where there are none
+# What a dark mask is measured against, as a share of the lightness of the nose's bridge; and the
+# lightness of the darkest part of a face from which on it is haze, or a faded print.
+DIM, HAZE, DARKEST = 0.6, 24.0, 1.0
 PLAIN, COVERED = 0.5, 25.0  # contrast and difference in colour from the nose, of a coloured mask
 # Red (a*) of what isn't lips, or chin, over that of cheeks and nose, and blue (b*) of either, at
 # most. Lower lips of 531 portraits are above 0.68 and -7, microphones below 0.15 or at -40.
@@ -44,6 +47,7 @@ NO_LIP, NO_CHIN = (0.35, -20.0), (0.6, -10.0)
 # side, this far from the middle in inter-ocular distances. None of 531 portraits has both: chins
 # that are as red are at most 5.3 steep.
 TONGUE, EDGE, EDGE_FROM = 8.0, 7.0, 0.05
+EVEN = 25.0  # difference in colour along a tongue, at most: the shadow of a lip has more
 # Lips as red as this are seen, whatever the hand detector says; and the share of the lips that a
 # hand covers, and its reach from them in inter-ocular distances that still counts.
 SEEN, HAND_SHARE, HAND_RIM = 8.0, 0.35, 0.06
@@ -75,7 +79,10 @@ def mouth_hidden(photo: UInt8, landmarks: Float32) -> bool:
         return False
     steps = np.linspace(-0.15, 1.15, 40)[:, None]
     lines = [_at(lab, points[a] * (1 - steps) + points[b] * steps) for a, b in ACROSS]
-    contrast = float(np.median([np.ptp(line[:, 0]) for line in lines])) / max(float(skin[0]), 5.0)
+    contrast = float(np.median([np.ptp(line[:, 0]) for line in lines]))
+    darkest = float(np.percentile(lab[..., 0], DARKEST))
+    haze = min(darkest, max(0.0, 2.5 * (darkest - HAZE)))
+    contrast /= max(float(skin[0]) - haze, DIM * (float(bridge[0]) - haze), 3.0)
     other = float(np.linalg.norm((skin - bridge)[1:]))
     return contrast < FLAT or (contrast < PLAIN and other > COVERED)
 
@@ -99,7 +106,8 @@ def tongue_out(photo: UInt8, landmarks: Float32) -> bool:
     lab, points = _look(photo, landmarks)
     down = np.stack([points[18], (points[18] + points[200]) / 2])
     beside = np.median(_at(lab, points[BESIDE_CHIN])[:, 1])
-    if _at(lab, down)[:, 1].min() - beside < TONGUE:
+    colours = _at(lab, down)
+    if colours[:, 1].min() - beside < TONGUE or np.linalg.norm(np.ptp(colours, axis=0)) > EVEN:
         return False
     axis = points[MOUTH_CORNERS[1]] - points[MOUTH_CORNERS[0]]
     axis = axis / max(float(np.linalg.norm(axis)), 1e-6)

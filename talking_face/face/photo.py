@@ -9,16 +9,22 @@ import io
 import logging
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from talking_face.arrays import Array, UInt8
 from talking_face.errors import PhotoUnreadable
+from talking_face.face import cut_short
 from talking_face.files import in_memory, is_address, is_pipe, read_all, read_pipe
+from talking_face.frozen import Frozen, sealed
 from talking_face.options import shown
 
 MIN_SIDE = 64  # pixels; a face in less has nothing to animate
@@ -29,6 +35,12 @@ BACKDROP = (128, 128, 128)  # behind transparent pixels: neutral, so that edges 
 # must not be able to ask for.
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
 ADVICE = "Use a JPEG, PNG, WebP or HEIC photo."
+
+ROW_BY_ROW = ("PNG", "TIFF", "PPM")  # which Pillow decodes as far as they go, and stops
+CUT_SHORT = (
+    "The file of the photo ends too early; the missing {percent} % of the picture are left out."
+)
+COARSE = "The file of the photo ends too early, so the picture is coarser than it should be."
 
 PNG = b"\x89PNG\r\n\x1a\n"
 KIND_OF_TIFF, REDUCED = 254, (1, 3)  # the tag NewSubfileType, and a smaller copy of another image
@@ -57,28 +69,47 @@ pillow_heif.register_heif_opener()
 logger = logging.getLogger(__name__)
 
 
+class _Broken(PhotoUnreadable):
+    """A file can't be decoded, or not all of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo(Frozen):
+    """A photo, read.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB.
+        notes: sentences for people about what is missing of it.
+    """
+
+    pixels: UInt8
+    notes: tuple[str, ...] = ()
+
+
 def load_photo(source: PhotoSource) -> UInt8:
+    """The pixels of a photo, in a new array of the caller's; see `read_photo`."""
+    return np.array(read_photo(source).pixels)
+
+
+def read_photo(source: PhotoSource) -> Photo:
     """Read a photo as it is meant to be seen.
 
     Honours EXIF rotation and embedded colour profiles (the result is sRGB), puts transparent pixels
     on grey, takes the first frame of an animation, and brings grey, palette, CMYK and 16-bit images
-    to 8-bit RGB.
+    to 8-bit RGB. Of a file that ends too early it takes the part of the picture that is there.
 
     Args:
         source: a path, also of a pipe; the bytes of an image file, or the file, open; a Pillow
             image; or an array: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16,
             bool, or float in 0–1.
 
-    Returns:
-        A new (H, W, 3) uint8 array, RGB.
-
     Raises:
         PhotoUnreadable: no such file, not an image, damaged, or with sides outside 64–8192 pixels.
     """
     if isinstance(source, np.ndarray):
-        return _flatten(_from_array(source), "The photo")
+        return Photo(sealed(_flatten(_from_array(source), "The photo")))
     if isinstance(source, Image.Image):
-        return _flatten(source, "The photo")
+        return Photo(sealed(_flatten(source, "The photo")))
     if in_memory(source):
         try:
             data = read_all(source)
@@ -86,14 +117,17 @@ def load_photo(source: PhotoSource) -> UInt8:
             raise PhotoUnreadable(
                 f"The open file of the photo can't be read ({error}). Open it as a file of bytes."
             ) from error
-        return _flatten(_open(data, "The photo"), "The photo")
+        return _decoded(data, "The photo")
     if not isinstance(source, str | Path):
         raise PhotoUnreadable(
             f"A photo can't be made of {shown(source)}. Give a path, the bytes of an image file, a "
             "Pillow image, or an array of numpy."
         )
     path = Path(source)
-    return _flatten(_open(_read(path), path.name), path.name)
+    photo = _decoded(_read(path), path.name)
+    for note in photo.notes:
+        logger.info("%s: %s", path.name, note)
+    return photo
 
 
 def _read(path: Path) -> bytes:
@@ -117,6 +151,56 @@ def _read(path: Path) -> bytes:
         raise PhotoUnreadable(f"{path!s:.80} is not a path ({error}). Check the path.") from error
 
 
+def _decoded(data: bytes, name: str) -> Photo:
+    # Decoders of some kinds don't complain, and leave blank what is missing.
+    if cut_short.is_told(data) and (part := _part(data, name)):
+        return part
+    try:
+        return Photo(sealed(_flatten(_open(data, name), name)))
+    except _Broken:
+        part = _part(data, name)
+        if part is None:
+            raise
+        return part
+
+
+def _part(data: bytes, name: str) -> Photo | None:
+    """What there is of a photo whose file ends too early; None if that isn't what is wrong."""
+    images = _ways_to_decode(data, name)
+    image = next(images, None)
+    if image is None:
+        return None
+    pictures = map(np.asarray, chain([image], images))
+    if cut_short.is_told(data):
+        box = cut_short.decoded_alike(pictures, cut_short.turned(data))
+    else:
+        box = cut_short.not_blank(next(pictures))
+    kept = (box[2] - box[0]) * (box[3] - box[1]) / (image.width * image.height)
+    if min(box[2] - box[0], box[3] - box[1]) < MIN_SIDE:
+        raise PhotoUnreadable(
+            f"{name} ends before enough of the picture is there. Use another copy of the photo."
+        )
+    notes = [CUT_SHORT.format(percent=max(1, round(100 - 100 * kept)))] if kept < 1 else []
+    notes += [COARSE] if cut_short.is_progressive(data) else []
+    return Photo(sealed(_flatten(image.crop(box), name)), tuple(notes))
+
+
+def _ways_to_decode(data: bytes, name: str) -> Iterator[Image.Image]:
+    """A broken file, decoded in the ways of `cut_short.fillings`; one after the other, for room."""
+    for filled in cut_short.fillings(data):
+        with suppress(_Broken):
+            yield _load(_open(filled, name), name)
+    with suppress(_Broken):
+        image = _open(data, name)
+        if image.format in ROW_BY_ROW and not image.info.get("interlace"):
+            try:
+                image.load()
+            except DAMAGE as error:
+                if "truncated" in str(error) and isinstance(image, ImageFile.ImageFile):
+                    image.tile = []  # so that what was decoded counts
+                    yield image
+
+
 def _open(data: bytes, name: str) -> Image.Image:
     """Read the header only: the size is judged before a pixel is decoded."""
     if not data:
@@ -129,9 +213,9 @@ def _open(data: bytes, name: str) -> Image.Image:
             "Scale it down."
         ) from error
     except UnidentifiedImageError as error:
-        raise PhotoUnreadable(f"{name} is not an image that can be read. {ADVICE}") from error
+        raise _Broken(f"{name} is not an image that can be read. {ADVICE}") from error
     except DAMAGE as error:
-        raise PhotoUnreadable(f"{name} is damaged ({error}). Use another copy.") from error
+        raise _Broken(f"{name} is damaged ({error}). Use another copy.") from error
 
 
 def _without_long_texts(data: bytes) -> bytes:
@@ -169,8 +253,8 @@ def _is_long(kind: bytes, text: bytes) -> bool:
     return bool(unpacking.unconsumed_tail)
 
 
-def _flatten(image: Image.Image, name: str) -> Array:
-    """Pillow image of any mode → (H, W, 3) uint8 sRGB, upright."""
+def _load(image: Image.Image, name: str) -> Image.Image:
+    """Decode an image of a size that can be used."""
     width, height = image.size
     if image.format == "TIFF" and image.getexif().get(KIND_OF_TIFF) in REDUCED:
         raise PhotoUnreadable(
@@ -190,7 +274,13 @@ def _flatten(image: Image.Image, name: str) -> Array:
     try:
         image.load()
     except DAMAGE as error:
-        raise PhotoUnreadable(f"{name} is truncated or damaged. Use another copy.") from error
+        raise _Broken(f"{name} is truncated or damaged. Use another copy.") from error
+    return image
+
+
+def _flatten(image: Image.Image, name: str) -> Array:
+    """Pillow image of any mode → (H, W, 3) uint8 sRGB, upright."""
+    image = _load(image, name)
     try:
         image = _upright(image)
         if image.mode.startswith(("I", "F")):

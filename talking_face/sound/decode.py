@@ -22,10 +22,13 @@ import numpy as np
 
 from talking_face import ffmpeg
 from talking_face.arrays import Array
+from talking_face.contents import Contents, look_into
 from talking_face.errors import AudioUnreadable
 from talking_face.ffmpeg import Part
+from talking_face.motion_space import FPS
 from talking_face.sound import channels, lengths, tracks
 from talking_face.sound.parts import split, tags
+from talking_face.sound.prosody import QUIETEST
 from talking_face.sound.rates import SAMPLE_RATE, SOUND_RATE
 
 MAX_PARTS = 256
@@ -37,9 +40,14 @@ ADVICE = "Use a sound or video file that a media player can play."
 _DECODING = 120.0  # seconds of wall time; 10 minutes of sound decode in a few
 _COPIED = 1 << 24  # bytes at once
 _BLOCK = 10  # seconds of a track that are looked at together
+_LOST = 0.5  # seconds at the end of a file, and more, that are missed
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
 _NO_FRAME = "Header missing"  # in what isn't sound, such as a title between two recordings
 # Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
+_CUT_SHORT = (
+    "The recording ends too early: of its {told:.1f} s only the first {there:.1f} s are there."
+)
+_PART_DAMAGED = "Some of the recording is damaged and left out."
 _NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
 
 _CLIPPED = 0.001  # share of samples beyond full scale; with so few it was meant, and they are cut
@@ -97,8 +105,8 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
     wanted = round(seconds * SOUND_RATE)
     for part in parts[:MAX_PARTS]:
         try:
-            with _opened(path, part if len(parts) > 1 else None, notes) as source:
-                reader = _Reader(path, source, until)
+            with _opened(path, part if len(parts) > 1 else None, notes) as (source, share):
+                reader = _Reader(path, source, until, share)
                 sounds.append(reader.sound(wanted))
         except AudioUnreadable as error:
             if time.monotonic() > until:
@@ -119,13 +127,18 @@ def decode(path: Path, seconds: float) -> tuple[Array, tuple[str, ...]]:
 
 
 @contextmanager
-def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[str]]:
-    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length."""
+def _opened(
+    path: Path, part: Part | None, notes: list[str]
+) -> Iterator[tuple[list[str], float | None]]:
+    """Options that open a part of a file, all of it for None; a copy if it tells a wrong length.
+
+    And which share of the samples that it says it has are there, where it says so.
+    """
     start, end = part or (0, path.stat().st_size)
     with path.open("rb") as file:
         correction = lengths.correction(file, (start, end))
         if not correction.patches:
-            yield ffmpeg.source(path, part)
+            yield ffmpeg.source(path, part), correction.share
             return
         if correction.shorter:
             notes.append("The file says that it is shorter than it is; all of it is used.")
@@ -139,7 +152,7 @@ def _opened(path: Path, part: Part | None, notes: list[str]) -> Iterator[list[st
                     f"{path.name} tells a wrong length, and can't be copied to put that right "
                     f"({error.strerror}). Make room for temporary files."
                 ) from error
-            yield ffmpeg.source(copy)
+            yield ffmpeg.source(copy), None
 
 
 def _copy(file: BinaryIO, count: int, copy: Path, patches: tuple[lengths.Patch, ...]) -> None:
@@ -179,11 +192,12 @@ class _Reader:
     path: Path
     source: list[str]
     until: float  # of the monotonic clock
+    share: float | None = None  # of the samples that it says it has, that are there
     notes: list[str] = field(default_factory=list)
 
     def sound(self, most: int) -> Array:
         """As `decode`; `most` samples a channel."""
-        contents = ffmpeg.look_into(self.source, self._left())
+        contents = look_into(self.source, self._left())
         if isinstance(contents, ffmpeg.Ended):
             raise self._trouble(contents)
         if not contents.layouts:
@@ -191,19 +205,29 @@ class _Reader:
                 f"{self.path.name} has no sound. Use a recording with a sound track."
             )
         chosen = self._choose_tracks(contents)
-        return _mixed(self._track(track, contents, most) for track in chosen)
+        sound = _mixed(self._track(track, contents, most) for track in chosen)
+        seconds = len(sound) / SOUND_RATE
+        told = self.share and seconds / self.share
+        if contents.alone and contents.seconds:
+            told = contents.seconds - max(0.0, contents.start)
+        other = len(sound) == most or _PART_DAMAGED in self.notes  # reasons why it is shorter
+        if told and told - seconds > _LOST and not other:
+            self.notes.append(_CUT_SHORT.format(there=seconds, told=told))
+        return sound
 
-    def _track(self, track: int, contents: ffmpeg.Contents, most: int) -> Array:
+    def _track(self, track: int, contents: Contents, most: int) -> Array:
         mix = self._choose_mix(track, contents.layouts[track])
         if contents.floating[track]:
             mix = self._to_full_scale(track) + mix
-        return self._decode(track, mix, contents.timed, most)
+        sound = self._decode(track, mix, contents.timed, most)
+        silence = min(_LATEST, round(contents.late[track] * SOUND_RATE))
+        return np.pad(sound, ((silence, 0), (0, 0)))[:most] if silence else sound
 
-    def _choose_tracks(self, contents: ffmpeg.Contents) -> list[int]:
+    def _choose_tracks(self, contents: Contents) -> list[int]:
         count = min(len(contents.layouts), MAX_TRACKS)
         if count == 1:
             return [0]
-        heard_on = [self._voices(track) for track in range(count)]
+        heard_on = [self._voices(track, contents.late[track]) for track in range(count)]
         chosen, told = tracks.choose(heard_on, contents.preferred)
         self.notes.append(told)
         return chosen
@@ -258,13 +282,18 @@ class _Reader:
         curves = [channels.levels(block) for block in self._samples(track, filters)]
         return np.concatenate(curves, axis=1) if curves else np.zeros((1, 0), dtype=np.float32)
 
-    def _voices(self, track: int) -> tuple[Array, Array]:
-        """`channels.levels` and `channels.glides` of a track; of no frames if it can't be read."""
+    def _voices(self, track: int, late: float) -> tuple[Array, Array]:
+        """`channels.levels` and `channels.glides` of a track; of no frames if it can't be read.
+
+        With silence in front of one that starts so many seconds late.
+        """
         heard = [(channels.levels(b), channels.glides(b)) for b in self._samples(track, "anull")]
         if not heard:
             return np.zeros((1, 0), dtype=np.float32), np.zeros(0, dtype=bool)
-        levels, glides = zip(*heard, strict=True)
-        return np.concatenate(levels, axis=1), np.concatenate(glides)
+        levels, glides = (np.concatenate(part, axis=-1) for part in zip(*heard, strict=True))
+        before = round(min(late, _LATEST / SOUND_RATE) * FPS)
+        silent = np.pad(levels, ((0, 0), (before, 0)), constant_values=QUIETEST)
+        return silent, np.pad(glides, (before, 0))
 
     def _samples(self, track: int, filters: str) -> Iterator[Array]:
         """(n, channels) float32, 16 kHz: a track behind some filters, block by block."""
@@ -327,7 +356,7 @@ class _Reader:
         if len(said) >= _DAMAGED:
             said = said[min(sum(_NO_FRAME in line for line in said), tags(self.path)) :]
         if len(said) >= _DAMAGED:
-            self.notes.append("Some of the recording is damaged and left out.")
+            self.notes.append(_PART_DAMAGED)
 
     def _trouble(self, ended: ffmpeg.Ended) -> AudioUnreadable:
         cause = ended.cause("it is damaged")

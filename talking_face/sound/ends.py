@@ -7,8 +7,11 @@ piece, or the first one that is none of its pieces; what is there, others look a
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from typing import BinaryIO
+
+import numpy as np
 
 End = Callable[[BinaryIO], int]
 
@@ -68,6 +71,24 @@ def au(file: BinaryIO) -> int:
     return start + size
 
 
+def tta(file: BinaryIO) -> int:
+    """Behind the frames whose sizes stand in front of them, each for so many samples."""
+    head = _read(file, 0, 22)
+    rate, count = struct.unpack("<2I", head[10:18])
+    frames = min(-(-count // max(1, rate * 256 // 245)), _MOST)
+    sizes = np.frombuffer(_read(file, 22, 4 * frames).ljust(4 * frames, b"\0"), "<u4")
+    return 22 + 4 * frames + 4 + int(sizes.sum(dtype=np.int64))
+
+
+def voc(file: BinaryIO) -> int:
+    """Behind the block that ends them, or the last one that there is."""
+    start = int.from_bytes(_read(file, 20, 2), "little")
+    end = _walk(
+        file, start, 4, lambda h: 4 + int.from_bytes(h[1:], "little") if 0 < h[0] < 10 else 0
+    )
+    return end + (_read(file, end, 1) == b"\0")
+
+
 def matroska(file: BinaryIO) -> int:
     """Where a browser records, nothing but the blocks themselves tells its length."""
     return _walk(file, 0, 12, _element)
@@ -109,6 +130,10 @@ def _riff(head: bytes) -> int:
 
 def _tag(head: bytes) -> int:
     return 15 + int.from_bytes(head[1:4], "big") if head[0] in (8, 9, 18) else 0
+
+
+def _block(head: bytes) -> int:
+    return 4 + int.from_bytes(head[1:], "little") if 0 < head[0] < 10 else 0
 
 
 def _element(head: bytes) -> int:

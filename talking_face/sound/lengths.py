@@ -22,6 +22,7 @@ _WAVE64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # ends the names 
 _CHUNKS = 64  # in front of the samples, at most
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"<")
 _FEW = 4096  # bytes, a sector; fewer behind the end are no sound
+_PLACEHOLDER = 2**31 - 2**20  # bytes; such lengths are written where it isn't known
 _ENDLESS = 2**63  # lengths from here on mean that it isn't known
 _BLOCK = 1 << 20  # bytes looked at together
 
@@ -79,10 +80,12 @@ class Correction:
     Attributes:
         patches: where in the part, and what.
         shorter: whether the part says that it is shorter than it is.
+        share: which share of the samples that it says it has are there; None where it doesn't say.
     """
 
     patches: tuple[Patch, ...] = ()
     shorter: bool = False
+    share: float | None = None
 
 
 def correction(file: BinaryIO, part: Part) -> Correction:
@@ -90,7 +93,9 @@ def correction(file: BinaryIO, part: Part) -> Correction:
     read = _reader(file, part)
     size = part[1] - part[0]
     patches = [patch for patch in (_samples_patch(read, size), _form_patch(read, size)) if patch]
-    return Correction((*patches, *_open_patches(read, size)), shorter=bool(patches))
+    shorter = bool(patches)
+    patches += _open_patches(read, size)
+    return Correction(tuple(patches), shorter=shorter, share=_share(read, size))
 
 
 def _form_patch(read: Reader, size: int) -> Patch | None:
@@ -101,6 +106,18 @@ def _form_patch(read: Reader, size: int) -> Patch | None:
             if told + counted < samples.start:
                 return at, _packed(number, size - counted)
     return None
+
+
+def _share(read: Reader, size: int) -> float | None:
+    """Which share of the samples that are told is there."""
+    form = _form(read(0, 16))
+    length = _samples(read, form) if form else None
+    if form is None or length is None or length.value in form.unknown:
+        return None
+    told = length.value - length.counted
+    if not 0 < told < _PLACEHOLDER or size <= length.start:
+        return None
+    return min(1.0, (size - length.start) / told)
 
 
 def _open_patches(read: Reader, size: int) -> Iterator[Patch]:

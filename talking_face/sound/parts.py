@@ -24,6 +24,7 @@ Rest = Callable[[BinaryIO], int | None]  # where another kind follows on what a 
 _BLOCK = 1 << 20  # bytes looked at together
 _BUFFER = 1 << 16  # bytes read at once
 _MOST = 200_000  # boxes, or packets of tags: hours have fewer
+_LARGE = (b"mdat", b"moov", b"moof", b"free", b"skip", b"wide", b"uuid")  # boxes that may be cut
 _FARTHEST = 1 << 50  # bytes; no file is larger
 
 
@@ -135,23 +136,20 @@ def _mp4(file: BinaryIO) -> Iterator[int]:
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Where boxes begin, with their size in front, and their kinds; last, where none does."""
-    start = 0
+    start, whole = 0, file.seek(0, 2)
     for _ in range(_MOST):
         kind = _read(file, start + 4, 4)
-        if not re.fullmatch(rb"[\w ]{4}", kind):
-            yield start, b""
-            return
-        yield start, kind
         size = int.from_bytes(_read(file, start, 4), "big")
         if size == 1:
             size = int.from_bytes(_read(file, start + 8, 8), "big")
+        broken_off = start + size > whole and kind not in _LARGE  # words, such as "Creative"
+        if not re.fullmatch(rb"[\w ]{4}", kind) or broken_off:
+            yield start, b""
+            return
+        yield start, kind
         if size < 8 or start + size > _FARTHEST:  # it goes on to the end, or nowhere
             return
         start += size
-
-
-def _nothing(_: BinaryIO) -> None:
-    """Where a kind doesn't tell its end."""
 
 
 def _behind(end: Callable[[BinaryIO], int | None]) -> Rest:
@@ -216,8 +214,8 @@ _OGG = rb"OggS\0[\x02\x06].{20}."
 _KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
     (_OGG, _ogg, _behind(ends.ogg)),
     (rb"\0\0..ftyp", _mp4, _behind(_end_of_boxes)),
-    (_PACK + _FIRST_PACK, _program, _nothing),
-    (_PACK, _program, _nothing),
+    (_PACK + _FIRST_PACK, _program, _behind(program.end)),
+    (_PACK, _program, _behind(program.end)),
     (_FLAC, _every(_FLAC), _behind(ends.flac)),
     *(
         (mark, _every(mark), _behind(lengths.end))
@@ -234,16 +232,14 @@ _KINDS: tuple[tuple[bytes, Finder, Rest], ...] = (
         for mark, end in (
             (rb"RIFF....AVI LIST", ends.avi),
             (_WAVPACK, ends.wavpack),
+            (rb"TTA1[\x01\x02]\0[\x01-\x40]\0", ends.tta),
+            (rb"Creative Voice File\x1a", ends.voc),
             (rb"#!AMR(?:-WB)?\n", ends.amr),
             (rb"\.snd\0\0.{6}\0\0\0[\x01-\x1b]\0.{3}\0\0\0[\x01-\x40]", ends.au),
             (rb"FLV\x01[\x01\x04\x05]\0\0\0\x09", ends.flv),
             (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c", ends.asf),
             (rb"\x1a\x45\xdf\xa3.{1,40}?\x42\x82[\x84\x88](?:webm|matroska)", ends.matroska),
         )
-    ),
-    *(
-        (mark, _every(mark), _nothing)
-        for mark in (rb"TTA1[\x01\x02]\0[\x01-\x40]\0", rb"Creative Voice File\x1a")
     ),
 )
 _PACKETS = rb"G" + rb"(?:.{187}G)" * 5  # 941 bytes

@@ -52,6 +52,21 @@ def changes(file: BinaryIO) -> Iterator[int]:
         yield began
 
 
+def end(file: BinaryIO) -> int | None:
+    """Behind the last pack, where another recording may follow; None where packs follow."""
+    at, whole = 0, file.seek(0, 2)
+    for _ in range(_MOST):
+        file.seek(at)
+        head = file.read(_HEAD)
+        if head[:4] == PACK and len(head) == _HEAD:
+            at += _clock(head)[1]
+        elif head[:3] == PACK[:3] and len(head) > 5 and head[3] >= _END:
+            at += 4 if head[3] == _END else 6 + int.from_bytes(head[4:6], "big")
+        else:
+            break
+    return None if at >= whole or _next_pack(file, at) >= 0 else at
+
+
 def _clock(pack: bytes) -> tuple[int, int]:
     """Ticks of 90 kHz that a pack tells, and its size in bytes."""
     told = int.from_bytes(pack[4:10], "big")
