@@ -8,9 +8,9 @@ from talking_face.face.landmarks import N_MESH
 from talking_face.face.model import Pose, load_face_model, rotation_matrix
 from talking_face.head import head as heads
 from talking_face.head.atlas import face_picture, unrolled
-from talking_face.head.hidden import Surface, hidden_side
+from talking_face.head.hidden import hidden_side
 from talking_face.head.looks import _without_ears, back_picture, relief_pictures
-from talking_face.head.patch import facing_front
+from talking_face.head.patch import Surface, facing_front
 from talking_face.head.rim import cut_face, split
 from talking_face.picture.contour import facing
 from talking_face.picture.mesh import FaceMesh, face_mesh

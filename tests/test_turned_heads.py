@@ -7,7 +7,8 @@ from talking_face import load_animator
 from talking_face.face.model import Pose, rotation_matrix
 from talking_face.head import head as heads
 from talking_face.head.head import build_head
-from talking_face.head.hidden import INSIDE, Surface, hidden_side, light_of
+from talking_face.head.hidden import INSIDE, hidden_side, light_of
+from talking_face.head.patch import Surface
 from talking_face.head.relief import RISE, away_from, relief_of
 from talking_face.picture.inpaint import continued
 

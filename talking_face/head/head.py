@@ -18,10 +18,10 @@ from talking_face.curves import smoothstep
 from talking_face.face.landmarks import FACE_OVAL, INNER_LIP_LOWER, N_LANDMARKS
 from talking_face.face.model import Pose, rotation_angles
 from talking_face.head.atlas import assemble, face_picture, unrolled
-from talking_face.head.hidden import Surface, hidden_side, light_of
+from talking_face.head.hidden import hidden_side, light_of
 from talking_face.head.inside import eye_patch, mouth_patches
 from talking_face.head.looks import background_of, relief_pictures
-from talking_face.head.patch import Patch, facing_front
+from talking_face.head.patch import Patch, Surface, facing_front
 from talking_face.head.relief import OUTLINE, relief_of, silhouette_of
 from talking_face.head.rim import cut_face
 from talking_face.motion import Motion
@@ -31,6 +31,7 @@ from talking_face.picture.mesh import face_mesh
 from talking_face.picture.renderer import Renderer
 
 REFINEMENTS = 1  # subdivisions of the face mesh: a quarter of the frames' points is enough
+CLOSING = (0.0, 0.35, 0.7, 1.0)  # shares of closing lids that eyeballs are kept behind
 HAIR, NECK = (0.9, 1.7), (1.25, 2.2)  # canonical: away from the face, and down, where it stays
 DRAGGED, NEIGHBOURS = 0.35, 8  # canonical units over which the face drags at what is around it
 TURNED = 8.0  # degrees of yaw, from which a face is taken to hide a side of it
@@ -113,8 +114,13 @@ def build_head(renderer: Renderer) -> Head:
     patches = {"face": Patch(dense, _wide(refinement), triangles, places, picture)}
     inside = mouth_patches(renderer.mouth, rest, mesh.mouth, refinement)
     patches |= dict(zip(("upper", "lower", "cavity")[-len(inside) :], inside, strict=True))
-    for eye in (0, 1):
-        patches[f"eye {eye}"] = eye_patch(image, pose, rest, dense[mesh.eyes[eye]], eye)
+    closing = np.stack([renderer.eyes.close(np.eye(2)[eye]) for eye in (0, 1)])
+    for eye, closed in enumerate(closing):
+        skins = [
+            Surface(refinement @ (rest + share * closed)[: refinement.shape[1]], mesh.triangles)
+            for share in CLOSING
+        ]
+        patches[f"eye {eye}"] = eye_patch(image, pose, rest, dense[mesh.eyes[eye]], skins, eye)
 
     notes: list[str] = []
     size = np.array(image.shape[1::-1])
@@ -178,7 +184,7 @@ def build_head(renderer: Renderer) -> Head:
         relief=np.concatenate([nothing, *numbered[inner:]]).astype(np.int32),
         follow=np.concatenate([follow[name] for name in patches]).astype(np.float32),
         spread=sparse.vstack([patch.spread for patch in patches.values()]).tocsr(),
-        closing=np.stack([renderer.eyes.close(np.eye(2)[eye]) for eye in (0, 1)]),
+        closing=closing,
         rest=rest,
         atlas=atlas,
         pose=pose,

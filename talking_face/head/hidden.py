@@ -7,18 +7,15 @@ behind what it shows there. Knows points in pixels; of colours only how light th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
 from talking_face.face.model import Pose
+from talking_face.head.patch import Surface, depth_of
 from talking_face.head.relief import away_from, inwards_of
 from talking_face.head.rim import evened
-from talking_face.picture.mesh import draw_map
 
 LOWEST = 0.9  # canonical y, the jaw, down to which both sides are the same; collars are below
 TUCKED = 0.4  # the same above it, over which the side goes in behind the neck, so that none sees
@@ -30,14 +27,6 @@ INSIDE = 0.02  # canonical units within the silhouette that what is mirrored sta
 BEHIND = 0.03  # the same behind what the photo shows
 CHEEK = (0.08, 0.3)  # of the face's tile from its border: where both sides' light is compared
 GAIN = (0.6, 1.6)  # at least and at most, from one side's light to the other's
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """Points (n, 3) in the photo, pixels, and triangles (m, 3) int32 over them."""
-
-    points: Array
-    triangles: Array
 
 
 def hidden_side(
@@ -66,7 +55,7 @@ def hidden_side(
     triangles = number.reshape(-1, 3)[:, ::-1].astype(np.int32)
     moved = _inside(outline, points, INSIDE * unit) - points
     points = _inside(outline, points + evened(moved, triangles, EVEN), INSIDE * unit)
-    shown = np.maximum(*(_depth(surface, points[:, :2], outline) for surface in (front, face)))
+    shown = np.maximum(*(depth_of(surface, points[:, :2]) for surface in (front, face)))
     points[:, 2] = np.maximum(points[:, 2], shown + BEHIND * unit)
     ends = (used < rim) & (np.abs(mirrored[:, 0]) > BESIDE)
     _join(points, ends, face.points, JOINED * unit)
@@ -93,21 +82,6 @@ def _inside(outline: Array, points: Array, inside: float) -> Array:
     points = points.copy()
     points[out, :2] = (outline + inside * inwards_of(outline))[nearest]
     return points
-
-
-def _depth(surface: Surface, places: Array, outline: Array) -> Array:
-    """How far away the nearest part of a surface is at places (n, 2); -inf where there is none."""
-    corner = np.floor(outline.min(0))
-    width, height = (np.ceil(outline.max(0)) - corner).astype(int) + 1
-    drawn = np.ascontiguousarray(surface.points - (*corner, 0), dtype=np.float32)
-    flat, away = np.ascontiguousarray(drawn[:, :2]), np.ascontiguousarray(drawn[:, 2])
-    map_x, map_y = np.zeros((2, height, width), dtype=np.float32)
-    depth = np.full((height, width), np.inf, dtype=np.float32)
-    draw_map(flat, away, flat, surface.triangles, map_x, map_y, depth)
-    depth[np.isinf(depth)] = -np.inf
-    furthest = np.asarray(cv2.dilate(depth, np.ones((3, 3), dtype=np.uint8)))
-    column, row = np.rint(places - corner).astype(int).T
-    return np.asarray(furthest[row.clip(0, height - 1), column.clip(0, width - 1)])
 
 
 def light_of(face: UInt8, near: int) -> Array:
