@@ -135,6 +135,26 @@ def test_a_forehead_goes_on_in_its_own_colours(mesh: FaceMesh) -> None:
     assert np.abs(shown(places[:0]) - own).max() > 30
 
 
+def test_hair_beside_a_cheek_isn_t_on_it(mesh: FaceMesh) -> None:
+    """Where the mesh is wider than the face, the photo shows hair or ears; on both sides alike."""
+    places, face = unrolled(mean_of(mesh)), posed(mesh, 0)
+    image = np.full((400, 400, 3), SKIN, dtype=np.uint8)
+    middle = face[:, 0].mean()
+    wide = 0.94 * np.abs(face[:, 0] - middle).max()
+    image[:, np.abs(np.arange(400) - middle) > wide] = HAIR
+    triangles = facing_front(face, mesh.triangles)
+    tile = face_picture(image, places, face, face[:, :2], triangles, places[:0])
+    shown = facing(face, triangles) > 0.02
+    column, row = np.rint(face[shown, :2]).astype(int).T
+    at = np.rint(places[shown] * 1023).astype(int)
+
+    def hair(colours: np.ndarray) -> int:
+        return int((np.abs(colours - np.array(SKIN, dtype=float)).max(1) > 25).sum())
+
+    assert hair(image[row, column]) > 40
+    assert hair(tile[at[:, 1], at[:, 0]]) < 0.3 * hair(image[row, column])
+
+
 def test_a_hidden_side_closes_onto_the_face() -> None:
     """What is mirrored begins on the face's far edge, wherever the near one's mirror image is."""
     pose = Pose(rotation_matrix(np.array([25.0, 0, 0])), np.asarray(UNIT), np.array([200, 200, 0]))

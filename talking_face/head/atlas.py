@@ -49,6 +49,9 @@ GUTTER = 3  # pixels at a tile's edge that repeat it
 AXIS = 0.75  # canonical depth of the axis that the face is unrolled around
 SEEN = (0.12, 0.4)  # cosine of skin to line of sight over which the photo is believed
 LEAST = 0.02  # how much it is believed where it is seen at all
+FIRM = (0.25, 0.5)  # the same, over which what the photo shows is the face, whatever its colour
+STRANGE = (40.0, 65.0)  # grey levels from the skin beside it, over which it isn't the face
+SHADOW = 15  # pixels around what isn't, which are in its shadow
 JOINED = (10.0, 60.0)  # pixels from what is around, over which the photo is believed all the same
 EVEN = 60.0  # pixels of the face's tile over which light is evened out where sides are mirrored
 
@@ -92,8 +95,15 @@ def face_picture(
     own = own.astype(np.float32)
     inside = (at_x >= 0) & (at_y >= 0) & (at_x < image.shape[1]) & (at_y < image.shape[0])
     # Where neither side is seen well, the own one, however slanted, goes on into what is around.
-    weight = np.maximum(smoothstep(share, *SEEN), _near(joined)) + LEAST
-    weight = (weight * (share > 0) * covered * inside).astype(np.float32)
+    there = covered & inside & (share > 0)
+    firm = smoothstep(share, *FIRM).astype(np.float32)
+    skin = pull_push(own, np.ascontiguousarray(firm * there))
+    # Hair and ears beside the cheek are on it where the mesh is a little wider than the face.
+    strange = smoothstep(np.abs(own - skin).max(2), *STRANGE).astype(np.float32)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SHADOW, SHADOW))
+    strange = cv2.blur(cv2.dilate((1 - firm) * strange, around), (SHADOW, SHADOW))
+    weight = (smoothstep(share, *SEEN) + LEAST) * (1 - strange)
+    weight = (np.maximum(weight, _near(joined)) * there).astype(np.float32)
     other = own[:, ::-1]
     others_weight = np.maximum(weight[:, ::-1] - weight, 0)
     other = np.clip(other * _gain(own, other, weight, weight[:, ::-1]), 0, 255)
