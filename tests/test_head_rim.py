@@ -1,18 +1,26 @@
 """Where a head's face ends, and the colours that its relief goes on in."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
+from talking_face import load_animator
 from talking_face.face.landmarks import N_MESH
 from talking_face.face.model import Pose, load_face_model, rotation_matrix
 from talking_face.head import head as heads
 from talking_face.head.atlas import face_picture, unrolled
 from talking_face.head.hidden import hidden_side
-from talking_face.head.looks import _without_ears, back_picture, relief_pictures
+from talking_face.head.looks import (
+    _without_ears,
+    back_picture,
+    background_of,
+    relief_pictures,
+)
 from talking_face.head.patch import Surface, facing_front
 from talking_face.head.rim import cut_face, split
 from talking_face.picture.contour import facing
+from talking_face.picture.inpaint import continued
 from talking_face.picture.mesh import FaceMesh, face_mesh
 
 UNIT = 100.0
@@ -84,6 +92,26 @@ def test_no_background_shows_at_the_silhouette(mesh: FaceMesh, wide: int) -> Non
     for look in looks:
         inside = away > -wide
         assert np.abs(look[inside] - np.array(HAIR, dtype=float)).max() < 12
+
+
+def test_a_guessed_background_is_out_of_focus(portraits) -> None:
+    """Where it was hidden deeply; so that no seam is seen between what it is put together from."""
+    animator = load_animator()
+    photo = next(one for one in portraits if one.stem == "woman_orange_shirt")
+    plate = animator.renderer(animator.fit(photo)).plate
+    height, width = plate.image.shape[:2]
+    inside = np.s_[plate.margin : plate.margin + height, plate.margin : plate.margin + width]
+    hidden = plate.person[inside] > 0
+    sharp, drawn = continued(plate.image, hidden, plate.background), background_of(plate)
+    deep = cv2.erode(hidden.astype(np.uint8), np.ones((61, 61), np.uint8)) > 0
+
+    def steps(picture: np.ndarray) -> float:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(float)
+        return float(np.abs(np.diff(grey, axis=1))[deep[:, 1:]].max())
+
+    assert steps(drawn) < 0.4 * steps(sharp)
+    away = cv2.dilate(hidden.astype(np.uint8), np.ones((31, 31), np.uint8)) == 0
+    assert np.array_equal(drawn[away], plate.image[away])
 
 
 def test_what_is_behind_is_of_the_colour_beside_it() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from talking_face.arrays import Array, UInt8
+from talking_face.curves import smoothstep
 from talking_face.face.model import Pose
 from talking_face.picture.brush import polygon_mask
 from talking_face.picture.inpaint import continued
@@ -24,6 +25,7 @@ PURE = 0.85  # share of a pixel that is the person, from which its colour is bel
 EDGE = 0.045  # in from the silhouette, where nothing is believed: the matte is that exact
 MIXED = 0.06  # in from the silhouette, from which all is the person's own colour
 STRAND = 0.03  # around the person, that aren't background: strands of hair
+GUESSED, UNSHARP = (0.0, 0.4), 0.1  # into what was hidden, where its guess blurs, and how much
 EARS = (-0.35, 0.75)  # y between which ears are
 EAR_EDGE = 0.04  # around them, that are in their shadow
 BLEND = 0.12  # over which colours behind run into each other
@@ -87,7 +89,12 @@ def background_of(plate: Plate) -> UInt8 | None:
     side = 2 * round(STRAND * float(plate.pose.scale)) + 1
     person = (plate.person[inside] > 0).astype(np.uint8)
     hidden = cv2.dilate(person, np.ones((side, side), dtype=np.uint8)) > 0
-    return continued(plate.image, hidden, plate.background)
+    filled = continued(plate.image, hidden, plate.background)
+    unit = float(plate.pose.scale)
+    blurred = cv2.GaussianBlur(filled, (0, 0), UNSHARP * unit)
+    deep = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5) / unit
+    share = smoothstep(deep, *GUESSED)[..., None]
+    return np.asarray(np.rint(filled + share * (blurred - filled.astype(np.float32))), np.uint8)
 
 
 def _without_ears(look: Array, face: Array, rim: Array, pose: Pose) -> UInt8:
