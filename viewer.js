@@ -115,7 +115,9 @@ const draw = () => {
   if (!shown?.mixer || !place?.offsetParent) return;
   const last = Math.max(shown.action.getClip().duration - FRAME / 10, 0);
   const time = Math.min(talkingFace.moment(), last);
-  const resized = shown.renderer.domElement.clientWidth !== place.querySelector(".picture").clientWidth;
+  const [canvas, picture] = [shown.renderer.domElement, place.querySelector(".picture")];
+  const resized =
+    canvas.clientWidth !== picture.clientWidth || canvas.clientHeight !== picture.clientHeight;
   if (!stale && !resized && Math.abs(time - drawnTime) < FRAME / 10) return;
   fit();
   shown.mixer.setTime(time);
@@ -167,7 +169,8 @@ const listen = (canvas) => {
     const spread = fingers.size === 2 ? apart() : 0;
     fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (fingers.size === 2) zoom(apart() / Math.max(spread, 1));
-    else turn((before.x - event.clientX) * DRAG, (event.clientY - before.y) * DRAG);
+    if (fingers.size === 1)
+      turn((before.x - event.clientX) * DRAG, (event.clientY - before.y) * DRAG);
   });
   for (const end of ["pointerup", "pointercancel"])
     canvas.addEventListener(end, (event) => fingers.delete(event.pointerId));

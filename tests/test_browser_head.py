@@ -4,6 +4,7 @@ import base64
 import functools
 import io
 import threading
+import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -22,8 +23,9 @@ from talking_face.web.turning import VIEWER
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style>
-<style>#head-stage {{ width: 480px; }}</style>
+PAGE = """<!doctype html><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><style>{style}</style>
+<style>#head-stage {{ width: 480px; }} body {{ height: 3000px; }}</style>
 <script>
 const talkingFace = {{
   moment: () => document.getElementById("clip").currentTime,
@@ -103,9 +105,9 @@ def site(tmp_path_factory, portrait, short_speech):
 
 def look(browser):
     """The picture (h, w, 4) that the viewer shows, its state, and the clip's time."""
-    url, state, time = browser.execute_async_script(LOOK)
+    url, state, at = browser.execute_async_script(LOOK)
     picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
-    return np.asarray(picture.convert("RGBA")).astype(int), state, time
+    return np.asarray(picture.convert("RGBA")).astype(int), state, at
 
 
 def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
@@ -123,10 +125,10 @@ def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
     assert state["triangles"] > 5000
 
     widest = int(np.argmax(np.abs(motion.lower).sum(1)))
-    time = browser.execute_async_script(SEEK, (widest + 0.5) / 25)
+    at = browser.execute_async_script(SEEK, (widest + 0.5) / 25)
     spoken, state, _ = look(browser)
     assert np.abs(spoken - first).max() > 40, "it doesn't move"
-    assert abs(state["time"] - time) <= 2 / 25
+    assert abs(state["time"] - at) <= 2 / 25
 
     canvas = browser.find_element(By.CSS_SELECTOR, "#head-stage canvas")
     ActionChains(browser).drag_and_drop_by_offset(canvas, -60, 10).perform()
@@ -149,6 +151,104 @@ def test_a_head_is_shown_turned_and_speaks_in_step(browser, site):
     late = browser.execute_async_script(PLAY)
     assert len(late) >= 3
     assert np.median(late) <= 2 / 25
+
+
+class Fingers:
+    """Touches a browser's screen, as if it were a tablet's."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def __enter__(self):
+        screen = {"width": 600, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+        self._tell("Emulation.setDeviceMetricsOverride", **screen)
+        self._tell("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=5)
+        return self
+
+    def __exit__(self, *error):
+        self._tell("Emulation.setTouchEmulationEnabled", enabled=False)
+        self._tell("Emulation.clearDeviceMetricsOverride")
+
+    def _tell(self, command, **options):
+        self.browser.execute_cdp_cmd(command, options)
+
+    def touch(self, kind, *points):
+        """What the screen reports: touchStart, touchMove, touchEnd or touchCancel."""
+        points = [{"x": float(x), "y": float(y), "id": id} for id, (x, y) in enumerate(points)]
+        self._tell("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    def lift(self, id, x, y):
+        """One of the fingers that are down goes."""
+        point = {"x": float(x), "y": float(y), "id": id}
+        self._tell("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[point])
+
+    def move(self, starts, ends, steps=8):
+        """Fingers that are down go from `starts` to `ends`, (n, 2) pixels each."""
+        for share in np.linspace(0, 1, steps + 1)[1:]:
+            self.touch("touchMove", *(np.array(starts) * (1 - share) + np.array(ends) * share))
+            time.sleep(0.03)  # a browser doesn't scroll by a touch that is over at once
+
+    def drag(self, starts, ends):
+        self.touch("touchStart", *starts)
+        self.move(starts, ends)
+        self.touch("touchEnd")
+
+    def seen(self):
+        """Yaw, pitch, zoom of the head; how far the page is scrolled, how much it is enlarged."""
+        return self.browser.execute_script(
+            "const {yaw, pitch, zoom} = talkingHead.state();"
+            "return [yaw, pitch, zoom, scrollY, visualViewport.scale];"
+        )
+
+
+def test_fingers_turn_and_zoom_a_head_and_scroll_the_page_beside_it(browser, site):
+    browser.set_script_timeout(120)
+    browser.get(site[0])
+    assert browser.execute_async_script(SHOW) == ""
+    with Fingers(browser) as fingers:
+
+        def place(part):
+            script = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+            return browser.execute_script(script, f"#head-stage {part}")
+
+        rect = place(".picture")
+        WebDriverWait(browser, 10).until(lambda _: place("canvas") == rect)
+        x, y = rect["x"] + rect["width"] / 2, rect["y"] + rect["height"] / 2
+
+        fingers.drag([(x, y)], [(x - 60, y + 20)])
+        assert fingers.seen() == [pytest.approx(21), pytest.approx(7), 1, 0, 1]
+        fingers.drag([(x, y - 100)], [(x, y + 100)])
+        assert fingers.seen() == [pytest.approx(21), 20, 1, 0, 1], "the page doesn't go along"
+
+        fingers.drag([(x - 20, y), (x + 20, y)], [(x - 35, y), (x + 35, y)])
+        assert fingers.seen() == [pytest.approx(21), 20, pytest.approx(1.75), 0, 1]
+        fingers.drag([(x - 100, y), (x + 100, y)], [(x - 10, y), (x + 10, y)])
+        assert fingers.seen() == [pytest.approx(21), 20, pytest.approx(0.6), 0, 1]
+
+        # When one of two is lifted, the other one turns it on from where it was.
+        fingers.touch("touchStart", (x - 20, y), (x + 20, y))
+        fingers.lift(1, x + 20, y)
+        fingers.move([(x - 20, y)], [(x + 20, y)])
+        fingers.touch("touchEnd")
+        assert fingers.seen()[0] == pytest.approx(7)
+
+        # A hand laid on it doesn't throw it around.
+        hand = [(x, y), (x + 40, y), (x + 80, y)]
+        fingers.drag(hand, [(x - 60, y), (x - 20, y), (x + 20, y)])
+        assert fingers.seen()[:3] == [pytest.approx(7), 20, pytest.approx(0.6)]
+
+        fingers.touch("touchStart", (x, y))
+        fingers.touch("touchCancel")
+        fingers.drag([(x, y)], [(x + 20, y)])
+        assert fingers.seen()[0] == pytest.approx(0)
+
+        # What a finger on it swipes up doesn't scroll the page; what one beside it does, does.
+        fingers.drag([(x, y + 75)], [(x, y - 75)])
+        assert fingers.seen() == [pytest.approx(0), -20, pytest.approx(0.6), 0, 1]
+        below = rect["bottom"] + 200
+        fingers.drag([(x, below)], [(x, below - 150)])
+        WebDriverWait(browser, 10).until(lambda _: fingers.seen()[3] > 50)
+        assert fingers.seen()[:3] == [pytest.approx(0), -20, pytest.approx(0.6)]
 
 
 def test_the_tab_shows_the_chosen_sample(browser, page, portrait, short_speech):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_nothing_sticks_out(head):
     points = head.points[head.relief]
     assert np.linalg.norm(points - np.roll(points, 1, axis=1), axis=-1)[:, :2].max() < 1.7
     assert np.median(np.linalg.norm(points - np.roll(points, 1, axis=1), axis=-1)) < 0.1
+
+
+@pytest.mark.parametrize("yaw", [-35, 0, 35])
+def test_no_eyeball_shows_through_closed_lids(animator, portraits, yaw):
+    """Of a drawing with large eyes; both eyeballs are made magenta."""
+    head = animator.head(animator.fit(next(one for one in portraits if one.stem == "drawn")))
+    atlas = head.atlas.copy()
+    atlas[1024 : 1024 + 682, 1536:] = 255, 0, 255
+    head = replace(head, atlas=atlas)
+
+    def seen(closed):
+        drawn = draw_head(head, closed * head.closing.sum(0), None, Camera(yaw), size=512)
+        return (np.abs(drawn - np.array([255.0, 0, 255])).max(2) < 40).sum()
+
+    assert seen(0) > 100
+    assert seen(1) < 0.03 * seen(0)
 
 
 def test_a_camera_stays_where_the_head_is_made_for():

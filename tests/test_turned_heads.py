@@ -7,7 +7,8 @@ from talking_face import load_animator
 from talking_face.face.model import Pose, rotation_matrix
 from talking_face.head import head as heads
 from talking_face.head.head import build_head
-from talking_face.head.hidden import INSIDE, Surface, hidden_side, light_of
+from talking_face.head.hidden import INSIDE, hidden_side, light_of
+from talking_face.head.patch import Surface
 from talking_face.head.relief import RISE, away_from, relief_of
 from talking_face.picture.inpaint import continued
 
@@ -40,7 +41,7 @@ def test_a_hidden_side_is_within_the_silhouette_and_behind_what_is_shown():
     wall = Surface(
         np.array([[0, 0, 40], [900, 0, 40], [0, 900, 40.0]]), np.array([[0, 1, 2]], "i4")
     )
-    side, shows = hidden_side(front, wall, pose, outline, near=-1)
+    side, shows = hidden_side(front, wall, 0, pose, outline, near=-1)
     assert len(side.triangles) > 50
     assert len(shows) == len(side.points)
     assert away_from(outline, side.points[:, :2]).max() < 0.5 * INSIDE * UNIT
@@ -67,20 +68,6 @@ def test_a_turned_photo_s_head_gets_a_second_side(monkeypatch, portrait):
     tile = np.s_[1710:2040, 1540:2040]
     assert straight.atlas[tile].max() == 0
     assert turned.atlas[tile].mean() > 10
-
-
-def test_behind_ears_is_what_is_above_them():
-    look = np.full((400, 400, 3), 30, dtype=np.uint8)
-    face, rim = np.zeros((2, 400, 400), dtype=bool)
-    face[120:330, 140:260] = True
-    look[face] = 200
-    look[180:240, 270:290] = 195
-    rim[80:330, 270:290] = True
-    pose = Pose(np.eye(3), np.asarray(UNIT), np.array([200, 295.0, 85.0]))
-    ears = heads._ears(look, face, rim, pose)
-    assert ears[180:240, 270:290].all()
-    assert not ears[:170].any()
-    assert not ears[250:].any()
 
 
 def test_a_background_goes_on_behind_the_person():

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
@@ -50,6 +49,10 @@ GUTTER = 3  # pixels at a tile's edge that repeat it
 AXIS = 0.75  # canonical depth of the axis that the face is unrolled around
 SEEN = (0.12, 0.4)  # cosine of skin to line of sight over which the photo is believed
 LEAST = 0.02  # how much it is believed where it is seen at all
+FIRM = (0.25, 0.5)  # the same, over which what the photo shows is the face, whatever its colour
+STRANGE = (40.0, 65.0)  # grey levels from the skin beside it, over which it isn't the face
+SHADOW = 15  # pixels around what isn't, which are in its shadow
+JOINED = (10.0, 60.0)  # pixels from what is around, over which the photo is believed all the same
 EVEN = 60.0  # pixels of the face's tile over which light is evened out where sides are mirrored
 
 
@@ -67,7 +70,12 @@ def unrolled(mean: Array) -> Array:
 
 
 def face_picture(
-    image: Array, places: Array, points: Array, drawn_from: Array, triangles: Array
+    image: Array,
+    places: Array,
+    points: Array,
+    drawn_from: Array,
+    triangles: Array,
+    joined: Array,
 ) -> UInt8:
     """The face's tile: the photo where it shows the skin, else the other side, mirrored.
 
@@ -77,6 +85,7 @@ def face_picture(
         points: (n, 3) in the plate, pixels.
         drawn_from: (n, 2) the same, but where something hides them; see `drawn_together`.
         triangles: (m, 3) int32.
+        joined: (k, 2) in the tile, where what is around goes on from it in the photo's own colours.
     """
     places = (places * (FACE_TILE - 1)).astype(np.float32)
     seen = facing(points, triangles)
@@ -86,8 +95,15 @@ def face_picture(
     own = own.astype(np.float32)
     inside = (at_x >= 0) & (at_y >= 0) & (at_x < image.shape[1]) & (at_y < image.shape[0])
     # Where neither side is seen well, the own one, however slanted, goes on into what is around.
-    weight = smoothstep(share, *SEEN) + LEAST * (share > 0)
-    weight = (weight * covered * inside).astype(np.float32)
+    there = covered & inside & (share > 0)
+    firm = smoothstep(share, *FIRM).astype(np.float32)
+    skin = pull_push(own, np.ascontiguousarray(firm * there))
+    # Hair and ears beside the cheek are on it where the mesh is a little wider than the face.
+    strange = smoothstep(np.abs(own - skin).max(2), *STRANGE).astype(np.float32)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SHADOW, SHADOW))
+    strange = cv2.blur(cv2.dilate((1 - firm) * strange, around), (SHADOW, SHADOW))
+    weight = (smoothstep(share, *SEEN) + LEAST) * (1 - strange)
+    weight = (np.maximum(weight, _near(joined)) * there).astype(np.float32)
     other = own[:, ::-1]
     others_weight = np.maximum(weight[:, ::-1] - weight, 0)
     other = np.clip(other * _gain(own, other, weight, weight[:, ::-1]), 0, 255)
@@ -107,6 +123,17 @@ def _draw(places: Array, values: Array, triangles: Array) -> tuple[Array, Array,
     return one, two, np.isfinite(depth)
 
 
+def _near(places: Array) -> Array:
+    """How near each pixel of the face's tile is to places (k, 2) 0..1 in it: 1 there, 0 beyond."""
+    away = np.ones((FACE_TILE, FACE_TILE), dtype=np.uint8)
+    column, row = np.rint(places * (FACE_TILE - 1)).astype(int).T
+    away[row, column] = 0
+    if away.all():
+        return np.zeros_like(away, dtype=np.float32)
+    distance = cv2.distanceTransform(away, cv2.DIST_L2, 5)
+    return np.asarray(1 - smoothstep(distance, *JOINED), dtype=np.float32)
+
+
 def _gain(own: Array, other: Array, weight: Array, others: Array) -> Array:
     """What brings the light of the mirrored side to that of the own one, (h, w, 3)."""
     both = np.minimum(weight, others)[..., None]
@@ -120,19 +147,6 @@ def _gain(own: Array, other: Array, weight: Array, others: Array) -> Array:
     ratio = cv2.resize(level(own) / level(np.ascontiguousarray(other)), small)
     ratio = cv2.GaussianBlur(ratio, (0, 0), EVEN / 8)
     return np.clip(cv2.resize(ratio, (FACE_TILE, FACE_TILE)), 0.6, 1.6)
-
-
-def back_picture(front: Array, known: Array, blend: float) -> UInt8:
-    """What lies behind: as the person's rim, and within it what that is like at the nearest place.
-
-    Args:
-        front: (h, w, 3) uint8. known: (h, w) bool, what is the same behind. blend: pixels.
-    """
-    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    even = cv2.GaussianBlur(front[tuple(nearest)], (0, 0), blend)
-    share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), blend / 3)[..., None]
-    share = share * known[..., None]
-    return np.rint(even + share * (front - even.astype(np.float32))).astype(np.uint8)
 
 
 def assemble(patches: dict[str, Patch]) -> tuple[UInt8, dict[str, Array]]:

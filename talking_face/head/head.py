@@ -6,7 +6,7 @@ that moves it are the 478 landmarks' displacements, spread over its points, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,32 +17,25 @@ from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import FACE_OVAL, INNER_LIP_LOWER, N_LANDMARKS
 from talking_face.face.model import Pose, rotation_angles
-from talking_face.head.atlas import assemble, back_picture, face_picture, unrolled
-from talking_face.head.hidden import Surface, hidden_side, light_of
+from talking_face.head.atlas import assemble, face_picture, unrolled
+from talking_face.head.hidden import hidden_side, light_of
 from talking_face.head.inside import eye_patch, mouth_patches
-from talking_face.head.patch import Patch, facing_front
+from talking_face.head.looks import background_of, relief_pictures
+from talking_face.head.patch import Patch, Surface, facing_front
 from talking_face.head.relief import OUTLINE, relief_of, silhouette_of
+from talking_face.head.rim import cut_face
 from talking_face.motion import Motion
-from talking_face.picture.brush import polygon_mask
-from talking_face.picture.contour import drawn_together, shown_part
-from talking_face.picture.inpaint import continued
-from talking_face.picture.matte import cut_out, pull_push
+from talking_face.picture.contour import drawn_together
+from talking_face.picture.matte import cut_out
 from talking_face.picture.mesh import face_mesh
-from talking_face.picture.plate import Plate
 from talking_face.picture.renderer import Renderer
 
 REFINEMENTS = 1  # subdivisions of the face mesh: a quarter of the frames' points is enough
+CLOSING = (0.0, 0.35, 0.7, 1.0)  # shares of closing lids that eyeballs are kept behind
 HAIR, NECK = (0.9, 1.7), (1.25, 2.2)  # canonical: away from the face, and down, where it stays
 DRAGGED, NEIGHBOURS = 0.35, 8  # canonical units over which the face drags at what is around it
-RIM = 0.14  # canonical units in from the silhouette that are the same behind
-PURE = 0.85  # share of a pixel that is the person, from which its colour is believed
-GRAZING = 0.05  # cosine of skin to line of sight from which on the relief goes on, not the face
 TURNED = 8.0  # degrees of yaw, from which a face is taken to hide a side of it
-MIXED = 0.06  # canonical units in from the silhouette, from which all is the person's own colour
-STRAND = 0.03  # canonical units around the person that aren't background: strands of hair
-EARS = (-0.35, 0.75)  # canonical y between which ears are
-EAR_EDGE = 0.04  # canonical units around them that are in their shadow
-BLEND = 0.12  # canonical units over which colours behind run into each other
+BROW = -0.45  # canonical y above which the relief goes on as the face ends: with forehead
 ALONE = (
     "The person can't be told from the background, so the head in 3-D is the face alone, without "
     "hair and shoulders. Use a photo with a plainer background."
@@ -112,12 +105,22 @@ def build_head(renderer: Renderer) -> Head:
     places = unrolled(np.asarray(mean))
     drawn_from = drawn_together(here, mesh, unit)
     triangles = facing_front(here, mesh.triangles)
-    picture = face_picture(image, places, here, drawn_from, triangles)
+    cut, yaw = cut_face(here, mesh), float(rotation_angles(pose.rotation)[0])
+    far = (here[:, 0] - float(here[:, 0].mean())) * np.sign(yaw) > 0
+    far &= abs(yaw) > TURNED
+    joined = np.asarray(cut.rows @ places)[cut.contour[(cut.rows @ dense)[cut.contour, 1] < BROW]]
+    joined = joined[: len(joined) * (plate.background is not None)]
+    picture = face_picture(image, places, here, drawn_from, triangles, joined)
     patches = {"face": Patch(dense, _wide(refinement), triangles, places, picture)}
     inside = mouth_patches(renderer.mouth, rest, mesh.mouth, refinement)
     patches |= dict(zip(("upper", "lower", "cavity")[-len(inside) :], inside, strict=True))
-    for eye in (0, 1):
-        patches[f"eye {eye}"] = eye_patch(image, pose, rest, dense[mesh.eyes[eye]], eye)
+    closing = np.stack([renderer.eyes.close(np.eye(2)[eye]) for eye in (0, 1)])
+    for eye, closed in enumerate(closing):
+        skins = [
+            Surface(refinement @ (rest + share * closed)[: refinement.shape[1]], mesh.triangles)
+            for share in CLOSING
+        ]
+        patches[f"eye {eye}"] = eye_patch(image, pose, rest, dense[mesh.eyes[eye]], skins, eye)
 
     notes: list[str] = []
     size = np.array(image.shape[1::-1])
@@ -132,21 +135,20 @@ def build_head(renderer: Renderer) -> Head:
     else:
         alpha, own = cut_out(plate.image, pose.project(renderer.face.shape)[:, :2], unit)
         outline = silhouette_of(alpha, OUTLINE * unit, here[:, :2].mean(0))
-        part = shown_part(here, mesh, GRAZING)
-        number = part.contour
-        contour, of_contour = here[number], patches["face"].spread[number]
-        yaw = float(rotation_angles(pose.rotation)[0])
-        far = (here[:, 0] - float(here[:, 0].mean())) * np.sign(yaw) > 0
-        far &= abs(yaw) > TURNED
+        number, here = cut.contour, np.asarray(cut.rows @ here)
+        places, spread = cut.rows @ places, (cut.rows @ patches["face"].spread).tocsr()
+        contour, of_contour = here[number], spread[number]
+        far = np.asarray(cut.rows @ far) > 0
         limb = ~np.isin(number, mesh.outline) & far[number]
         # On the near side the relief goes on where the face ends; both there would run together.
-        there = np.isin(_names(mesh.triangles), _names(part.triangles))
-        there |= far[mesh.triangles].all(1)
-        patches["face"] = replace(patches["face"], triangles=triangles[there])
+        there = np.concatenate([cut.kept, cut.left[far[cut.left].all(1)]])
+        triangles = facing_front(here, there)
+        patches["face"] = Patch(pose.unproject(here), spread, triangles, places, picture)
+        follow["face"] = np.ones(len(here))
         hidden = np.setdiff1d(mesh.outline, number)
         behind = here[hidden[far[hidden]]]
         around = relief_of(contour, limb, behind, outline, size, unit)
-        looks = _pictures(image, own - plate.image, alpha, here, mesh.outline, outline, pose)
+        looks = relief_pictures(image, own - plate.image, alpha, here, mesh.outline, outline, pose)
         pieces = {
             "front": (around.front, around.front[:, :2], around.front_triangles, looks[0]),
             "back": (around.back, around.back_places, around.back_triangles, looks[1]),
@@ -154,7 +156,7 @@ def build_head(renderer: Renderer) -> Head:
         if abs(yaw) > TURNED:
             near = -1 if yaw > 0 else 1
             front, skin = Surface(around.front, around.front_triangles), Surface(here, triangles)
-            side, shows = hidden_side(front, skin, pose, outline, near)
+            side, shows = hidden_side(front, skin, len(contour), pose, outline, near)
             corner = np.maximum(shows.min(0), 0).astype(int)
             end = shows.max(0).astype(int) + 2
             tile = looks[0][corner[1] : end[1], corner[0] : end[0]] * light_of(picture, near)
@@ -182,12 +184,12 @@ def build_head(renderer: Renderer) -> Head:
         relief=np.concatenate([nothing, *numbered[inner:]]).astype(np.int32),
         follow=np.concatenate([follow[name] for name in patches]).astype(np.float32),
         spread=sparse.vstack([patch.spread for patch in patches.values()]).tocsr(),
-        closing=np.stack([renderer.eyes.close(np.eye(2)[eye]) for eye in (0, 1)]),
+        closing=closing,
         rest=rest,
         atlas=atlas,
         pose=pose,
         crop=image.shape[0],
-        background=_behind(plate),
+        background=background_of(plate),
         notes=tuple(notes),
     )
 
@@ -207,11 +209,6 @@ def mirror_of(mean: Array) -> Array:
     apart = mean.copy()
     apart[list(INNER_LIP_LOWER), 1] += 0.02  # closed lips are in the same places
     return np.asarray(cKDTree(apart).query(apart * (-1, 1, 1))[1])
-
-
-def _names(triangles: Array) -> Array:
-    """A number for each triangle (n, 3), the same for the same three points in the same order."""
-    return np.asarray(triangles.astype(np.int64) @ (1 << np.array([40, 20, 0])))
 
 
 def _wide(refinement: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -237,68 +234,3 @@ def _drag(points: Array, contour: Array, away: Array, unit: float) -> sparse.csr
     shape = (len(points), len(contour))
     entries = (weights.ravel().astype(np.float32), (rows, nearest.ravel()))
     return sparse.csr_matrix(entries, shape=shape)
-
-
-def _pictures(
-    image: Array,
-    unmixed: Array,
-    alpha: Array,
-    face: Array,
-    oval: Array,
-    outline: Array,
-    pose: Pose,
-) -> tuple[Array, Array]:
-    """What is seen of the person from the front and from behind, (h, w, 3) uint8.
-
-    Args:
-        image: the plate at rest. unmixed: what takes the background's share out of it.
-        alpha: (h, w) how far a pixel is the person.
-        face: (n, 3) pixels. oval: its points along the outline.
-        outline: (k, 2) the silhouette, pixels.
-        pose: of the head.
-    """
-    height, width = alpha.shape
-    unit = float(pose.scale)
-    inside = polygon_mask(outline, height, width, 0.6) > 0.5
-    away = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5) / unit
-    known = inside & ((alpha > PURE) | (away > MIXED))
-    own = np.clip(image + unmixed, 0, 255).astype(np.float32)
-    look = np.clip(pull_push(own, known.astype(np.float32)), 0, 255).astype(np.uint8)
-    chin = face[:, 1].max()
-    below = np.arange(height)[:, None] > chin + RIM * unit
-    hidden = polygon_mask(face[oval, :2], height, width, 0.6) > 0.1
-    known &= ~hidden & ((away < RIM) | below)
-    known &= ~_ears(look, polygon_mask(face[oval, :2], height, width, 0.6) > 0.5, known, pose)
-    return look, back_picture(look, known, BLEND * unit)
-
-
-def _behind(plate: Plate) -> UInt8 | None:
-    """The background of a head that is seen from elsewhere: much of what it hid comes into view."""
-    if plate.background is None:
-        return None
-    height, width = plate.image.shape[:2]
-    inside = np.s_[plate.margin : plate.margin + height, plate.margin : plate.margin + width]
-    side = 2 * round(STRAND * float(plate.pose.scale)) + 1
-    person = (plate.person[inside] > 0).astype(np.uint8)
-    hidden = cv2.dilate(person, np.ones((side, side), dtype=np.uint8)) > 0
-    return continued(plate.image, hidden, plate.background)
-
-
-def _ears(look: Array, face: Array, rim: Array, pose: Pose) -> Array:
-    """Where at the height of ears there is skin, (h, w) bool: behind them is hair or neck.
-
-    Args:
-        look: (h, w, 3) uint8. face: (h, w) bool. rim: (h, w) bool, what is next to the silhouette.
-    """
-    row, column = np.indices(face.shape)
-    down = pose.rotation[:2, 1] / np.linalg.norm(pose.rotation[:2, 1])
-    eyes = pose.project(np.zeros((1, 3)))[0]
-    height = ((column - eyes[0]) * down[0] + (row - eyes[1]) * down[1]) / float(pose.scale)
-    above, beside = rim & (height < EARS[0]), (height > EARS[0]) & (height < EARS[1])
-    if not above.any() or not face.any():
-        return np.zeros_like(face)
-    skin, hair = (np.median(look[part], axis=0) for part in (face, above))
-    alike, other = (np.linalg.norm(look - colour, axis=-1) for colour in (skin, hair))
-    reach = 2 * round(EAR_EDGE * float(pose.scale)) + 1
-    ears = (beside & rim & (alike < other)).astype(np.uint8)
-    return np.asarray(cv2.dilate(ears, np.ones((reach, reach), dtype=np.uint8)) > 0)

@@ -7,39 +7,35 @@ behind what it shows there. Knows points in pixels; of colours only how light th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
 from talking_face.arrays import Array, UInt8
+from talking_face.curves import smoothstep
 from talking_face.face.model import Pose
+from talking_face.head.patch import Surface, depth_of
 from talking_face.head.relief import away_from, inwards_of
-from talking_face.picture.mesh import draw_map
+from talking_face.head.rim import evened
 
 LOWEST = 0.9  # canonical y, the jaw, down to which both sides are the same; collars are below
+TUCKED = 0.4  # the same above it, over which the side goes in behind the neck, so that none sees
+INWARDS, BACKWARDS = 0.5, 0.3  # where it ends: share of the way to the middle; canonical units
+JOINED = 0.35  # canonical units from the face's edge over which the side comes to close onto it
+BESIDE = 0.45  # the same from the middle, beyond which it does
+EVEN = 3  # rounds of averaging with neighbours, of how far points are moved to get there
 INSIDE = 0.02  # canonical units within the silhouette that what is mirrored stays
 BEHIND = 0.03  # the same behind what the photo shows
 CHEEK = (0.08, 0.3)  # of the face's tile from its border: where both sides' light is compared
 GAIN = (0.6, 1.6)  # at least and at most, from one side's light to the other's
 
 
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """Points (n, 3) in the photo, pixels, and triangles (m, 3) int32 over them."""
-
-    points: Array
-    triangles: Array
-
-
 def hidden_side(
-    front: Surface, face: Surface, pose: Pose, outline: Array, near: int
+    front: Surface, face: Surface, rim: int, pose: Pose, outline: Array, near: int
 ) -> tuple[Surface, Array]:
     """The near side of a relief, mirrored.
 
     Args:
-        front: the relief's.
+        front: the relief's. rim: how many of its points, the first ones, lie on the face.
         pose: of the head in the photo.
         outline: (k, 2) of the silhouette, pixels.
         near: -1 or 1, the sign of the near side's canonical x.
@@ -51,33 +47,41 @@ def hidden_side(
     canonical = pose.unproject(front.points)
     kept = (canonical[:, 0] * near > 0) & (canonical[:, 1] < LOWEST)
     used, number = np.unique(front.triangles[kept[front.triangles].all(1)], return_inverse=True)
-    points = pose.project(canonical[used] * (-1, 1, 1))
-    out = away_from(outline, points[:, :2]) > -INSIDE * unit
-    points[out, :2] = _within(outline, points[out, :2], INSIDE * unit)
-    shown = np.maximum(*(_depth(surface, points[:, :2], outline) for surface in (front, face)))
-    points[:, 2] = np.maximum(points[:, 2], shown + BEHIND * unit)
+    mirrored = canonical[used] * (-1, 1, 1)
+    tucked = smoothstep(mirrored[:, 1], LOWEST - TUCKED, LOWEST)
+    mirrored[:, 0] *= 1 - INWARDS * tucked
+    mirrored[:, 2] += BACKWARDS * tucked
+    points = pose.project(mirrored)
     triangles = number.reshape(-1, 3)[:, ::-1].astype(np.int32)
+    moved = _inside(outline, points, INSIDE * unit) - points
+    points = _inside(outline, points + evened(moved, triangles, EVEN), INSIDE * unit)
+    shown = np.maximum(*(depth_of(surface, points[:, :2]) for surface in (front, face)))
+    points[:, 2] = np.maximum(points[:, 2], shown + BEHIND * unit)
+    ends = (used < rim) & (np.abs(mirrored[:, 0]) > BESIDE)
+    _join(points, ends, face.points, JOINED * unit)
     return Surface(points, np.ascontiguousarray(triangles)), front.points[used, :2]
 
 
-def _within(outline: Array, points: Array, inside: float) -> Array:
-    """The places (n, 2) next to some points that are so far within an outline, or nearly."""
-    return (outline + inside * inwards_of(outline))[cKDTree(outline).query(points)[1]]
+def _join(points: Array, ends: Array, face: Array, reach: float) -> None:
+    """Bring points (n, 3) that are `ends` onto those of a face, and along with them what is near.
+
+    Args:
+        ends: (n,) bool. face: (m, 3). reach: pixels.
+    """
+    if not ends.any():
+        return
+    missing = face[cKDTree(face).query(points[ends])[1]] - points[ends]
+    away, nearest = cKDTree(points[ends]).query(points)
+    points += np.exp(-((away / reach) ** 2))[:, None] * missing[nearest]
 
 
-def _depth(surface: Surface, places: Array, outline: Array) -> Array:
-    """How far away the nearest part of a surface is at places (n, 2); -inf where there is none."""
-    corner = np.floor(outline.min(0))
-    width, height = (np.ceil(outline.max(0)) - corner).astype(int) + 1
-    drawn = np.ascontiguousarray(surface.points - (*corner, 0), dtype=np.float32)
-    flat, away = np.ascontiguousarray(drawn[:, :2]), np.ascontiguousarray(drawn[:, 2])
-    map_x, map_y = np.zeros((2, height, width), dtype=np.float32)
-    depth = np.full((height, width), np.inf, dtype=np.float32)
-    draw_map(flat, away, flat, surface.triangles, map_x, map_y, depth)
-    depth[np.isinf(depth)] = -np.inf
-    furthest = np.asarray(cv2.dilate(depth, np.ones((3, 3), dtype=np.uint8)))
-    column, row = np.rint(places - corner).astype(int).T
-    return np.asarray(furthest[row.clip(0, height - 1), column.clip(0, width - 1)])
+def _inside(outline: Array, points: Array, inside: float) -> Array:
+    """Points (n, 3), those that are less far within an outline moved there, or nearly."""
+    out = away_from(outline, points[:, :2]) > -inside
+    nearest = cKDTree(outline).query(points[out, :2])[1]
+    points = points.copy()
+    points[out, :2] = (outline + inside * inwards_of(outline))[nearest]
+    return points
 
 
 def light_of(face: UInt8, near: int) -> Array:

@@ -15,7 +15,7 @@ from talking_face.arrays import Array
 from talking_face.curves import smoothstep
 from talking_face.face.landmarks import INNER_LIP_LOWER, IRIS_CENTRE, IRIS_RING, N_LANDMARKS
 from talking_face.face.model import Pose
-from talking_face.head.patch import Patch, grid_triangles, rows_of, still_rows
+from talking_face.head.patch import Patch, Surface, depth_of, grid_triangles, rows_of, still_rows
 from talking_face.picture.brush import polygon_mask, sample
 from talking_face.picture.matte import pull_push
 from talking_face.picture.mouth.painter import ABOVE, BELOW, CAVITY, CHIN, LIP_SHARE, Mouth
@@ -33,6 +33,7 @@ EYE = (0.25, 0.17)  # half width and half height of an eyeball's visible part
 EYE_ROWS, EYE_COLUMNS = 13, 17
 EYE_PICTURE = (256, 174)  # pixels
 SUNK = 0.012  # how far an eyeball is behind its lids
+FINE = 200.0  # places a canonical unit at which the depth of the skin before it is looked up
 IRIS_FOLLOWS = (1.15, 2.4)  # iris radii over which the white stops following the iris
 LID_EDGE = 0.012  # how far from the lids the photo's eye is clean
 
@@ -137,7 +138,9 @@ def _cavity(mouth: Mouth, rest: Array, loop: Array, refinement: sparse.csr_matri
     )
 
 
-def eye_patch(image: Array, pose: Pose, rest: Array, lids: Array, eye: int) -> Patch:
+def eye_patch(
+    image: Array, pose: Pose, rest: Array, lids: Array, closing: list[Surface], eye: int
+) -> Patch:
     """One eyeball's visible part, on a shell that follows the lids' own curvature.
 
     Args:
@@ -145,6 +148,7 @@ def eye_patch(image: Array, pose: Pose, rest: Array, lids: Array, eye: int) -> P
         pose: from canonical to the plate's pixels.
         rest: (478, 3) canonical.
         lids: (n, 3) canonical points around the opening between the lids, in order.
+        closing: the skin as its lids close, which the eyeball stays behind, canonical.
         eye: 0 for the one on the image's left.
     """
     centre = (lids.min(0) + lids.max(0))[:2] / 2
@@ -156,6 +160,9 @@ def eye_patch(image: Array, pose: Pose, rest: Array, lids: Array, eye: int) -> P
 
     fitted = np.linalg.lstsq(terms(lids[:, :2] - centre), lids[:, 2], rcond=None)[0]
     points = np.column_stack([flat + centre, terms(flat) @ fitted + SUNK])
+    for skin in closing:
+        fine = Surface(skin.points * (FINE, FINE, 1), skin.triangles)
+        points[:, 2] = np.maximum(points[:, 2], depth_of(fine, points[:, :2] * FINE) + SUNK)
     iris = rest[IRIS_CENTRE[eye]]
     radius = float(np.linalg.norm(rest[list(IRIS_RING[eye])] - iris, axis=1).mean())
     away = np.hypot(*(points[:, :2] - iris[:2]).T) / max(radius, 1e-3)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy import sparse
 
 from talking_face.arrays import Array
 from talking_face.face.landmarks import N_LANDMARKS
-from talking_face.picture.mesh import same_way_round
+from talking_face.picture.mesh import draw_map, same_way_round
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,14 @@ class Patch:
     triangles: Array
     places: Array
     picture: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Points (n, 3), in pixels or in other steps of that size, and triangles (m, 3) int32."""
+
+    points: Array
+    triangles: Array
 
 
 def grid_triangles(rows: int, columns: int) -> Array:
@@ -57,3 +66,21 @@ def rows_of(weights: dict[int, float], count: int) -> sparse.csr_matrix:
 def still_rows(count: int) -> sparse.csr_matrix:
     """Rows for points that no landmark moves."""
     return sparse.csr_matrix((count, N_LANDMARKS), dtype=np.float32)
+
+
+def depth_of(surface: Surface, places: Array) -> Array:
+    """How far away the nearest part of a surface is at places (n, 2); -inf where there is none.
+
+    Next to an edge it is the part behind.
+    """
+    corner = np.floor(places.min(0)) - 1
+    width, height = (np.ceil(places.max(0)) - corner).astype(int) + 2
+    drawn = np.ascontiguousarray(surface.points - (*corner, 0), dtype=np.float32)
+    flat, away = np.ascontiguousarray(drawn[:, :2]), np.ascontiguousarray(drawn[:, 2])
+    map_x, map_y = np.zeros((2, height, width), dtype=np.float32)
+    depth = np.full((height, width), np.inf, dtype=np.float32)
+    draw_map(flat, away, flat, surface.triangles, map_x, map_y, depth)
+    depth[np.isinf(depth)] = -np.inf
+    furthest = np.asarray(cv2.dilate(depth, np.ones((3, 3), dtype=np.uint8)))
+    column, row = np.rint(places - corner).astype(int).T
+    return np.asarray(furthest[row, column])
