@@ -13,8 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from talking_face.arrays import Array
-from talking_face.picture.contour import edges_of, facing, shown_part
-from talking_face.picture.mesh import FaceMesh, border_loops
+from talking_face.picture.contour import facing, shown_part
+from talking_face.picture.mesh import FaceMesh, border_loops, edges_of
 
 GRAZING = 0.05  # cosine of skin to line of sight from which on the relief goes on, not the face
 EVEN = 3  # rounds of averaging with neighbours, so that the line doesn't wiggle
