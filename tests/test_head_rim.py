@@ -127,12 +127,13 @@ def test_what_is_behind_is_of_the_colour_beside_it() -> None:
 def test_behind_ears_is_what_is_above_them_on_their_side() -> None:
     look = np.full((400, 400, 3), 30, dtype=np.uint8)
     look[:, :200] = 60
+    look[:110] = 250  # a bald crown
     face, rim = np.zeros((2, 400, 400), dtype=bool)
     face[120:330, 140:260] = True
     look[face] = 200
     look[180:240, 270:290] = 195
     look[190:230, 110:130] = 195
-    rim[80:330, 270:290] = rim[80:330, 110:130] = True
+    rim[10:330, 270:290] = rim[10:330, 110:130] = True
     pose = Pose(np.eye(3), np.asarray(UNIT), np.array([200, 295.0, 85.0]))
     back = _without_ears(look, face, rim, pose)
     assert (back[180:240, 270:290] == 30).all()

@@ -27,6 +27,7 @@ MIXED = 0.06  # in from the silhouette, from which all is the person's own colou
 STRAND = 0.03  # around the person, that aren't background: strands of hair
 GUESSED, UNSHARP = (0.0, 0.4), 0.1  # into what was hidden, where its guess blurs, and how much
 EARS = (-0.35, 0.75)  # y between which ears are
+TEMPLE = 0.5  # above ears, from where the hair behind them is taken: a crown may be bald
 EAR_EDGE = 0.04  # around them, that are in their shadow
 BLEND = 0.12  # over which colours behind run into each other
 LEVEL = 3.0  # times as far is a colour behind taken from above and below as from beside
@@ -107,7 +108,8 @@ def _without_ears(look: Array, face: Array, rim: Array, pose: Pose) -> UInt8:
     down = pose.rotation[:2, 1] / np.linalg.norm(pose.rotation[:2, 1])
     eyes = pose.project(np.zeros((1, 3)))[0]
     height = ((column - eyes[0]) * down[0] + (row - eyes[1]) * down[1]) / float(pose.scale)
-    above, beside = rim & (height < EARS[0]), rim & (height > EARS[0]) & (height < EARS[1])
+    above = rim & (height > EARS[0] - TEMPLE) & (height < EARS[0])
+    beside = rim & (height > EARS[0]) & (height < EARS[1])
     if not above.any() or not face.any():
         return look
     skin, hair = (np.median(look[part], axis=0) for part in (face, above))
