@@ -112,6 +112,39 @@ def test_upright_and_tilted_photos_stay(portraits: list[Path], portrait: Path) -
     assert look_for_faces(tilted).turns == 0
 
 
+def texture(height: int, width: int) -> np.ndarray:
+    """What a detector has to look through: leaves, gravel and light of all sizes."""
+    rng = np.random.default_rng(0)
+    sum_ = np.full((height, width, 3), 110, np.float32)
+    for size in (8, 32, 128, 512):
+        coarse = rng.normal(0, 22, (height // size + 2, width // size + 2, 3)).astype(np.float32)
+        sum_ += cv2.resize(coarse, (width, height))
+    return np.clip(sum_, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("eyes", "place"), [(22, (0.01, 0.01)), (22, (0.92, 0.9)), (26, (0.45, 0.72)), (45, (0.2, 0.3))]
+)
+def test_faces_of_fifty_pixels_are_found_wherever_they_are(
+    portrait: Path, eyes: float, place: tuple[float, float]
+) -> None:
+    photo = load_photo(portrait)
+    scale = eyes / float(fit(photo).pose.scale)
+    small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    street = texture(3000, 4000)
+    top, left = int(place[0] * 3000), int(place[1] * 4000)
+    street[top : top + small.shape[0], left : left + small.shape[1]] = small
+    seen = look_for_faces(street)
+    assert seen.turns == 0
+    assert len(seen.faces) == 1
+    nose = fit(photo).landmarks[1, :2] * scale + (left, top)
+    assert np.abs(seen.faces[0][1, :2] - nose).max() < 6
+
+
+def test_nobody_is_found_where_nobody_is() -> None:
+    assert not look_for_faces(texture(2000, 3000)).faces
+
+
 def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
     photo = load_photo(portrait)
     scale = 28 / float(fit(photo).pose.scale)

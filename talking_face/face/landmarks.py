@@ -19,8 +19,12 @@ import numpy as np
 from talking_face.arrays import Array, Float32, Int32, UInt8
 from talking_face.interruption import heed
 
+# Sizes of the tiles in which far faces are looked for, shares of the photo or pixels, with what the
+# detectors for far and near faces are called; the one for far ones takes longer.
+TILES = ((1 / 4, 1), (1 / 8, 0), (256, 0))
 MIN_TILE = 192  # pixels; a smaller one shows the detectors nothing that they haven't seen
 SURE_OF_FAR = 0.6  # among a hundred tiles something may look a little like a face
+FAR_FACE = 0.72  # `upright_score` of far faces; of grass, gravel and print that look like one, 0.70
 
 N_LANDMARKS = 478
 N_MESH = 468  # the mesh proper; 468..477 are the two irises
@@ -244,9 +248,9 @@ def detect_faces(image: UInt8) -> list[Float32]:
 def detect_far_faces(image: UInt8) -> list[Float32]:
     """As `detect_faces`, for photos in which that finds none: faces far away, in a large photo.
 
-    Looks through tiles of a quarter and of an eighth of the photo, which overlap by more than the
-    faces that are looked for; one of 90 pixels in 12 megapixels is found so. It takes about a
-    second at most, whatever the size of the photo.
+    Looks through tiles of a quarter and of an eighth of the photo, then of 256 pixels, which
+    overlap by more than the faces that are looked for; one of 50 pixels in 12 megapixels is found
+    so. It takes some seconds where there is no face.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -254,18 +258,21 @@ def detect_far_faces(image: UInt8) -> list[Float32]:
     from mediapipe.python.solutions.face_detection import FaceDetection
 
     longest = max(image.shape)
-    found: list[tuple[float, tuple[float, ...]]] = []
-    for parts, model in ((4, 1), (8, 0)):  # the detector for far faces takes longer
-        side = longest // parts
-        if found or side < MIN_TILE:
-            break
+    sides = [(int(size * longest) if size < 1 else int(size), model) for size, model in TILES]
+    for side, model in sides:
+        if not MIN_TILE <= side < longest:
+            continue
+        found: list[tuple[float, tuple[float, ...]]] = []
         with FaceDetection(SURE_OF_FAR, model_selection=model) as detector:
             for top in _starts(image.shape[0], side):
                 for left in _starts(image.shape[1], side):
                     heed()
                     tile = np.ascontiguousarray(image[top : top + side, left : left + side])
                     found += _boxes(detector, tile, left, top)
-    return _meshes(image, _distinct(found))
+        faces = [f for f in _meshes(image, _distinct(found)) if upright_score(image, f) > FAR_FACE]
+        if faces:
+            return faces
+    return []
 
 
 def _starts(length: int, side: int) -> list[int]:
