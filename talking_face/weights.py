@@ -85,7 +85,7 @@ WEIGHTS: dict[str, WeightSpec] = {
     "skin": WeightSpec(
         build="python -m talking_face.training.fit.skin --scores SCORES --clips CLIPS",
         files={
-            "skin.safetensors": "4fb4c4d48a5b6ebe6ab88683d108ea3ec3ec5d3d3e144088d693c4c0a5b2b3ba",
+            "skin.safetensors": "b464bb0144dd0046e9c8ca5f536b6cf5f14c1f04ef2ffd4c48f302b24e617173",
         },
     ),
     "emotion": WeightSpec(

@@ -1,4 +1,7 @@
-"""Skin that folds: nothing where nothing moves, lines from nose to mouth where somebody smiles."""
+"""Skin that folds: nothing where nothing moves, lines from nose to mouth where somebody smiles.
+
+And it moves further than its landmarks, while lips and lids meet as they do without that.
+"""
 
 from pathlib import Path
 
@@ -7,6 +10,8 @@ import pytest
 
 from talking_face.editing.expression import load_expression
 from talking_face.face.face import Face, find_faces, fit_face
+from talking_face.face.landmarks import LOWER_LID, UPPER_LID
+from talking_face.face.lips import lip_gaps
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.moods import MOODS
@@ -45,6 +50,48 @@ def test_a_smile_darkens_the_lines_from_nose_to_mouth_and_nothing_off_the_face(f
     assert np.abs(change).max() < 45
     assert not change[:20].any()
     assert not change[:, :20].any()
+
+
+def test_a_frown_shades_the_furrows_beside_the_noses_root_in_the_colour_of_skin(face: Face) -> None:
+    mean = load_expression().mean[MOODS.index("angry")]
+    frown = Motion.still(1).replace(upper=mean[None, 16:22], nuance=mean[None, 22:30])
+    renderer = Renderer(face, MODEL, TEETH, load_mouth_light(), size=512, skin=load_skin())
+    flow = renderer.flow(frown, 0)
+    plain = renderer.composite(flow, frown, 0).astype(np.float64)
+    folded = plain.astype(np.uint8)
+    renderer.shade(folded, flow, frown, 0)
+    marks = flow.points[:, :2].round().astype(int)
+    x, y = marks[[193, 417, 55, 285, 221, 441]].T  # where the brows begin, and below
+    ratio = (folded[y, x] / plain[y, x]).mean(0)
+    assert ratio.mean() < 0.96
+    assert ratio[0] > ratio[2]  # redder, not grey
+
+
+def displaced(face: Face, motion: Motion) -> list[np.ndarray]:
+    """Shapes (478, 3) that a motion makes of a face: without, and with skin."""
+    return [
+        Renderer(face, MODEL, TEETH, load_mouth_light(), size=256, skin=skin).deform(motion, 0)
+        for skin in (None, load_skin())
+    ]
+
+
+def test_cheeks_rise_beyond_their_landmarks_and_lips_meet_as_without(face: Face) -> None:
+    mean = load_expression().mean[MOODS.index("disgusted")]
+    motion = Motion.still(1).replace(
+        lower=mean[None, :16], upper=mean[None, 16:22], nuance=mean[None, 22:30]
+    )
+    plain, moved = displaced(face, motion)
+    besides = moved - plain
+    cheeks = besides[[117, 118, 346, 347], 1]
+    assert (cheeks < -0.01).all()
+    assert np.abs(besides).max() < 0.1
+    assert np.abs(besides[[10, 152, 234, 454]]).max() < 1e-9  # nothing at the outline
+    assert np.abs(lip_gaps(moved) - lip_gaps(plain)).max() < 0.01
+    shut = motion.replace(lids=np.ones((1, 2), dtype=np.float32))
+    _, asleep = displaced(face, shut)
+    for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True):
+        gap = asleep[list(lower), 1] - asleep[list(upper), 1]
+        assert np.abs(gap).max() < 0.003
 
 
 def test_brows_eyes_and_lips_are_no_skin() -> None:

@@ -96,7 +96,8 @@ class Renderer:
         size: output size, see `cut_plate`.
         backdrop: (h, w, 3) uint8 RGB to put behind the person; None keeps the photo's background.
         limits_pose: follow a pose only as far as one photo can show it; False is for measuring.
-        skin: how an expression shades the skin, such as `load_skin()`; None leaves it as it is.
+        skin: how an expression moves skin beyond its landmarks, and shades it, such as
+            `load_skin()`; None leaves it as it is.
 
     Raises:
         OptionInvalid: the person can't be told from the background that is to be replaced.
@@ -116,6 +117,7 @@ class Renderer:
     ) -> None:
         self.face = face
         self._limits_pose = limits_pose
+        self._folds = skin
         self.model = model
         self._shape = part_lips(face.shape)
         self._rim = self._shape - face.shape
@@ -190,9 +192,7 @@ class Renderer:
         """Change the skin as the change of expression does, in place: beside the corners of a mouth
         that was drawn wide, and dark and light where it folds."""
         self.mouth.heal(window, flow.shape, flow.pose, flow.map_x, flow.map_y)
-        rest, lower = self._speech(motion, index)
-        gone = rest * self._parted * self.face.lower
-        held = np.concatenate([lower - gone, motion.upper[index], motion.nuance[index]])
+        held = self._held(motion, index)
         if self._skin is not None and held.any():
             self._skin.shade(window, flow.dense[self.mesh.outline], flow.map_x, flow.map_y, held)
 
@@ -259,10 +259,12 @@ class Renderer:
         rest, lower = self._speech(motion, index)
         moved = self.model.displacement(lower, motion.upper[index])
         rim = (1 - self._rim_left(rest, moved)) * self._rim
-        if motion.nuance[index].any():
-            moved = moved + self.eyes.part(
-                self.model.nuance @ motion.nuance[index], motion.lids[index]
-            )
+        held = self._held(motion, index)
+        if held.any():
+            besides = self.model.nuance @ motion.nuance[index]
+            if self._folds is not None:
+                besides = besides + self._folds.moved(held)
+            moved = moved + self.eyes.part(besides, motion.lids[index])
         base = self._shape - rim
         shape = base + self.eyes.hold(rest * self._to_rest + moved)
         if rest or lower.any():
@@ -277,6 +279,12 @@ class Renderer:
         rest = float(motion.rest[index, 0])
         more = min(max(rest - 1, 0.0), 1.0)
         return min(rest, 1.0), motion.lower[index] - more * self._smile
+
+    def _held(self, motion: Motion, index: int) -> Array:
+        """The expression that is held, (30,) coefficients relative to the photo's."""
+        rest, lower = self._speech(motion, index)
+        gone = rest * self._parted * self.face.lower
+        return np.concatenate([lower - gone, motion.upper[index], motion.nuance[index]])
 
     def _rim_left(self, rest: float, moved: Array) -> float:
         """How much of the mixed rim of an open mouth's lips is seen, 0..1.

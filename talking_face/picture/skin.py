@@ -1,13 +1,16 @@
-"""Skin: how it darkens and lights where an expression folds it.
+"""Skin: how an expression moves it beyond its landmarks, and darkens and lights it in folds.
 
-A smile draws lines from nose to mouth, a frown between the brows, a raised brow across the
-forehead. How brightness changes with each coefficient of the expression was learned on real faces,
-see `talking_face.training.fit.skin`, on a grid that goes with the face: maps of logarithms, added
-up and multiplied into the moved photo. Where nothing moves, nothing changes.
+Landmarks are regular: the skin of cheeks, nose and brows is seen to move further than they are
+tracked. A smile draws lines from nose to mouth, a frown between the brows and beside the nose's
+root. Both were learned on real faces, see `talking_face.training.fit.skin`, on a grid that goes
+with the face: for each coefficient of the expression where each point of the mesh goes besides,
+and a map of logarithms of brightness; maps are added up and multiplied into the moved photo. Where
+nothing moves, nothing changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +22,9 @@ from talking_face.arrays import Array, Float32
 from talking_face.curves import smoothstep, soft_limit
 from talking_face.face.landmarks import (
     FACE_OVAL,
+    LIPS_OUTLINE,
     LOWER_LID,
+    N_LANDMARKS,
     N_MESH,
     UPPER_LID,
 )
@@ -31,14 +36,20 @@ from talking_face.weights import load_weights
 ROWS, COLUMNS = 112, 96  # of the grid
 LEFT, TOP, WIDE, HIGH = -0.84, -0.72, 1.68, 1.96  # its extent on the mean face, canonical units
 EDGE = 0.2  # canonical units over which it ends towards the outline of the face
+# Canonical y, upwards and downwards, over which shades end: above is hair, below the jaw's shadow.
+HAIRLINE, JAW = (-0.36, -0.52), (1.0, 1.14)
+ABOVE_BROWS = (-0.2, -0.27)  # canonical y over which skin comes to lie above the brows
 BROWS = (
     (70, 63, 105, 66, 107, 46, 53, 52, 65, 55),
     (300, 293, 334, 296, 336, 276, 283, 282, 295, 285),
 )
-LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 NOSTRILS = (98, 97, 2, 326, 327, 250, 458, 238, 20)
 COARSE = 2  # pixels of a frame between those whose shade is worked out
-HELD_FROM, MOST = 0.08, 0.16  # of a logarithm: softly, no skin gets darker or lighter
+FAINT = 0.08  # of a logarithm, which is halved: what is much fainter is no fold
+# Of a logarithm: what lights and what darkens as it is, and softly at most. Folds are shadows; skin
+# that is lit as much glares.
+LIGHTER, DARKER = (0.03, 0.08), (0.1, 0.2)
+TINT = (0.93, 1.04, 1.09)  # of it, in red, green and blue: what a fold shades is redder skin
 
 
 def grid_weights(model: FaceModel) -> Array:
@@ -78,13 +89,21 @@ def skin_mask(model: FaceModel) -> Float32:
     away = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5) * cell
     mask = np.asarray(smoothstep(away, 0.02, EDGE), dtype=np.float32)
     eyes = [[*upper, *lower[::-1]] for upper, lower in zip(UPPER_LID, LOWER_LID, strict=True)]
-    for features, clear in (((*eyes, LIPS, NOSTRILS), (0.025, 0.07)), (BROWS, (0.05, 0.12))):
-        parts = np.ones((ROWS, COLUMNS), dtype=np.uint8)
-        for part in features:
-            cv2.fillPoly(parts, [cv2.convexHull(place(mean[list(part)]))], (0,), shift=4)
-        away = cv2.distanceTransform(parts, cv2.DIST_L2, 5) * cell
-        mask *= np.asarray(smoothstep(away, *clear), dtype=np.float32)
-    return mask
+
+    def clear(parts: tuple[Sequence[int], ...], none: float, full: float) -> Array:
+        here = np.ones((ROWS, COLUMNS), dtype=np.uint8)
+        for part in parts:
+            cv2.fillPoly(here, [cv2.convexHull(place(mean[list(part)]))], (0,), shift=4)
+        return smoothstep(cv2.distanceTransform(here, cv2.DIST_L2, 5) * cell, none, full)
+
+    mask *= clear((*eyes,), 0.02, 0.06) * clear((LIPS_OUTLINE, NOSTRILS), 0.035, 0.08)
+    # Furrows begin at the very brow, below it; above it, what rises and sinks are its hairs.
+    height = TOP + (np.arange(ROWS)[:, None] + 0.5) / ROWS * HIGH
+    above = smoothstep(-height, -ABOVE_BROWS[0], -ABOVE_BROWS[1])
+    mask *= above * clear(BROWS, 0.05, 0.12) + (1 - above) * clear(BROWS, 0.01, 0.045)
+    mask *= 1 - smoothstep(-height, -HAIRLINE[0], -HAIRLINE[1])
+    mask *= 1 - smoothstep(height, *JAW)
+    return mask.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +113,22 @@ class SkinModel(Frozen):
     Attributes:
         maps: (30, rows, columns) float32, logarithms of brightness a coefficient: lower, upper
             and nuance.
+        moves: (468, 2, 30) float32 displacements a coefficient, canonical units, right and down,
+            of the mesh's points beyond those of the face model.
     """
 
     maps: Float32
+    moves: Float32
+
+    def moved(self, held: Array) -> Array:
+        """What skin does beyond its landmarks, (478, 3) canonical.
+
+        Args:
+            held: (30,) coefficients, relative to the photo's.
+        """
+        moved = np.zeros((N_LANDMARKS, 3))
+        moved[:N_MESH, :2] = self.moves @ held.astype(np.float32)
+        return moved
 
 
 @cache
@@ -106,7 +138,7 @@ def load_skin() -> SkinModel:
     Raises:
         WeightsMissing, WeightsCorrupt.
     """
-    return SkinModel(load_weights("skin")["maps"].astype(np.float32))
+    return SkinModel(**{n: v.astype(np.float32) for n, v in load_weights("skin").items()})
 
 
 class Skin:
@@ -151,7 +183,9 @@ class Skin:
             held: (30,) coefficients, relative to the photo's.
         """
         shades = (held.astype(np.float32) @ self._maps).reshape(ROWS, COLUMNS)
-        shades = soft_limit(shades, HELD_FROM, MOST).astype(np.float32)
+        shades *= np.abs(shades) / (np.abs(shades) + FAINT)
+        lit, dark = np.maximum(shades, 0.0), np.minimum(shades, 0.0)
+        shades = (soft_limit(lit, *LIGHTER) + soft_limit(dark, *DARKER)).astype(np.float32)
         on_plate = cv2.remap(shades, *self._cells, cv2.INTER_LINEAR)
         left, top = np.maximum(points[:, :2].min(0).astype(int), 0)
         right, bottom = points[:, :2].max(0).astype(int) + 2
@@ -160,6 +194,7 @@ class Skin:
             return
         few = slice(top, bottom, COARSE), slice(left, right, COARSE)
         x, y = ((m[few] - c) / COARSE for m, c in zip((map_x, map_y), self._corner, strict=True))
-        factor = cv2.exp(cv2.remap(on_plate, x, y, cv2.INTER_LINEAR))
+        shade = cv2.remap(on_plate, x, y, cv2.INTER_LINEAR)
+        factor = cv2.exp(cv2.merge([share * shade for share in TINT]))
         factor = cv2.resize(factor, region.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        region[:] = cv2.multiply(region, cv2.merge([factor] * 3), dtype=cv2.CV_8U)
+        region[:] = cv2.multiply(region, factor, dtype=cv2.CV_8U)
