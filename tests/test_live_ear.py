@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_a_layer_of_eight_bits_has_a_scale_for_each_row(
         assert np.corrcoef(network(x).ravel(), exact.detach().ravel())[0, 1] > 0.999
     finally:
         torch.backends.quantized.engine = before
+
+
+def test_without_an_engine_for_eight_bits_all_stays_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    monkeypatch.setattr(torch.backends, "quantized", SimpleNamespace(engine="none"))
+    to_int8(network)
+    assert type(network[0]) is torch.nn.Linear
 
 
 def test_nothing_is_known_of_what_comes_later(spoken: Float32) -> None:

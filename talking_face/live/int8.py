@@ -39,7 +39,10 @@ class Int8Linear(nn.Module):
 
 
 def to_int8(network: nn.Module) -> None:
-    """Replace each `nn.Linear` of a network that is on the processor."""
+    """Replace each `nn.Linear` of a network on the processor; not where PyTorch was built without
+    an engine for that."""
+    if torch.backends.quantized.engine == "none":
+        return
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
