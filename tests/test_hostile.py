@@ -41,11 +41,17 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "photo.heif"
     Image.new("RGB", (96, 72), (200, 120, 40)).save(path, "HEIF")
     whole = path.read_bytes()
+    refused = []
     for length in range(200, len(whole), 7):
         path.write_bytes(whole[:length])
-        with pytest.raises(PhotoUnreadable) as caught:
-            load_photo(path)
-        assert "\n" not in str(caught.value)
+        try:
+            picture = load_photo(path)
+        except PhotoUnreadable as error:
+            refused.append(str(error))
+        else:  # what there is of it is as it was
+            assert np.abs(picture - np.array([200.0, 120, 40])).max() < 8
+    assert refused
+    assert not [message for message in refused if "\n" in message]
 
 
 def test_pictures_beyond_8k_are_never_decoded(tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_the_fuzzing_sees_what_goes_wrong(tmp_path: object) -> None:
     [
         (9000, 1.0, r"pic\.png is 9000 × 9000 pixels, .* at most 8192"),
         (1, 1.0, r"pic\.png is only 1 × 1 pixels"),
-        (300, 0.5, r"pic\.png is truncated or damaged"),
+        (300, 0.5, r"pic\.png ends before enough of the picture is there"),
         (300, 0.0, r"pic\.png is empty"),
     ],
 )
