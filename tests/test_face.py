@@ -54,7 +54,11 @@ def test_several_faces_largest_first_and_by_index(portrait: Path) -> None:
     large, little = face_boxes(faces)
     assert large[2] - large[0] > 1.7 * (little[2] - little[0])
     assert fit(group, 1).landmarks[:, 0].max() < small.shape[1]
-    assert fit(group).landmarks[:, 0].min() > small.shape[1]
+    largest = fit(group)
+    assert largest.landmarks[:, 0].min() > small.shape[1]
+    assert len(largest.notes) == 1
+    assert "2 faces" in largest.notes[0]
+    assert fit(group, 0).notes == ()  # it was chosen
     with pytest.raises(FaceIndexError, match="2 face"):
         fit(group, 2)
 

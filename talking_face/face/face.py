@@ -26,6 +26,10 @@ from talking_face.options import rounded_down, shown
 MIN_INTEROCULAR = 20.0  # pixels between the outer eye corners; a face about 45 px wide
 TURNED = "The photo was turned upright: the face in it {way}."
 WAYS = ("", "lay on its side", "was upside down", "lay on its side")  # by quarter turns
+SEVERAL = (
+    "The photo shows {count} faces, and the largest is used. Choose another by its number: 0 is "
+    "the largest, {last} the smallest."
+)
 HIDDEN = (
     "The mouth seems to be hidden, by a mask, a hand or a microphone for example, so it won't "
     "move. Use a photo that shows it."
@@ -161,6 +165,8 @@ def fit_face(
             f"The photo has {len(faces)} face(s), so there is no face {shown(index)}. "
             f"Choose a number from 0 (the largest) to {len(faces) - 1}."
         )
+    if index is None and len(faces) > 1:
+        notes = (*notes, SEVERAL.format(count=len(faces), last=len(faces) - 1))
     landmarks = faces[index or 0]
     pose, expression = model.fit(landmarks)
     size = float(pose.scale)
