@@ -7,7 +7,7 @@ how decoders behave behind the end; nothing of colours and faces.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -25,17 +25,20 @@ _MORE = 1 << 20  # bytes: decoders of WebP give up where they have read all
 _MOST = 1 << 26  # bytes that are filled up: a damaged file may say that it is of any length
 
 
-def fillings(data: bytes) -> list[bytes]:
+def fillings(data: bytes) -> Iterator[bytes]:
     """A file that ends too early, filled up in different ways; none for others, or if unknown.
+
+    One after the other: each may be large, though little is there.
 
     Of a JPEG one way only: it doesn't tell how long it is, and is grey behind its end.
     """
     if data.startswith(b"\xff\xd8\xff"):
-        return [data.rstrip(b"\xff") + _END_OF_JPEG]
+        yield data.rstrip(b"\xff") + _END_OF_JPEG
+        return
     data, missing = _opened(data)
-    if not 0 < missing <= _MOST:
-        return []
-    return [data + (first + bytes(missing))[:missing] for first in _FIRST]
+    if 0 < missing <= _MOST:
+        for first in _FIRST:
+            yield data + (first + bytes(missing))[:missing]
 
 
 def is_told(data: bytes) -> bool:

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import spsolve
 from scipy.spatial import Delaunay, cKDTree
 
 from talking_face.arrays import Array
-from talking_face.picture.mesh import border_edges, edges_of
+from talking_face.picture.mesh import border_edges, neighbours
 
 # All lengths are in canonical units, inter-ocular distances.
 SPACING, OUTLINE = 0.085, 0.055  # of the points, and of those along the silhouette
@@ -233,10 +233,7 @@ def _settle(values: Array, fixed: Array, firm: Array, triangles: Array, reach: f
     Args:
         firm: how much more each stays what it was, in neighbours.
     """
-    a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
-    n = len(values)
-    beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(n, n))
-    beside.data[:] = 1
+    beside = neighbours(triangles, len(values))
     degree = np.maximum(np.asarray(beside.sum(1)).ravel(), 1)
     pull = degree / 6 / reach**2 + degree * firm
     system = (sparse.diags(degree + pull) - beside).tocsr()

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from talking_face.arrays import Array
 from talking_face.picture.contour import facing, shown_part
-from talking_face.picture.mesh import FaceMesh, border_loops, edges_of
+from talking_face.picture.mesh import FaceMesh, border_loops, edges_of, neighbours
 
 GRAZING = 0.05  # cosine of skin to line of sight from which on the relief goes on, not the face
 EVEN = 3  # rounds of averaging with neighbours, so that the line doesn't wiggle
@@ -62,9 +62,7 @@ def cut_face(face: Array, mesh: FaceMesh, grazing: float = GRAZING) -> Cut:
 
 def evened(values: Array, triangles: Array, rounds: int) -> Array:
     """Values (n,) or (n, k) at the points of triangles (m, 3), averaged with their neighbours'."""
-    a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
-    beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(len(values),) * 2)
-    beside.data[:] = 1
+    beside = neighbours(triangles, len(values))
     share = sparse.diags(1 / np.maximum(np.asarray(beside.sum(1)).ravel(), 1))
     for _ in range(rounds):
         values = (values + share @ (beside @ values)) / 2

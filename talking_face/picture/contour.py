@@ -27,6 +27,7 @@ from talking_face.picture.mesh import (
     draw_map,
     edge_keys,
     edges_of,
+    neighbours,
 )
 
 # Cosine of the angle between skin and line of sight below which the photo shows it too flat: it
@@ -133,9 +134,7 @@ def unrolled(face: Array, mesh: FaceMesh, unit: float) -> tuple[Array, Array]:
 def _gathered(face: Array, triangles: Array, hidden: Array) -> Array:
     """Smooth places (k, 2) of the k points of a face that are hidden, of (n,) bool, among the
     others'."""
-    a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
-    beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(len(face), len(face)))
-    beside.data[:] = 1
+    beside = neighbours(triangles, len(face))
     laplacian = sparse.diags(np.asarray(beside.sum(1)).ravel()) - beside
     rows = laplacian.tocsr()[hidden]
     known = -rows[:, ~hidden] @ face[~hidden, :2].astype(np.float64)

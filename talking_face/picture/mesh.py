@@ -129,6 +129,14 @@ def edge_keys(edges: Array) -> Array:
     return np.asarray(low << 32 | high)
 
 
+def neighbours(triangles: Array, count: int) -> sparse.csr_matrix:
+    """Which of `count` points share an edge, (count, count) of ones."""
+    a, b = np.concatenate([edges_of(triangles), edges_of(triangles)[:, ::-1]]).T
+    beside = sparse.csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count))
+    beside.data[:] = 1
+    return beside
+
+
 def border_edges(triangles: Array) -> Array:
     """Edges (n, 2) that belong to one triangle only, in the triangles' order."""
     edges = edges_of(triangles)
@@ -138,18 +146,18 @@ def border_edges(triangles: Array) -> Array:
 
 def border_loops(triangles: Array) -> list[Array]:
     """The closed loops of edges that belong to one triangle only, longest first."""
-    neighbours: dict[int, list[int]] = defaultdict(list)
+    along: dict[int, list[int]] = defaultdict(list)
     for i, j in border_edges(triangles).tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
+        along[i].append(j)
+        along[j].append(i)
     loops, seen = [], set()
-    for start in neighbours:
+    for start in along:
         if start in seen:
             continue
         loop, previous, here = [start], None, start
         seen.add(start)
         while True:
-            following = [k for k in neighbours[here] if k != previous and k not in seen]
+            following = [k for k in along[here] if k != previous and k not in seen]
             if not following:
                 break
             previous, here = here, following[0]

@@ -43,11 +43,11 @@ _BLOCK = 10  # seconds of a track that are looked at together
 _LOST = 0.5  # seconds at the end of a file, and more, that are missed
 _DAMAGED = 3  # complaints; where recordings were joined there are one or two
 _NO_FRAME = "Header missing"  # in what isn't sound, such as a title between two recordings
-# Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
 _CUT_SHORT = (
     "The recording ends too early: of its {told:.1f} s only the first {there:.1f} s are there."
 )
 _PART_DAMAGED = "Some of the recording is damaged and left out."
+# Times that go back, and what ffmpeg says about a decoder's complaint, behind it.
 _NO_DAMAGE = ("dts", "Error submitting packet", "Error while decoding")
 
 _CLIPPED = 0.001  # share of samples beyond full scale; with so few it was meant, and they are cut

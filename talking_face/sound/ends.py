@@ -83,9 +83,7 @@ def tta(file: BinaryIO) -> int:
 def voc(file: BinaryIO) -> int:
     """Behind the block that ends them, or the last one that there is."""
     start = int.from_bytes(_read(file, 20, 2), "little")
-    end = _walk(
-        file, start, 4, lambda h: 4 + int.from_bytes(h[1:], "little") if 0 < h[0] < 10 else 0
-    )
+    end = _walk(file, start, 4, _block)
     return end + (_read(file, end, 1) == b"\0")
 
 
@@ -133,6 +131,7 @@ def _tag(head: bytes) -> int:
 
 
 def _block(head: bytes) -> int:
+    """A block of VOC."""
     return 4 + int.from_bytes(head[1:], "little") if 0 < head[0] < 10 else 0
 
 
