@@ -9,7 +9,9 @@ import numpy as np
 
 def smoothstep(x: Any, low: float, high: float) -> Any:
     """0 below `low`, 1 above `high`, the cubic with flat ends between; of an array or a number."""
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    t = (x - low) * (1 / (high - low))
+    # Numbers are bent so often that numpy's own limits would take most of the time.
+    t = np.minimum(np.maximum(t, 0.0), 1.0) if np.ndim(t) else min(max(t, 0.0), 1.0)
     return t * t * (3 - 2 * t)
 
 

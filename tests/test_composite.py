@@ -39,14 +39,15 @@ def wide() -> np.ndarray:
 
 
 def flow(shift_x: float = 0.0, shift_y: float = 0.0) -> tuple[np.ndarray, ...]:
-    """Map and depth of a plane."""
+    """Map, depth and spans of a plane."""
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32)
-    return x + np.float32(shift_x), y + np.float32(shift_y), np.zeros_like(x)
+    spans = np.tile(np.int32([0, SIDE]), (SIDE, 1))
+    return x + np.float32(shift_x), y + np.float32(shift_y), np.zeros_like(x), spans
 
 
 def ideal(wide: np.ndarray, shift_x: float, shift_y: float) -> np.ndarray:
     """The same texture shifted, by splines of the fifth order, which lose next to nothing."""
-    x, y, _ = flow(shift_x + MARGIN, shift_y + MARGIN)
+    x, y, *_ = flow(shift_x + MARGIN, shift_y + MARGIN)
     planes = [
         ndimage.map_coordinates(wide[..., k].astype(float), [y, x], order=5, mode="mirror")
         for k in range(3)
@@ -161,8 +162,34 @@ def test_another_background_shows_wherever_the_person_does_not(wide: np.ndarray)
 def test_places_that_are_nowhere_lead_to_no_other_memory(wide: np.ndarray, nowhere: float) -> None:
     """Motions come from anybody; a wild one may look wild."""
     plate = plate_of(wide, person_left(wide))
-    map_x, map_y, depth = flow(2.5, 0)
+    map_x, map_y, *others = flow(2.5, 0)
     map_x[10:20], map_y[:, 30:40] = nowhere, nowhere
-    shown = Composite(plate).window(map_x, map_y, depth, moving=True)
+    shown = Composite(plate).window(map_x, map_y, *others, moving=True)
     expected = Composite(plate).window(*flow(2.5, 0), moving=True)
     assert (shown[25:, :28] == expected[25:, :28]).all()
+
+
+def test_where_nothing_is_drawn_the_background_shows(wide: np.ndarray) -> None:
+    """Also where the photo has the person, who has moved away, and among what is drawn."""
+    for replaced in (False, True):
+        plate = plate_of(wide, person_left(wide), replaced)
+        map_x, map_y, depth, spans = flow()
+        depth[:, :20] = depth[10:20, 24:30] = np.inf
+        spans[:, 0] = 20
+        shown = Composite(plate).window(map_x, map_y, depth, spans, moving=True)
+        green = (shown == (0, 200, 0)).all(2)
+        assert green[:, :20].all()
+        assert green[10:20, 24:30].all()
+        assert not green[:10, 21 : SIDE // 2 - 1].any()
+
+
+def test_triangles_that_show_nobody_are_told_from_the_others(wide: np.ndarray) -> None:
+    composite = Composite(plate_of(wide, person_left(wide)))
+    half = SIDE // 2
+    x = [half - 9, half - 5, half - 9, half + 2, half + 9, half + 9, half + 5, SIDE + 50, SIDE + 50]
+    y = [5, 5, 9, 5, 9, 5, 9, 5, 9]
+    places = np.stack([x, y], axis=1).astype(np.float32)
+    inside, beside, across, away, beyond = [0, 1, 2], [3, 4, 5], [0, 4, 5], [4, 5, 6], [4, 7, 8]
+    triangles = np.int32([inside, beside, across, away, beyond])
+    shown = composite.shows(triangles, places)
+    assert shown.tolist() == [True, True, True, False, False]

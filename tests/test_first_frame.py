@@ -25,7 +25,7 @@ import numpy as np
 from talking_face.face.face import fit_face
 from talking_face.face.model import Pose, load_face_model
 from talking_face.motion import Motion
-from talking_face.picture import composite, mesh
+from talking_face.picture import brush, composite, mesh
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.renderer import Renderer
 
@@ -39,7 +39,7 @@ still = Motion.still(1)
 frame = renderer.frame(still.replace(rotation=np.array([[8.0, 5.0, 0.0]])))
 assert (frame != renderer.frame(still)).any()
 assert "insightface" not in sys.modules
-made = (mesh._draws(), mesh._finds_tears(), composite._composite())
+made = mesh._draws(), mesh._finds_tears(), composite._composite(), brush._blends(), brush._softens()
 print("kept:", sum(sum(code.stats.cache_hits.values()) for code in made))
 """
 
@@ -94,8 +94,8 @@ def test_what_one_process_compiles_the_next_one_finds(tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "code")}
     assert first_frame(ROOT, **environment) == "kept: 0"
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "code").rglob("*.nb?")}
-    assert len(kept) == 6
-    assert first_frame(ROOT, **environment) == "kept: 3"
+    assert len(kept) == 10
+    assert first_frame(ROOT, **environment) == "kept: 5"
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
@@ -111,6 +111,7 @@ def test_a_full_disk_keeps_nothing_and_stops_nothing(
     square = np.float32([[0, 0], [9, 0], [0, 9]])
     shown = [np.zeros((4, 4), dtype=np.float32) for _ in range(2)]
     nearest = np.full((4, 4), np.inf, dtype=np.float32)
-    draw(square, np.zeros(3, np.float32), square + 2, np.int32([[0, 1, 2]]), *shown, nearest)
+    still, corners, spans = np.zeros(3, np.float32), np.int32([[0, 1, 2]]), np.int32([[4, 0]] * 4)
+    draw(square, still, square + 2, corners, *shown, nearest, spans)
     np.testing.assert_allclose(shown[0][0], [2, 3, 4, 5], atol=1e-5)
     assert not list(tmp_path.rglob("*.nbc"))

@@ -71,16 +71,35 @@ def test_a_map_is_torn_where_one_surface_ends_before_another() -> None:
     map_y, map_x = np.mgrid[:40, :40].astype(np.float32)
     depth = np.where(map_x < 20, np.float32(5), np.float32(25))
     surface = np.ones((44, 44), dtype=np.float32)
-    assert not len(tears(map_x, map_y, depth, surface, 2)[0])
+    spans = np.tile(np.int32([0, 40]), (40, 1))
+    assert not len(tears(map_x, map_y, depth, spans, surface, 2)[0])
     stretched = np.ascontiguousarray(map_x * 1.8)
-    assert not len(tears(stretched, map_y, depth, surface, 2)[0])
+    assert not len(tears(stretched, map_y, depth, spans, surface, 2)[0])
     map_x[10:30, 20:] -= 9
-    rows, columns = tears(map_x, map_y, depth, surface, 2)
+    rows, columns = tears(map_x, map_y, depth, spans, surface, 2)
     assert set(columns.tolist()) == {19, 20}
     assert set(rows.tolist()) == set(range(10, 30))
     # Lids that close are one surface.
-    assert not len(tears(map_x, map_y, np.zeros_like(depth), surface, 2)[0])
-    assert not len(tears(map_x, map_y, depth, 0 * surface, 2)[0])
+    assert not len(tears(map_x, map_y, np.zeros_like(depth), spans, surface, 2)[0])
+    assert not len(tears(map_x, map_y, depth, spans, 0 * surface, 2)[0])
+    # What ends before nothing at all isn't torn, be it beside what is drawn or within.
+    nothing = np.where(map_x > 15, np.float32(np.inf), depth)
+    assert not len(tears(map_x, map_y, nothing, spans, surface, 2)[0])
+    assert not len(tears(map_x, map_y, depth, np.int32([0, 18]) + 0 * spans, surface, 2)[0])
+
+
+def test_drawing_tells_between_which_columns_it_drew() -> None:
+    places = np.float32([[5, 5], [30, 5], [5, 30]])
+    y, x = np.mgrid[:40, :40].astype(np.float32)
+    depth = np.full((40, 40), np.inf, dtype=np.float32)
+    triangles = np.int32([[0, 1, 2]])
+    spans = draw_map(places, np.zeros(3, np.float32), places, triangles, x, y, depth)
+    assert spans[5].tolist() == [5, 31]
+    assert spans[20].tolist() == [5, 16]
+    assert (spans[31:, 1] == 0).all()
+    for row, (first, end) in enumerate(spans):
+        assert np.isinf(depth[row, :first]).all()
+        assert np.isinf(depth[row, end:]).all()
 
 
 def test_strip_spans_the_loop() -> None:

@@ -182,6 +182,15 @@ def test_blink_closes_the_eyes_and_nothing_else(closed: Renderer) -> None:
     assert np.array_equal(open_frame[below_nose:], shut[below_nose:])
 
 
+def test_what_is_not_drawn_of_the_background_makes_no_difference(portrait: Path) -> None:
+    less, all_of_it = make(portrait), make(portrait)
+    assert len(less._person) < 0.95 * len(less.triangles)
+    all_of_it._person = all_of_it.triangles
+    for rotation in ([12.0, 5.0, -4.0], [-0.3, 0.1, 0.2], [0.0, 0.0, 0.0]):
+        motion = pose(rotation=rotation)
+        assert (less.frame(motion) == all_of_it.frame(motion)).all()
+
+
 @pytest.mark.parametrize("yaw", [-44.0, 44.0])
 def test_a_nose_before_an_eye_stays_before_it(portrait: Path, yaw: float) -> None:
     free = make(portrait, limits_pose=False)

@@ -48,12 +48,12 @@ def rotation_matrix(angles: Array) -> Array:
     cy, sy, cp, sp, cr, sr = (
         np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll),
     )  # fmt: skip
-    zero, one = np.zeros_like(cy), np.ones_like(cy)
-    about_y = np.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy], -1)
-    about_x = np.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp], -1)
-    about_z = np.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one], -1)
-    shape = (*cy.shape, 3, 3)
-    return about_y.reshape(shape) @ about_x.reshape(shape) @ about_z.reshape(shape)
+    matrix = np.empty((*yaw.shape, 3, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1] = cy * cr - sy * sp * sr, -cy * sr - sy * sp * cr
+    matrix[..., 1, 0], matrix[..., 1, 1] = cp * sr, cp * cr
+    matrix[..., 2, 0], matrix[..., 2, 1] = sy * cr + cy * sp * sr, cy * sp * cr - sy * sr
+    matrix[..., 0, 2], matrix[..., 1, 2], matrix[..., 2, 2] = -sy * cp, -sp, cy * cp
+    return matrix
 
 
 def rotation_angles(matrix: Array) -> Array:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import no_type_check
+
 import cv2
 import numpy as np
 
 from talking_face.arrays import Array
+from talking_face.machine_code import compiled
 
 
 def polygon_mask(points: Array, height: int, width: int, softness: float) -> Array:
@@ -45,8 +50,27 @@ def pixel_grid(region: Array, corner: Array) -> tuple[Array, Array]:
 
 def blend(region: Array, colour: Array, mask: Array) -> None:
     """Lay colour (h, w, 3) 0..255 over a region of a frame, in place; mask (h, w) 0..1."""
-    mixed = region + (colour.astype(np.float32) - region) * mask[..., None]
-    region[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    _blends()(region, np.asarray(colour, np.float32), np.asarray(mask, np.float32))
+
+
+@cache
+def _blends() -> Callable[..., None]:
+    """`_blend` as machine code."""
+    colour, mask = (f"Array(float32, {sides}, 'A', readonly=True)" for sides in (3, 2))
+    return compiled(_blend, "uint8[:, :, :]", colour, mask)
+
+
+@no_type_check  # so that it is compiled as it stands
+def _blend(region: Array, colour: Array, mask: Array) -> None:  # pragma: no cover - numba
+    none, most, half = np.float32(0), np.float32(255), np.float32(0.5)
+    for row in range(region.shape[0]):
+        for column in range(region.shape[1]):
+            share = mask[row, column]
+            if share != none:
+                for k in range(3):
+                    under = np.float32(region[row, column, k])
+                    mixed = under + (colour[row, column, k] - under) * share
+                    region[row, column, k] = np.uint8(min(max(mixed, none), most) + half)
 
 
 def sample(image: Array, x: Array, y: Array) -> Array:
@@ -61,14 +85,32 @@ def sample(image: Array, x: Array, y: Array) -> Array:
 
 
 def soften(image: Array, rows: Array, columns: Array) -> None:
-    """Give some pixels (n,) of an image (h, w, 3) uint8 the mean of the nine around, in place."""
+    """Give some pixels (n,) int32 of an image (h, w, 3) uint8 the mean of the nine around."""
+    _softens()(image, rows, columns, np.empty((len(rows), 3), dtype=np.uint8))
+
+
+@cache
+def _softens() -> Callable[..., None]:
+    """`_soften` as machine code."""
+    return compiled(_soften, "uint8[:, :, ::1]", "int32[::1]", "int32[::1]", "uint8[:, ::1]")
+
+
+@no_type_check  # so that it is compiled as it stands
+def _soften(
+    image: Array, rows: Array, columns: Array, means: Array
+) -> None:  # pragma: no cover - numba
     height, width = image.shape[:2]
-    total = np.zeros((len(rows), 3), dtype=np.uint16)
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            row, column = (rows + down).clip(0, height - 1), (columns + across).clip(0, width - 1)
-            total += image[row, column]
-    image[rows, columns] = (total + 4) // 9
+    for i in range(len(rows)):
+        for k in range(3):
+            total = 4
+            for down in range(-1, 2):
+                row = min(max(rows[i] + down, 0), height - 1)
+                for across in range(-1, 2):
+                    total += image[row, min(max(columns[i] + across, 0), width - 1), k]
+            means[i, k] = total // 9
+    for i in range(len(rows)):
+        for k in range(3):
+            image[rows[i], columns[i], k] = means[i, k]
 
 
 def spread(colour: Array, known: Array) -> Array:

@@ -17,10 +17,11 @@ from talking_face.arrays import Array, UInt8, UInt32
 from talking_face.machine_code import compiled
 from talking_face.picture.brush import soften
 from talking_face.picture.fine import make_fine
-from talking_face.picture.mesh import tears
+from talking_face.picture.mesh import UNDRAWN, tears
 from talking_face.picture.plate import Plate
 
 PARTED = 1.5  # pixels of motion from which head and background are fully apart
+NEAR = 3  # pixels from the person within which what is drawn matters even where it isn't the person
 
 
 class Composite:
@@ -41,18 +42,45 @@ class Composite:
         self._empty = np.ascontiguousarray(around == 0)
         self._packed, self._steps = _packed(plate)
 
-    def window(self, map_x: Array, map_y: Array, depth: Array, moving: bool) -> UInt8:
+    def layered(self, moving: bool) -> bool:
+        """Whether the background stands still behind the person.
+
+        Args:
+            moving: whether the head moves; where it doesn't, neither does what is around it, and
+                person and background are one.
+        """
+        return self._plate.background is not None and (moving or self._plate.replaced)
+
+    def shows(self, triangles: Array, source: Array) -> Array:
+        """Which triangles show the person or what is just beside it, (n,) bool.
+
+        Before a background that stands still the others needn't be drawn.
+
+        Args:
+            triangles: (n, 3) int32. source: (m, 2) float32, their places in the photo, pixels.
+        """
+        margin, reach = self._plate.margin, 2 * NEAR + 1
+        person = (self._plate.person > 0).astype(np.uint8)
+        total = cv2.integral(cv2.dilate(person, np.ones((reach, reach))))
+        corners = source[triangles] + margin
+        last = np.array(person.shape[::-1]) - 1
+        left, top = np.clip(np.floor(corners.min(1)), 0, last).astype(int).T
+        right, bottom = np.clip(np.ceil(corners.max(1)), 0, last).astype(int).T + 1
+        inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+        return np.asarray(inside > 0)
+
+    def window(self, map_x: Array, map_y: Array, depth: Array, spans: Array, moving: bool) -> UInt8:
         """The window of one frame, (h, w, 3) uint8 RGB.
 
         Args:
             map_x, map_y: (h, w) float32, for each pixel the place in the plate that it shows.
-            depth: (h, w) float32, how far away that is, pixels.
-            moving: whether the head moves; where it doesn't, neither does what is around it, and
-                person and background are one.
+            depth: (h, w) float32, how far away that is, pixels; infinity where nothing was drawn,
+                and the place that it shows is its own.
+            spans: (h, 2) int32, where that was, see `draw_map`.
+            moving: whether the head moves; see `layered`.
         """
         plate = self._plate
         window = np.empty_like(plate.image)
-        layered = plate.background is not None and (moving or plate.replaced)
         _composite()(
             self._packed,
             self._steps,
@@ -61,12 +89,13 @@ class Composite:
             self._bare,
             map_x,
             map_y,
+            depth,
             plate.margin,
-            layered,
+            self.layered(moving),
             np.float32(0.0 if plate.replaced else PARTED),
             window,
         )
-        soften(window, *tears(map_x, map_y, depth, plate.person, plate.margin))
+        soften(window, *tears(map_x, map_y, depth, spans, plate.person, plate.margin))
         return window
 
 
@@ -99,7 +128,7 @@ def _composite() -> Callable[..., None]:
     return compiled(
         _blend,
         *("uint32[:, ::1]", "int64", "boolean[:, ::1]", picture, "boolean[:, ::1]"),
-        *(plane, plane),
+        *(plane, plane, plane),
         *("int64", "boolean", "float32", "uint8[:, :, ::1]"),
     )
 
@@ -113,6 +142,7 @@ def _blend(
     bare: Array,
     map_x: Array,
     map_y: Array,
+    depth: Array,
     margin: int,
     layered: bool,
     parted: float,
@@ -137,8 +167,9 @@ def _blend(
             x, y = map_x[row, column], map_y[row, column]
             moved_x, moved_y = x - np.float32(column), y - np.float32(row)
             still = moved_x == none and moved_y == none
-            if still and parted > none:
-                if layered and bare[row, column]:
+            alone = layered and still and depth[row, column] > UNDRAWN
+            if alone or (still and parted > none):
+                if alone or (layered and bare[row, column]):
                     for k in range(np.uint32(3)):
                         window[row, column, k] = background[row, column, k]
                 else:

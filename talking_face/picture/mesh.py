@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import no_type_check
 
-import cv2
 import numpy as np
 from scipy import sparse
 
@@ -23,6 +22,7 @@ from talking_face.machine_code import compiled
 
 REFINEMENTS = 2  # subdivisions of the face mesh that frames are drawn with
 TEAR = 3.0  # pixels that neighbours are further apart, in photo and in depth, where it is torn
+UNDRAWN = np.float32(1e30)  # depths beyond this are of nothing that was drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ def draw_map(
     map_x: Array,
     map_y: Array,
     buffer: Array,
-) -> None:
+) -> Array:
     """Rasterise a moved mesh, nearest surface first, writing source coordinates.
 
     All arrays are C-contiguous.
@@ -217,12 +217,20 @@ def draw_map(
         triangles: (m, 3) int32.
         map_x, map_y: (height, width) float32, written where a triangle covers the pixel's centre.
         buffer: (height, width) float32, the depth drawn so far; start it at infinity.
+
+    Returns:
+        (height, 2) int32, of each row the first column that a triangle covers, and the one after
+        the last; in an empty row that is 0.
     """
-    _draws()(points, depth, source, triangles, map_x, map_y, buffer)
+    height, width = map_x.shape
+    spans = np.empty((height, 2), dtype=np.int32)
+    spans[:] = width, 0
+    _draws()(points, depth, source, triangles, map_x, map_y, buffer, spans)
+    return spans
 
 
 def tears(
-    map_x: Array, map_y: Array, depth: Array, layer: Array, margin: int
+    map_x: Array, map_y: Array, depth: Array, spans: Array, layer: Array, margin: int
 ) -> tuple[Array, Array]:
     """The pixels on both sides of where one surface ends in front of another.
 
@@ -231,49 +239,65 @@ def tears(
     Args:
         map_x, map_y: (h, w) float32 source coordinates, see `draw_map`.
         depth: (h, w) float32, of what is drawn.
+        spans: (h, 2) int32, where that is, see `draw_map`.
         layer: (h + 2 margin, w + 2 margin) float32, 0 where the photo has no surface.
 
     Returns:
-        Their rows and columns, (n,).
+        Their rows and columns, (n,) int32; some more than once.
     """
-    found = np.zeros(map_x.shape, dtype=np.uint8)
-    _finds_tears()(map_x, map_y, depth, layer, margin, found)
-    places = cv2.findNonZero(found)
-    if places is None:
-        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
-    return places[:, 0, 1], places[:, 0, 0]
+    height, width = map_x.shape
+    pixels = np.empty((2, 2 * height * width), dtype=np.int32)  # as many as there could be
+    count = np.zeros(1, dtype=np.int64)
+    _finds_tears()(map_x, map_y, depth, spans, layer, margin, pixels, count)
+    rows, columns = pixels[:, : count[0]]
+    return rows, columns
 
 
 @cache
 def _draws() -> Callable[..., None]:
     """`_draw` as machine code."""
     plane, row = "float32[:, ::1]", "float32[::1]"
-    return compiled(_draw, plane, row, plane, "int32[:, ::1]", plane, plane, plane)
+    places = "int32[:, ::1]"
+    return compiled(_draw, plane, row, plane, places, plane, plane, plane, places)
 
 
 @cache
 def _finds_tears() -> Callable[..., None]:
     """`_tear` as machine code."""
-    plane = "float32[:, ::1]"
-    return compiled(_tear, plane, plane, plane, plane, "int64", "uint8[:, ::1]")
+    plane, places = "float32[:, ::1]", "int32[:, ::1]"
+    return compiled(_tear, plane, plane, plane, places, plane, "int64", places, "int64[::1]")
 
 
 @no_type_check  # so that it is compiled as it stands
 def _tear(
-    map_x: Array, map_y: Array, depth: Array, layer: Array, margin: int, found: Array
+    map_x: Array,
+    map_y: Array,
+    depth: Array,
+    spans: Array,
+    layer: Array,
+    margin: int,
+    pixels: Array,
+    count: Array,
 ) -> None:  # pragma: no cover - numba
-    height, width = map_x.shape
     rows, columns = layer.shape
     one, most = np.float32(1), np.float32(TEAR)
-    for y in range(height - 1):
-        torn = np.float32(0)  # most rows have none: these are passed over, several pixels at once
-        for x in range(width - 1):
-            across = abs(map_x[y, x + 1] - map_x[y, x] - one) + abs(map_y[y, x + 1] - map_y[y, x])
-            down = abs(map_x[y + 1, x] - map_x[y, x]) + abs(map_y[y + 1, x] - map_y[y, x] - one)
+    found = 0
+    for y in range(map_x.shape[0] - 1):
+        first = max(spans[y, 0], spans[y + 1, 0])
+        last = min(spans[y, 1], spans[y + 1, 1]) - 1
+        if last <= first:
+            continue
+        # Most rows have none: these are passed over, several pixels at once.
+        torn = np.float32(0)
+        x_here, x_below = map_x[y, first : last + 1], map_x[y + 1, first : last + 1]
+        y_here, y_below = map_y[y, first : last + 1], map_y[y + 1, first : last + 1]
+        for x in range(len(x_here) - 1):
+            across = abs(x_here[x + 1] - x_here[x] - one) + abs(y_here[x + 1] - y_here[x])
+            down = abs(x_below[x] - x_here[x]) + abs(y_below[x] - y_here[x] - one)
             torn = max(torn, max(across, down))
         if torn <= most:
             continue
-        for x in range(width - 1):
+        for x in range(first, last):
             here_x, here_y = map_x[y, x], map_y[y, x]
             across = abs(map_x[y, x + 1] - here_x - 1) + abs(map_y[y, x + 1] - here_y)
             down = abs(map_x[y + 1, x] - here_x) + abs(map_y[y + 1, x] - here_y - 1)
@@ -281,11 +305,17 @@ def _tear(
                 p, q = (y, x + 1) if across > down else (y + 1, x)
                 if abs(depth[p, q] - depth[y, x]) < TEAR:  # such as lids and lips that close
                     continue
+                if depth[p, q] > UNDRAWN or depth[y, x] > UNDRAWN:
+                    continue
                 for i, j in ((y, x), (p, q)):
                     row = min(max(int(map_y[i, j]) + margin, 0), rows - 1)
                     column = min(max(int(map_x[i, j]) + margin, 0), columns - 1)
                     if layer[row, column] > 0:
-                        found[y, x] = found[p, q] = 1
+                        pixels[0, found], pixels[1, found] = y, x
+                        pixels[0, found + 1], pixels[1, found + 1] = p, q
+                        found += 2
+                        break
+    count[0] = found
 
 
 @no_type_check
@@ -297,6 +327,7 @@ def _draw(
     map_x: Array,
     map_y: Array,
     buffer: Array,
+    spans: Array,
 ) -> None:  # pragma: no cover - numba
     height, width = map_x.shape
     one, none = np.float32(1), np.float32(0)
@@ -345,6 +376,9 @@ def _draw(
                     high = low - one  # nothing of this row is inside
             # Within the frame, whatever the division of something near 0 has given.
             first, last = max(int(np.ceil(low)), left), min(int(np.floor(high)), right)
+            if first > last:
+                continue
+            spans[y, 0], spans[y, 1] = min(spans[y, 0], first), max(spans[y, 1], last + 1)
             for x in range(first, last + 1):
                 wb = b_edge + x * b_right
                 wc = c_edge + x * c_right

@@ -70,7 +70,9 @@ class Flow:
         rigid: (n, 3) the same with the photo's own expression.
         drawn: (m, 3) float32, these and those around the face, pixels; see `Renderer.triangles`.
         map_x, map_y: (h, w) float32, for each pixel of the window the place that it shows.
-        depth: (h, w) float32, and how far away it is, pixels.
+        depth: (h, w) float32, and how far away it is, pixels; infinity where nothing is but the
+            background that stands still, and map_x, map_y the pixel's own place.
+        spans: (h, 2) int32, between which columns of each row something is.
     """
 
     shape: Array
@@ -82,6 +84,7 @@ class Flow:
     map_x: Array
     map_y: Array
     depth: Array
+    spans: Array
 
 
 class Renderer:
@@ -144,6 +147,9 @@ class Renderer:
         self._source = np.ascontiguousarray(
             np.concatenate([self._source_face, self._around.source])[:, :2], dtype=np.float32
         )
+        around = (self.triangles >= len(self._source_face)).any(1)
+        shown = ~around | self._composite.shows(self.triangles, self._source)
+        self._person = np.ascontiguousarray(self.triangles[shown])
         unit = float(self.plate.pose.scale)
         hidden = drawn_together(self._source_face, self.mesh, unit)
         self._unfolded = self._source.copy()
@@ -181,12 +187,14 @@ class Renderer:
         points = pose.project(shape)
         dense = self._refine(points)
         rigid = self._rigid(pose)
-        return Flow(shape, pose, points, dense, rigid, *self._map(dense, rigid, pose))
+        layered = self._composite.layered(moves(motion, index))
+        triangles = self._person if layered else self.triangles
+        return Flow(shape, pose, points, dense, rigid, *self._map(dense, rigid, pose, triangles))
 
     def composite(self, flow: Flow, motion: Motion, index: int) -> Array:
         """The moved plate over the background that stays, (h, w, 3) uint8 RGB."""
-        moving = motion.rotation[index].any() or motion.translation[index].any()
-        return self._composite.window(flow.map_x, flow.map_y, flow.depth, bool(moving))
+        moving = moves(motion, index)
+        return self._composite.window(flow.map_x, flow.map_y, flow.depth, flow.spans, moving)
 
     def shade(self, window: Array, flow: Flow, motion: Motion, index: int) -> None:
         """Change the skin as the change of expression does, in place: beside the corners of a mouth
@@ -321,8 +329,10 @@ class Renderer:
         origin = photo.origin + np.array([shift[0], shift[1], 0.0]) * photo.scale
         return Pose(turn @ photo.rotation, scale, origin)
 
-    def _map(self, dense: Array, rigid: Array, pose: Pose) -> tuple[Array, Array, Array, Array]:
-        """What is drawn; source coordinates and depth of every pixel of the window."""
+    def _map(
+        self, dense: Array, rigid: Array, pose: Pose, triangles: Array
+    ) -> tuple[Array, Array, Array, Array, Array]:
+        """What is drawn; source coordinates and depth of every pixel, and where they are."""
         contour = self._around.contour
         around = self._around.move(pose, dense[contour] - rigid[contour])
         points = np.concatenate([dense, around]).astype(np.float32)
@@ -336,16 +346,21 @@ class Renderer:
         rolled = source[self._rolled]
         rolled += np.float32(smoothstep(mouth, *UNROLLED)) * (self._unrolled - rolled)
         source[self._rolled] = rolled
-        draw_map(
+        spans = draw_map(
             np.ascontiguousarray(points[:, :2]),
             np.ascontiguousarray(points[:, 2]),
             source,
-            self._around.triangles,
+            triangles,
             map_x,
             map_y,
             buffer,
         )
-        return points, map_x, map_y, buffer
+        return points, map_x, map_y, buffer, spans
+
+
+def moves(motion: Motion, index: int) -> bool:
+    """Whether the head is anywhere but where the photo has it, in one frame."""
+    return bool(motion.rotation[index].any() or motion.translation[index].any())
 
 
 def most_rotation(angles: Array, photo: Array) -> Array:

@@ -184,8 +184,8 @@ class Skin:
         """
         shades = (held.astype(np.float32) @ self._maps).reshape(ROWS, COLUMNS)
         shades *= np.abs(shades) / (np.abs(shades) + FAINT)
-        lit, dark = np.maximum(shades, 0.0), np.minimum(shades, 0.0)
-        shades = (soft_limit(lit, *LIGHTER) + soft_limit(dark, *DARKER)).astype(np.float32)
+        limits = (np.where(shades > 0, *ends) for ends in zip(LIGHTER, DARKER, strict=True))
+        shades = soft_limit(shades, *limits).astype(np.float32)
         on_plate = cv2.remap(shades, *self._cells, cv2.INTER_LINEAR)
         left, top = np.maximum(points[:, :2].min(0).astype(int), 0)
         right, bottom = points[:, :2].max(0).astype(int) + 2

@@ -68,6 +68,7 @@ class StereoRenderer:
         if plate.background is not None:
             at_x, at_y = flow.map_x + plate.margin, flow.map_y + plate.margin
             share = np.asarray(cv2.remap(self._person, at_x, at_y, cv2.INTER_LINEAR))
+            share[np.isinf(flow.depth)] = 0
         layer = cv2.merge([*cv2.split(layer), share])
         points, eyes = flow.drawn, float(flow.points[[33, 263], 2].mean())
         unit = float(plate.pose.scale)

@@ -48,6 +48,9 @@ class Corners:
 
     def __init__(self, plate: Plate, shape: Array) -> None:
         self._shape = shape
+        corners = shape[list(MOUTH_CORNERS)]
+        self._inwards = corners[::-1] - corners
+        self._inwards /= np.linalg.norm(self._inwards, axis=1, keepdims=True)
         places = plate.pose.project(shape)[:, :2]
         self._skins = [
             _continued(plate, places, corner, other)
@@ -63,17 +66,16 @@ class Corners:
             pose: of the head in this frame.
             map_x, map_y: (h, w) float32, the place in the photo that each pixel shows.
         """
-        middle = self._shape[list(MOUTH_CORNERS)].mean(0)
-        for corner, skin in zip(MOUTH_CORNERS, self._skins, strict=True):
-            inwards = middle - self._shape[corner]
-            inwards /= np.linalg.norm(inwards)
+        for corner, skin, inwards in zip(MOUTH_CORNERS, self._skins, self._inwards, strict=True):
             moved = (shape[corner] - self._shape[corner]) @ inwards
             strength = smoothstep(float(moved), *INWARDS)
+            if strength == 0:
+                continue
             # What is continued in the photo is stretched from where it ends there to the corner.
             end = self._shape[corner] - (LONG + OUTWARDS) * inwards
             ends = pose.project(np.stack([shape[corner], end]))[:, :2]
             region, start = region_around(window, ends, round(HIGH * float(pose.scale)))
-            if strength == 0 or region.size == 0:
+            if region.size == 0:
                 continue
             here = np.s_[start[1] : start[1] + len(region), start[0] : start[0] + region.shape[1]]
             left, top = skin.left_top.astype(np.float32)

@@ -35,7 +35,7 @@ from talking_face.picture.mouth.layers import (
 )
 from talking_face.picture.mouth.light import LUMA, read_light
 from talking_face.picture.mouth.opening import Opening, opening_of
-from talking_face.picture.mouth.shading import Interior, Shading, cells, held, spread_factors
+from talking_face.picture.mouth.shading import Interior, Shading, held, spread_factors
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
@@ -183,7 +183,7 @@ class Mouth:
         photo_gap = self._photo_gap if self._shows_teeth else 0.0
         interior = Interior(colour, moved, mask, opening, self._unit, photo_gap)
         factors = self._shading.light_factors(interior, self.light)
-        factors = held(factors, cells(colour, opening), self._brightest)
+        factors = held(factors, interior.painted_cells, self._brightest)
         down = below / np.maximum(below + above, 1e-3)
         colour *= spread_factors(factors ** (1 - UNSQUEEZED * near), along, down)
         blend(region, 255 * colour, mask * strength)

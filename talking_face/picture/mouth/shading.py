@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 import cv2
@@ -19,10 +19,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from talking_face.arrays import Array
 from talking_face.picture.mouth.light import LUMA, Light
-from talking_face.picture.mouth.opening import N_PLACES, Opening
+from talking_face.picture.mouth.opening import PLACES, Opening
 from talking_face.weights import load_weights
 
 ROWS, COLUMNS = 8, 16  # cells between the lips, and from corner to corner
+# The nine cells around each, (128, 9): what lies beyond the border is what is at it.
+AROUND = np.asarray(
+    sliding_window_view(
+        np.pad(np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS), 1, mode="edge"), (3, 3)
+    )
+).reshape(-1, 9)
 MOST_LIGHT, MOST_TINT = 0.8, 0.1  # logarithms of the largest factors
 # The share of the logarithms that is applied to generated teeth. It can't know what lies in a mouth
 # that was never seen, and in doubt makes teeth and cavity alike.
@@ -55,6 +61,11 @@ class Interior:
     unit: float
     photo_gap: float
 
+    @cached_property
+    def painted_cells(self) -> Array:
+        """What is painted, cell by cell of the opening, (8, 16, 3)."""
+        return cells(self.painted, self.opening)
+
 
 class Shading(Protocol):
     """What says how bright an open mouth is: `MouthLight`, or whoever stands in for it."""
@@ -73,7 +84,11 @@ class MouthLight:
     """
 
     def __init__(self, layers: Sequence[tuple[Array, Array]]) -> None:
-        self._layers = layers
+        # Each as one product, over what lies around a cell, neighbour by neighbour.
+        self._layers = [
+            (np.ascontiguousarray(w.transpose(2, 3, 1, 0).reshape(-1, len(w))), bias)
+            for w, bias in layers
+        ]
 
     def logarithms(self, seen: Array) -> Array:
         """Features (14, 8, 16) float32 to logarithms of factors (8, 16, 3): light, red and blue.
@@ -81,13 +96,11 @@ class MouthLight:
         By plain matrix products: for so little, the threads of torch or of one large product wait
         for each other far longer than they work, above all beside an encoder.
         """
-        x = seen.transpose(1, 2, 0)
+        x = seen.transpose(1, 2, 0).reshape(ROWS * COLUMNS, -1)
         for index, (weight, bias) in enumerate(self._layers):
-            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
-            patches = np.asarray(sliding_window_view(padded, (3, 3), (0, 1)))  # type: ignore[call-overload]
-            x = patches.reshape(*x.shape[:2], -1) @ weight.reshape(len(weight), -1).T + bias
+            x = np.take(x, AROUND, axis=0).reshape(ROWS, COLUMNS, -1) @ weight + bias
             if index < len(self._layers) - 1:
-                x = np.maximum(x, SLOPE * x)
+                x = np.maximum(x, SLOPE * x).reshape(ROWS * COLUMNS, -1)
         return np.tanh(x) * np.array([MOST_LIGHT, MOST_TINT, MOST_TINT], dtype=np.float32)
 
     def light_factors(self, interior: Interior, light: Light) -> Array:
@@ -123,7 +136,7 @@ def features(interior: Interior, light: Light) -> Array:
     lips = max(float(light.lips @ LUMA), LEAST_LIPS)
     along = (np.arange(COLUMNS) + 0.5) / COLUMNS
     down = ((np.arange(ROWS) + 0.5) / ROWS)[:, None]
-    gaps = np.interp(along, np.linspace(0, 1, N_PLACES), opening.lower - opening.upper)
+    gaps = np.interp(along, PLACES, opening.lower - opening.upper)
     gap = np.broadcast_to(LENGTH * np.minimum(gaps / interior.unit, WIDEST), (ROWS, COLUMNS))
     everywhere = np.ones((ROWS, COLUMNS))
     numbers = [
@@ -136,7 +149,7 @@ def features(interior: Interior, light: Light) -> Array:
         (float(light.skin @ LUMA) / lips - 1) * everywhere,
         lips * everywhere,
     ]
-    colours = [cells(picture, opening) / lips for picture in (interior.painted, interior.moved)]
+    colours = interior.painted_cells / lips, cells(interior.moved, opening) / lips
     stacked = np.concatenate([*colours, np.stack(numbers, axis=-1)], axis=-1)
     return np.ascontiguousarray(stacked.transpose(2, 0, 1), dtype=np.float32)
 
