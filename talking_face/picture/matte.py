@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
@@ -151,23 +150,48 @@ def complete(image: Array, hidden: Array, unit: float) -> Array:
     if not hidden.any() or hidden.all():
         return image
     plain = pull_push(image.astype(np.float32), (~hidden).astype(np.float32))
-    depth, nearest = distance_transform_edt(hidden, return_indices=True)
-    height, width = hidden.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    down, right = _to_nearest(hidden)
+    depth = np.hypot(down, right)
     sigma = EVEN_EDGE * unit
-    step_y = cv2.GaussianBlur((nearest[0] - y).astype(np.float32), (0, 0), sigma)
-    step_x = cv2.GaussianBlur((nearest[1] - x).astype(np.float32), (0, 0), sigma)
+    down, right = (cv2.GaussianBlur(step, (0, 0), sigma) for step in (down, right))
     # The way to the mirror image is smooth, but no longer than it is: nothing jumps at the edge.
-    length = 2 * depth.astype(np.float32) / np.maximum(cv2.magnitude(step_x, step_y), 1e-3)
-    at_x, at_y = x + length * step_x, y + length * step_y
+    rows, columns = np.nonzero(hidden & (depth < MIRROR[1] * unit))
+    away, down, right = (values[rows, columns] for values in (depth, down, right))
+    length = 2 * away / np.maximum(np.hypot(down, right), 1e-3)
     # Strands of hair beside the person aren't background, and the person in the mirror isn't.
     clean = cv2.medianBlur(image, 2 * max(1, round(STRAND * unit)) + 1)
     seen = np.where(hidden[..., None], plain, clean.astype(np.float32))
+    mirrored = look_up(seen, columns + length * right, rows + length * down)
+    share = 1 - smoothstep(away / unit, *MIRROR)
+    plain[rows, columns] += share[:, None] * (mirrored - plain[rows, columns])
+    whole = image.copy()
+    whole[hidden] = np.clip(np.rint(plain[hidden]), 0, 255)
+    return whole
+
+
+def _to_nearest(hidden: Array) -> tuple[Array, Array]:
+    """How far down and to the right the nearest pixel is that isn't hidden, (h, w) float32 each."""
+    distance, labels = cv2.distanceTransformWithLabels(
+        hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(distance == 0)
+    places = np.zeros((2, labels.max() + 1), dtype=np.float32)
+    places[:, labels[rows, columns]] = rows, columns
+    height, width = hidden.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return places[0][labels] - y, places[1][labels] - x
+
+
+def look_up(image: Array, x: Array, y: Array) -> Array:
+    """What an image (h, w, 3) float32 shows at places x, y (n,), (n, 3)."""
+    side = 1024  # OpenCV looks up pictures, and none that is very long
+    at_x, at_y = (
+        np.pad(values.astype(np.float32), (0, -len(values) % side)).reshape(-1, side)
+        for values in (x, y)
+    )
     border = cv2.BORDER_REFLECT_101
-    mirrored = cv2.remap(seen, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
-    share = 1 - smoothstep(depth / unit, *MIRROR)
-    plain += share[..., None] * (mirrored - plain)
-    return np.where(hidden[..., None], np.clip(np.rint(plain), 0, 255), image).astype(np.uint8)
+    seen = cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(seen).reshape(-1, 3)[: len(x)]
 
 
 def pull_push(colour: Array, weight: Array) -> Array:
