@@ -35,3 +35,13 @@ def test_colours_beyond_black_and_white_are_those() -> None:
     image = np.full((2, 2, 3), 128, dtype=np.uint8)
     blend(image, np.float32([[[-90] * 3, [400] * 3]] * 2), np.ones((2, 2)))
     assert image[..., 0].tolist() == [[0, 255], [0, 255]]
+
+
+def test_colours_and_masks_fit_or_are_refused() -> None:
+    image = np.zeros((3, 4, 3), dtype=np.uint8)
+    blend(image, np.full((1, 1, 3), 200.0), np.full((3, 1), 0.5))
+    assert (image == 100).all()
+    with pytest.raises(ValueError, match="broadcast"):
+        blend(image, np.zeros((2, 4, 3)), np.ones((3, 4)))
+    with pytest.raises(ValueError, match="broadcast"):
+        blend(image, np.zeros((3, 4, 3)), np.ones((2, 4)))

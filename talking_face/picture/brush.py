@@ -50,7 +50,9 @@ def pixel_grid(region: Array, corner: Array) -> tuple[Array, Array]:
 
 def blend(region: Array, colour: Array, mask: Array) -> None:
     """Lay colour (h, w, 3) 0..255 over a region of a frame, in place; mask (h, w) 0..1."""
-    _blends()(region, np.asarray(colour, np.float32), np.asarray(mask, np.float32))
+    # Machine code doesn't look where it reads: shapes that don't fit end here.
+    colour = np.broadcast_to(np.asarray(colour, np.float32), region.shape)
+    _blends()(region, colour, np.broadcast_to(np.asarray(mask, np.float32), region.shape[:2]))
 
 
 @cache
