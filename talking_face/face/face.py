@@ -16,6 +16,7 @@ from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
 from talking_face.face.cover import eyes_closed, mouth_hidden, tongue_out
 from talking_face.face.landmarks import MOUTH_CORNERS, detect_faces, detect_far_faces
+from talking_face.face.lower_lip import look_at_wide_mouth, skin_below_lip
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
 from talking_face.face.rest import smile_left
@@ -167,7 +168,7 @@ def fit_face(
         )
     if index is None and len(faces) > 1:
         notes = (*notes, SEVERAL.format(count=len(faces), last=len(faces) - 1))
-    landmarks = faces[index or 0]
+    landmarks = skin_below_lip(look_at_wide_mouth(photo, faces[index or 0]), model.mean)
     pose, expression = model.fit(landmarks)
     size = float(pose.scale)
     if size < MIN_INTEROCULAR:
