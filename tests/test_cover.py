@@ -137,6 +137,19 @@ def test_dark_glasses_hide_the_eyes(seen: list, colour: tuple[int, ...]) -> None
         assert "glasses" in face.notes[-1]
 
 
+def test_a_rose_before_the_chin_is_no_tongue_and_hides_a_mouth_it_covers(seen: list) -> None:
+    for name, photo, marks in seen:
+        unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+        for top, hides in ((marks[17, 1] + 0.04 * unit, False), (marks[14, 1] - 0.1 * unit, True)):
+            flower = photo.copy()
+            bottom = marks[152, 1] + 0.3 * unit
+            middle = round(float(marks[17, 0])), round(float(top + bottom) / 2)
+            axes = round(0.2 * unit), round(float(bottom - top) / 2)
+            cv2.ellipse(flower, middle, axes, 0, 0, 360, (215, 15, 50), -1)
+            assert not tongue_out(flower, marks), name
+            assert mouth_hidden(flower, marks) == hides, name
+
+
 @pytest.mark.parametrize("colour", [(205, 95, 105), (190, 110, 110)])
 def test_a_tongue_put_out_is_refused(
     photographed: tuple[np.ndarray, np.ndarray], colour: tuple[int, ...]

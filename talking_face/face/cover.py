@@ -48,6 +48,9 @@ NO_LIP, NO_CHIN = (0.35, -20.0), (0.6, -10.0)
 # side, this far from the middle in inter-ocular distances. None of 531 portraits has both: chins
 # that are as red are at most 5.3 steep.
 TONGUE, EDGE, EDGE_FROM = 8.0, 7.0, 0.05
+# What is redder than this, and by this much more than the skin beside it, is no flesh but a flower
+# or cloth: tongues are at 45 and 35, a rose at 70 and 45.
+FLOWER, BESIDE_FLOWER = 55.0, 38.0
 EVEN = 25.0  # difference in colour along a tongue, at most: the shadow of a lip has more
 # Lips as red as this are seen, whatever the hand detector says; and the share of the lips that a
 # hand covers, and its reach from them in inter-ocular distances that still counts.
@@ -80,6 +83,9 @@ def mouth_hidden(photo: UInt8, landmarks: Float32) -> bool:
         for part in (LIPS, AROUND, BRIDGE, FACE, LOWER_LIP, CHIN)
     )
     if face[1] > COLOURED and _differs(lower, face, *NO_LIP) and _differs(chin, face, *NO_CHIN):
+        return True
+    beside = np.median(_at(lab, points[BESIDE_CHIN])[:, 1])
+    if _no_flesh(lower[1], beside) and _no_flesh(chin[1], beside):
         return True
     redder = float(lips[1] - skin[1])
     if redder < SEEN and any(
@@ -118,6 +124,8 @@ def tongue_out(photo: UInt8, landmarks: Float32) -> bool:
     down = np.stack([points[18], (points[18] + points[200]) / 2])
     beside = np.median(_at(lab, points[BESIDE_CHIN])[:, 1])
     colours = _at(lab, down)
+    if _no_flesh(colours[:, 1].min(), beside):
+        return False
     if colours[:, 1].min() - beside < TONGUE or np.linalg.norm(np.ptp(colours, axis=0)) > EVEN:
         return False
     axis = points[MOUTH_CORNERS[1]] - points[MOUTH_CORNERS[0]]
@@ -151,6 +159,10 @@ def eyes_hidden(photo: UInt8, landmarks: Float32) -> bool:
         if np.percentile(apart, ALL_BUT) < SHADES:
             return False
     return True
+
+
+def _no_flesh(red: float, beside: float) -> bool:
+    return bool(red > FLOWER and red - beside > BESIDE_FLOWER)
 
 
 def _differs(colour: Array, face: Array, red: float, blue: float) -> bool:
