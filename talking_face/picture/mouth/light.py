@@ -22,6 +22,7 @@ COLOURED = 0.08  # spread of a skin's red, green and blue, from which a photo co
 # 0.024 of 65 portraits; photographs, be they in warm or little light: 0.039 or more.
 ONE_TONE = (0.024, 0.038)
 TONE_SMOOTH = 0.03  # inter-ocular distances, over which the noise of colours is taken out
+TONE_UNIT = 60.0  # pixels of an inter-ocular distance in the copy that is looked at
 TONES = 32  # steps of brightness in which a tone is known
 CHEEKS = [50, 280, 205, 425, 101, 330]
 LIPS = [0, 17, 37, 267, 84, 314]
@@ -136,9 +137,11 @@ def read_tone(image: Array, points: Array, unit: float) -> Tone:
         points: (478, 2) landmarks, pixels.
         unit: inter-ocular distance, pixels.
     """
-    height, width = image.shape[:2]
-    smooth = cv2.GaussianBlur(image, (0, 0), max(TONE_SMOOTH * unit, 1.0))
-    colours = smooth[polygon_mask(points[list(FACE_OVAL)], height, width, 0.0) > 0.5]
+    scale = min(1.0, TONE_UNIT / unit)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(small, (0, 0), max(TONE_SMOOTH * scale * unit, 1.0))
+    height, width = small.shape[:2]
+    colours = smooth[polygon_mask(scale * points[list(FACE_OVAL)], height, width, 0.0) > 0.5]
     colours = colours.astype(np.float32) / 255
     luma = colours @ LUMA
     if luma.size < TONES:
