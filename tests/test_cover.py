@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from talking_face.errors import FaceUnsuitable
-from talking_face.face.cover import eyes_closed, hand_covers, mouth_hidden, tongue_out
+from talking_face.face.cover import eyes_closed, eyes_hidden, hand_covers, mouth_hidden, tongue_out
 from talking_face.face.face import find_faces, fit_face
 from talking_face.face.landmarks import LOWER_LID, UPPER_LID, detect_hands
 from talking_face.face.model import load_face_model
@@ -117,7 +117,37 @@ def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
         for shown in (photo, dark, np.repeat(photo[..., 1:2], 3, axis=-1)):
             assert not mouth_hidden(shown, marks), name
             assert not tongue_out(shown, marks), name
+            assert not eyes_hidden(shown, marks), name
         assert not eyes_closed(marks), name
+
+
+@pytest.mark.parametrize("colour", [(22, 20, 24), (60, 40, 30), (40, 60, 80)])
+def test_dark_glasses_hide_the_eyes(seen: list, colour: tuple[int, ...]) -> None:
+    for name, photo, marks in seen:
+        shaded = photo.copy()
+        unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+        for ends in ([33, 133], [263, 362]):
+            x, y = marks[ends, :2].mean(0)
+            middle = round(float(x)), round(float(y + 0.04 * unit))
+            axes = round(0.3 * unit), round(0.22 * unit)
+            cv2.ellipse(shaded, middle, axes, 0, 0, 360, colour, -1)
+        assert eyes_hidden(shaded, marks), name
+        face = fit_face(shaded, [marks], load_face_model())
+        assert face.eyes_closed
+        assert "glasses" in face.notes[-1]
+
+
+def test_a_rose_before_the_chin_is_no_tongue_and_hides_a_mouth_it_covers(seen: list) -> None:
+    for name, photo, marks in seen:
+        unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+        for top, hides in ((marks[17, 1] + 0.04 * unit, False), (marks[14, 1] - 0.1 * unit, True)):
+            flower = photo.copy()
+            bottom = marks[152, 1] + 0.3 * unit
+            middle = round(float(marks[17, 0])), round(float(top + bottom) / 2)
+            axes = round(0.2 * unit), round(float(bottom - top) / 2)
+            cv2.ellipse(flower, middle, axes, 0, 0, 360, (215, 15, 50), -1)
+            assert not tongue_out(flower, marks), name
+            assert mouth_hidden(flower, marks) == hides, name
 
 
 @pytest.mark.parametrize("colour", [(205, 95, 105), (190, 110, 110)])

@@ -345,3 +345,27 @@ def test_no_lips_are_painted_on_what_hides_the_mouth(smiling: Renderer) -> None:
     still, spoken = frame(hidden), frame(hidden, rest=[1], lower=[2.0])
     assert (still == spoken).all()
     assert (frame(smiling, rest=[1], lower=[2.0]) != spoken).any()
+
+
+def test_a_mouth_in_a_print_of_one_tone_is_of_that_tone(portraits: list[Path]) -> None:
+    model = load_face_model()
+    teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)
+    path = next(path for path in portraits if path.stem == "woman_orange_shirt")
+    photo = load_photo(path)
+    levels = (np.arange(256) / 255) ** 0.8
+    sepia = np.rint(225 * levels[:, None] * [1.0, 0.82, 0.6] + 15)  # the colour of each brightness
+    toned = sepia[np.rint(photo @ LUMA).astype(int)].astype(np.uint8)
+    away = []
+    for image in (toned, photo):
+        face = fit_face(image, find_faces(photo), model)
+        renderer = Renderer(face, model, teeth, load_mouth_light())
+        points = renderer.landmarks(Motion.still(1).replace(lower=2 * np.eye(1, 16)), 0)[:, :2]
+        outline = points[[78, *INNER_LIP_UPPER, 308, *reversed(INNER_LIP_LOWER)]]
+        inside = np.zeros(renderer.plate.image.shape[:2], dtype=np.uint8)
+        cv2.fillPoly(inside, [outline.round().astype(np.int32)], 1)
+        colours = frame(renderer, rest=[1], lower=[2.0])[inside > 0].astype(np.float32)
+        same = np.abs((sepia @ LUMA)[:, None] - colours @ LUMA).argmin(0)
+        away.append(float(np.linalg.norm(colours - sepia[same], axis=1).max()))
+        assert renderer.mouth.light.coloured == (image is photo)
+    assert away[0] < 15
+    assert away[1] > 40

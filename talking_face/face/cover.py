@@ -2,8 +2,9 @@
 
 MediaPipe's mesh lays lips over whatever is there and doesn't say whether they are seen. A mask is
 told by the colours and edges that lips would have, a microphone by its own, a hand by MediaPipe's
-hand detector, a tongue by red skin down to the chin, closed eyes by the lids. What covers the mouth
-in the colours of skin and lips and isn't a hand isn't noticed.
+hand detector, a tongue by red skin down to the chin, closed eyes by the lids, dark glasses by what
+is around the eyes. What covers the mouth in the colours of skin and lips and isn't a hand isn't
+noticed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ NO_LIP, NO_CHIN = (0.35, -20.0), (0.6, -10.0)
 # side, this far from the middle in inter-ocular distances. None of 531 portraits has both: chins
 # that are as red are at most 5.3 steep.
 TONGUE, EDGE, EDGE_FROM = 8.0, 7.0, 0.05
+# What is redder than this, and by this much more than the skin beside it, is no flesh but a flower
+# or cloth: tongues are at 45 and 35, a rose at 70 and 45.
+FLOWER, BESIDE_FLOWER = 55.0, 38.0
 EVEN = 25.0  # difference in colour along a tongue, at most: the shadow of a lip has more
 # Lips as red as this are seen, whatever the hand detector says; and the share of the lips that a
 # hand covers, and its reach from them in inter-ocular distances that still counts.
@@ -54,6 +58,16 @@ SEEN, HAND_SHARE, HAND_RIM = 8.0, 0.35, 0.06
 # Height over width of closed eyes, the mean of both, at most. Open ones of 531 portraits are above
 # 0.13, but in a squint they go down to 0.09.
 SHUT = 0.09
+# Skin and lids around each eye, and the cheek below it; and the difference in colour between them,
+# of all but a seventh of the first, beyond which dark glasses hide the eyes. Shadows on 260
+# portraits reach 27, paint on 180 frames of others 22; mirrors are as low and aren't told.
+BY_EYE = (
+    (247, 30, 29, 27, 28, 56, 229, 230, 231, 232, 25, 23, 24, 22, 163, 145, 153, 161, 159, 158),
+    (467, 260, 259, 257, 258, 286, 449, 450, 451, 452, 255, 253, 254, 252, 390, 374, 380, 388, 386,
+     385),
+)  # fmt: skip
+CHEEK = ((205, 50, 36), (425, 280, 266))
+SHADES, ALL_BUT = 32.0, 15
 
 
 def mouth_hidden(photo: UInt8, landmarks: Float32) -> bool:
@@ -69,6 +83,9 @@ def mouth_hidden(photo: UInt8, landmarks: Float32) -> bool:
         for part in (LIPS, AROUND, BRIDGE, FACE, LOWER_LIP, CHIN)
     )
     if face[1] > COLOURED and _differs(lower, face, *NO_LIP) and _differs(chin, face, *NO_CHIN):
+        return True
+    beside = np.median(_at(lab, points[BESIDE_CHIN])[:, 1])
+    if _no_flesh(lower[1], beside) and _no_flesh(chin[1], beside):
         return True
     redder = float(lips[1] - skin[1])
     if redder < SEEN and any(
@@ -107,6 +124,8 @@ def tongue_out(photo: UInt8, landmarks: Float32) -> bool:
     down = np.stack([points[18], (points[18] + points[200]) / 2])
     beside = np.median(_at(lab, points[BESIDE_CHIN])[:, 1])
     colours = _at(lab, down)
+    if _no_flesh(colours[:, 1].min(), beside):
+        return False
     if colours[:, 1].min() - beside < TONGUE or np.linalg.norm(np.ptp(colours, axis=0)) > EVEN:
         return False
     axis = points[MOUTH_CORNERS[1]] - points[MOUTH_CORNERS[0]]
@@ -129,6 +148,21 @@ def eyes_closed(landmarks: Float32) -> bool:
         height = np.linalg.norm(above - below, axis=1)[3:6].mean()
         ratios.append(height / max(float(np.linalg.norm(above[0] - above[-1])), 1e-6))
     return float(np.mean(ratios)) < SHUT
+
+
+def eyes_hidden(photo: UInt8, landmarks: Float32) -> bool:
+    """Whether dark glasses seem to hide both eyes; arguments as of `mouth_hidden`."""
+    lab, points = _look(photo, landmarks)
+    for by_eye, cheek in zip(BY_EYE, CHEEK, strict=True):
+        skin = np.median(_at(lab, points[list(cheek)]), axis=0)
+        apart = np.linalg.norm(_at(lab, points[list(by_eye)]) - skin, axis=1)
+        if np.percentile(apart, ALL_BUT) < SHADES:
+            return False
+    return True
+
+
+def _no_flesh(red: float, beside: float) -> bool:
+    return bool(red > FLOWER and red - beside > BESIDE_FLOWER)
 
 
 def _differs(colour: Array, face: Array, red: float, blue: float) -> bool:

@@ -14,8 +14,9 @@ import numpy as np
 
 from talking_face.arrays import Array, Float32, UInt8
 from talking_face.errors import FaceIndexError, FaceUnsuitable, NoFaceFound
-from talking_face.face.cover import eyes_closed, mouth_hidden, tongue_out
+from talking_face.face.cover import eyes_closed, eyes_hidden, mouth_hidden, tongue_out
 from talking_face.face.landmarks import MOUTH_CORNERS, detect_faces, detect_far_faces
+from talking_face.face.lower_lip import look_at_wide_mouth, skin_below_lip
 from talking_face.face.model import FaceModel, Pose, rotation_angles
 from talking_face.face.orientation import quarter_turns
 from talking_face.face.rest import smile_left
@@ -34,6 +35,7 @@ HIDDEN = (
     "The mouth seems to be hidden, by a mask, a hand or a microphone for example, so it won't "
     "move. Use a photo that shows it."
 )
+SHADES = "Dark glasses seem to hide the eyes, which don't blink then."
 CLOSED = "The eyes are closed in the photo, so they stay closed. Use a photo with open eyes."
 MAX_TURN = np.array([38.0, 32.0, 60.0])  # degrees of yaw, pitch, roll
 # What of a face must lie in the photo, but for some of the distance between its eyes: where a head
@@ -57,7 +59,8 @@ class Face(Frozen):
         digest: sha256 of the photo's pixels and the face's index.
         notes: sentences for people about what was done to the photo or can't be done with it.
         mouth_hidden: something covers the mouth, which then stays as it is.
-        eyes_closed: nothing is known of what is behind the lids, which then stay as they are.
+        eyes_closed: nothing is known of what is behind lids or dark glasses, which then stay as
+            they are.
     """
 
     photo: UInt8
@@ -167,7 +170,7 @@ def fit_face(
         )
     if index is None and len(faces) > 1:
         notes = (*notes, SEVERAL.format(count=len(faces), last=len(faces) - 1))
-    landmarks = faces[index or 0]
+    landmarks = skin_below_lip(look_at_wide_mouth(photo, faces[index or 0]), model.mean)
     pose, expression = model.fit(landmarks)
     size = float(pose.scale)
     if size < MIN_INTEROCULAR:
@@ -199,9 +202,10 @@ def fit_face(
             "The tongue seems to be put out in the photo, and can't be put away. Use a photo in "
             "which it isn't seen."
         )
-    closed = eyes_closed(landmarks)
+    covered = eyes_hidden(photo, landmarks)
+    closed = covered or eyes_closed(landmarks)
     if closed:
-        notes = (*notes, CLOSED)
+        notes = (*notes, SHADES if covered else CLOSED)
     name = digest.hexdigest()
     return Face(photo, landmarks, pose, shape, expression, name, notes, hidden, closed)
 

@@ -173,12 +173,17 @@ def mesh_in_box(image: UInt8, box: tuple[float, ...]) -> Float32 | None:
     view, left, top = around
     scale = min(1.0, 512 / len(view))
     view = cv2.resize(view, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    with _face_mesh(True, 1, 0.2) as mesh:
-        found = mesh.process(view).multi_face_landmarks
-    if not found:
+    points = find_mesh(view)
+    if points is None:
         return None
-    points = _to_pixels(found[0], *view.shape[:2]) / np.float32(scale)
-    return points + np.array([left, top, 0], dtype=np.float32)
+    return points / np.float32(scale) + np.array([left, top, 0], dtype=np.float32)
+
+
+def find_mesh(view: Array) -> Float32 | None:
+    """Landmarks (478, 3) of the one face in a view (h, w, 3) uint8 of it, pixels, or None."""
+    with _face_mesh(True, 1, 0.2) as mesh:
+        found = mesh.process(np.ascontiguousarray(view)).multi_face_landmarks
+    return _to_pixels(found[0], *view.shape[:2]) if found else None
 
 
 def upright_score(image: UInt8, face: Float32) -> float:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from talking_face.arrays import Array
+from talking_face.curves import smoothstep
+from talking_face.face.landmarks import FACE_OVAL
+from talking_face.picture.brush import polygon_mask
 from talking_face.picture.plate import Plate
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 IVORY = np.array([1.04, 1.0, 0.92], dtype=np.float32)  # teeth in white light, brightness 1
 PINK = np.array([1.25, 0.88, 0.9], dtype=np.float32)  # a tongue beside skin
 COLOURED = 0.08  # spread of a skin's red, green and blue, from which a photo counts as coloured
+# How far colours of a face stray from one that goes with their brightness, in nine tenths of its
+# pixels, over their mean brightness. Sepia and other prints of one tone, saved as JPEGs: at most
+# 0.024 of 65 portraits; photographs, be they in warm or little light: 0.039 or more.
+ONE_TONE = (0.024, 0.038)
+TONE_SMOOTH = 0.03  # inter-ocular distances, over which the noise of colours is taken out
+TONE_UNIT = 60.0  # pixels of an inter-ocular distance in the copy that is looked at
+TONES = 32  # steps of brightness in which a tone is known
 CHEEKS = [50, 280, 205, 425, 101, 330]
 LIPS = [0, 17, 37, 267, 84, 314]
 LOWER_FACE = [61, 291, 0, 17, 2, 152, 50, 280, 205, 425]
@@ -32,6 +42,32 @@ DARK, WELL_LIT, USUAL = 0.4, 0.55, 0.8
 
 
 @dataclass(frozen=True, eq=False)
+class Tone:
+    """The colours of a photo, as far as they go with its brightness.
+
+    Attributes:
+        luma: (n,) float32 0..1, growing.
+        tint: (n, 3) float32, what colours have at each beyond grey.
+        coloured: 0 for a photo of one tone, such as a grey or a brown print, 1 for others.
+    """
+
+    luma: Array
+    tint: Array
+    coloured: float
+
+    def of(self, colour: Array) -> Array:
+        """Colours (..., 3) RGB 0..1 as the photo has them: its own tone where it has but one."""
+        luma = colour @ LUMA
+        tint = np.stack([np.interp(luma, self.luma, self.tint[:, k]) for k in range(3)], axis=-1)
+        tint *= np.minimum(luma / self.luma[0], 1.0)[..., None]
+        own = np.maximum(luma[..., None] + tint, 0.0)
+        return np.asarray(own + self.coloured * (colour - own), dtype=np.float32)
+
+
+GREY = Tone(np.ones(1, np.float32), np.zeros((1, 3), np.float32), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
 class Light:
     """Colours are (3,) float32 RGB 0..1.
 
@@ -42,6 +78,7 @@ class Light:
         skin, lips: as the photo shows them.
         blur: standard deviation of the photo's own blur around the mouth, plate pixels; 0 where
             it is sharp.
+        tone: of the whole face.
     """
 
     teeth: Array
@@ -50,11 +87,12 @@ class Light:
     skin: Array
     lips: Array
     blur: float
+    tone: Tone = GREY
 
     @property
     def coloured(self) -> float:
-        """0 for a grey photo, 1 for a coloured one."""
-        return float(np.clip(np.ptp(self.skin) / COLOURED, 0, 1))
+        """0 for a grey photo, or one of one tone, 1 for a coloured one."""
+        return _coloured(self.skin, self.tone)
 
 
 def read_light(plate: Plate, shape: Array) -> Light:
@@ -72,20 +110,55 @@ def read_light(plate: Plate, shape: Array) -> Light:
     level = TEETH_OF_LIPS * lip_level + TEETH_OF_SKIN * skin_level + least
     # Teeth take half of the warmth of the skin's light; the cavity is redder than the lips.
     tint = 0.35 * skin / max(skin_level, 1e-3) + 0.65 * IVORY
-    coloured = float(np.clip(np.ptp(skin) / COLOURED, 0, 1))
+    tone = read_tone(plate.image, points, float(plate.pose.scale))
+    tone = replace(tone, coloured=_coloured(skin, tone))
+    coloured = tone.coloured
     tint = 1 + coloured * (tint - 1)  # a grey photo gets grey teeth
     # A tongue has the lips' colour in part only: they may be painted.
     pink = 1 + coloured * (PINK - 1)
     flesh = 0.5 * lip_colour**1.5 + 0.5 * pink * skin / max(skin_level, 1e-3)
     deep = flesh**1.5
     return Light(
-        teeth=(level * tint / (tint @ LUMA)).astype(np.float32),
-        flesh=(0.8 * lip_level * flesh).astype(np.float32),
-        cavity=(CAVITY_OF_LIPS * lip_level * deep / (deep @ LUMA)).astype(np.float32),
+        teeth=tone.of(level * tint / (tint @ LUMA)),
+        flesh=tone.of(0.8 * lip_level * flesh),
+        cavity=tone.of(CAVITY_OF_LIPS * lip_level * deep / (deep @ LUMA)),
         skin=skin,
         lips=lips,
         blur=blur_of(plate.image, points),
+        tone=tone,
     )
+
+
+def read_tone(image: Array, points: Array, unit: float) -> Tone:
+    """What the colours of a face have in common.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        points: (478, 2) landmarks, pixels.
+        unit: inter-ocular distance, pixels.
+    """
+    scale = min(1.0, TONE_UNIT / unit)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(small, (0, 0), max(TONE_SMOOTH * scale * unit, 1.0))
+    height, width = small.shape[:2]
+    colours = smooth[polygon_mask(scale * points[list(FACE_OVAL)], height, width, 0.0) > 0.5]
+    colours = colours.astype(np.float32) / 255
+    luma = colours @ LUMA
+    if luma.size < TONES:
+        return GREY
+    powers = np.arange(4)
+    curve = np.linalg.lstsq(luma[:, None] ** powers, colours, rcond=None)[0]
+    away = np.linalg.norm(colours - luma[:, None] ** powers @ curve, axis=1)
+    spread = float(np.percentile(away, 90)) / max(float(luma.mean()), 1e-3)
+    low, high = np.maximum(np.percentile(luma, (2, 98)), 1e-3)
+    steps = np.linspace(low, max(high, low + 1e-3), TONES)
+    tint = steps[:, None] ** powers @ curve - steps[:, None]
+    coloured = float(smoothstep(spread, *ONE_TONE))
+    return Tone(steps.astype(np.float32), tint.astype(np.float32), coloured)
+
+
+def _coloured(skin: Array, tone: Tone) -> float:
+    return min(float(np.clip(np.ptp(skin) / COLOURED, 0, 1)), tone.coloured)
 
 
 def blur_of(image: Array, points: Array) -> float:

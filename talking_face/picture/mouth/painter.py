@@ -226,9 +226,9 @@ class Mouth:
         return photo, opening_of(loop)
 
     def _as_photo(self, layer: Array) -> Array:
-        """A generated layer as unsharp as the photo, and grey where the photo is."""
-        grey = (layer[..., :3] @ LUMA)[..., None]
-        layer[..., :3] = grey + self.light.coloured * (layer[..., :3] - grey)
+        """A generated layer as unsharp as the photo, and of one tone where the photo is."""
+        cover = np.maximum(layer[..., 3:], 1e-3)
+        layer[..., :3] = cover * self.light.tone.of(layer[..., :3] / cover)
         blur = SUPERSAMPLING * SOFTER * self.light.blur
         return layer if blur == 0 else np.asarray(cv2.GaussianBlur(layer, (0, 0), blur))
 
