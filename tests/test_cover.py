@@ -117,7 +117,7 @@ def test_nothing_is_wrong_with_ordinary_portraits(seen: list) -> None:
         for shown in (photo, dark, np.repeat(photo[..., 1:2], 3, axis=-1)):
             assert not mouth_hidden(shown, marks), name
             assert not tongue_out(shown, marks), name
-            assert not eyes_hidden(shown, marks), name
+            assert not eyes_hidden(shown, marks, False), name
         assert not eyes_closed(marks), name
 
 
@@ -131,7 +131,7 @@ def test_dark_glasses_hide_the_eyes(seen: list, colour: tuple[int, ...]) -> None
             middle = round(float(x)), round(float(y + 0.04 * unit))
             axes = round(0.3 * unit), round(0.22 * unit)
             cv2.ellipse(shaded, middle, axes, 0, 0, 360, colour, -1)
-        assert eyes_hidden(shaded, marks), name
+        assert eyes_hidden(shaded, marks, False), name
         face = fit_face(shaded, [marks], load_face_model())
         assert face.eyes_closed
         assert "glasses" in face.notes[-1]

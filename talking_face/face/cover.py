@@ -58,7 +58,7 @@ SEEN, HAND_SHARE, HAND_RIM = 8.0, 0.35, 0.06
 # Height over width of closed eyes, the mean of both, at most. Open ones of 531 portraits are above
 # 0.13, but in a squint they go down to 0.09.
 SHUT = 0.09
-# Skin and lids around each eye, and the cheek below it; and the difference in colour between them,
+# Skin and lids around each eye, the cheek below and the forehead above; and the difference in colour between them,
 # of all but a seventh of the first, beyond which dark glasses hide the eyes. Shadows on 260
 # portraits reach 27, paint on 180 frames of others 22; mirrors are as low and aren't told.
 BY_EYE = (
@@ -66,7 +66,7 @@ BY_EYE = (
     (467, 260, 259, 257, 258, 286, 449, 450, 451, 452, 255, 253, 254, 252, 390, 374, 380, 388, 386,
      385),
 )  # fmt: skip
-CHEEK = ((205, 50, 36), (425, 280, 266))
+CHEEK, FOREHEAD = ((205, 50, 36), (425, 280, 266)), ((108, 69, 104), (337, 299, 333))
 SHADES, ALL_BUT = 32.0, 15
 
 
@@ -150,11 +150,16 @@ def eyes_closed(landmarks: Float32) -> bool:
     return float(np.mean(ratios)) < SHUT
 
 
-def eyes_hidden(photo: UInt8, landmarks: Float32) -> bool:
-    """Whether dark glasses seem to hide both eyes; arguments as of `mouth_hidden`."""
+def eyes_hidden(photo: UInt8, landmarks: Float32, masked: bool) -> bool:
+    """Whether dark glasses seem to hide both eyes.
+
+    Args:
+        photo, landmarks: as of `mouth_hidden`.
+        masked: whether that is so, and the cheeks may be hidden with the mouth.
+    """
     lab, points = _look(photo, landmarks)
-    for by_eye, cheek in zip(BY_EYE, CHEEK, strict=True):
-        skin = np.median(_at(lab, points[list(cheek)]), axis=0)
+    for by_eye, beside in zip(BY_EYE, FOREHEAD if masked else CHEEK, strict=True):
+        skin = np.median(_at(lab, points[list(beside)]), axis=0)
         apart = np.linalg.norm(_at(lab, points[list(by_eye)]) - skin, axis=1)
         if np.percentile(apart, ALL_BUT) < SHADES:
             return False

@@ -202,7 +202,7 @@ def fit_face(
             "The tongue seems to be put out in the photo, and can't be put away. Use a photo in "
             "which it isn't seen."
         )
-    covered = eyes_hidden(photo, landmarks)
+    covered = eyes_hidden(photo, landmarks, hidden)
     closed = covered or eyes_closed(landmarks)
     if closed:
         notes = (*notes, SHADES if covered else CLOSED)
