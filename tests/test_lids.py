@@ -5,7 +5,7 @@ import pytest
 
 from talking_face.face.landmarks import IRIS_CENTRE, LOWER_LID, UPPER_LID
 from talking_face.face.model import load_face_model
-from talking_face.picture.lids import MEETING, WIDEST, closing, meeting
+from talking_face.picture.lids import MEETING, OPEN_WIDE, WIDEST, closing, held_apart, meeting
 
 
 def test_lids_close_as_told_then_hurry_and_never_turn_back() -> None:
@@ -18,6 +18,40 @@ def test_lids_close_as_told_then_hurry_and_never_turn_back() -> None:
     assert np.array_equal(shown[as_told], told[as_told])
     assert (shown[told >= high] == 1).all()
     assert (shown[told < WIDEST] == WIDEST).all()
+
+
+IRIS = 0.126  # of the mean face, canonical units
+
+
+def opened(eye: int, share: float, sunk: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """The mean face, and one whose lids are further apart by a share of what they are."""
+    face = load_face_model().mean.astype(np.float64)
+    upper, lower = list(UPPER_LID[eye])[1:-1], list(LOWER_LID[eye])[1:-1]
+    gap = face[lower, 1] - face[upper, 1]
+    wide = face.copy()
+    wide[upper, 1] -= (share - sunk) * gap
+    wide[lower, 1] += sunk * gap
+    return face, wide
+
+
+@pytest.mark.parametrize("eye", [0, 1])
+def test_eyes_open_no_wider_than_people_open_theirs(eye: int) -> None:
+    upper, lower = list(UPPER_LID[eye])[1:-1], list(LOWER_LID[eye])[1:-1]
+    face, wide = opened(eye, 1.2)
+    held = held_apart(wide, face, eye, IRIS)
+    gap, own = (shape[lower, 1] - shape[upper, 1] for shape in (held, face))
+    assert (wide[lower, 1] - wide[upper, 1]).max() > 1.3 * IRIS
+    assert 1.05 * IRIS < gap.max() <= OPEN_WIDE * IRIS
+    np.testing.assert_allclose(gap / own, gap[0] / own[0], rtol=1e-6, err_msg="their form is kept")
+    few, little = opened(eye, 0.05)
+    assert held_apart(little, few, eye, IRIS) is little, "a little is done as it is asked for"
+
+
+def test_a_lower_lid_gives_way_first() -> None:
+    lower = list(LOWER_LID[0])[1:-1]
+    face, wide = opened(0, 1.2, sunk=0.3)
+    held = held_apart(wide, face, 0, IRIS)
+    np.testing.assert_allclose(held[lower, 1], face[lower, 1], atol=1e-9)
 
 
 @pytest.mark.parametrize("eye", [0, 1])
