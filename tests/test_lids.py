@@ -1,10 +1,16 @@
 """Eyelids: how they close, and what a closed lid is painted with."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from talking_face.face.landmarks import IRIS_CENTRE, LOWER_LID, UPPER_LID
+from talking_face import load_animator
+from talking_face.face.landmarks import IRIS_CENTRE, IRIS_RING, LOWER_LID, UPPER_LID
 from talking_face.face.model import load_face_model
+from talking_face.moods import MOODS
+from talking_face.motion import Motion
+from talking_face.options import Look
 from talking_face.picture.lids import MEETING, OPEN_WIDE, WIDEST, closing, held_apart, meeting
 
 
@@ -66,3 +72,19 @@ def test_a_closed_eyes_margins_meet_and_nothing_else_is_torn(eye: int) -> None:
     assert not moved[other].any()
     margins = np.abs(moved[upper + lower]).max()
     assert np.abs(moved).max() == margins
+
+
+@pytest.mark.parametrize("mood", ["surprised", "fearful"])
+def test_a_face_that_is_startled_shows_its_irises_and_hardly_more(
+    portrait: Path, mood: str
+) -> None:
+    animator = load_animator("cpu")
+    renderer = animator.renderer(animator.fit(portrait), Look(size=256))
+    felt = np.zeros((1, len(MOODS) + 1), dtype=np.float32)
+    felt[0, MOODS.index(mood)] = 1.3
+    points = renderer.landmarks(animator.expressed(Motion.still(1).replace(feeling=felt)), 0)[:, :2]
+    for eye in (0, 1):
+        upper, lower = points[list(UPPER_LID[eye])], points[list(LOWER_LID[eye])]
+        ring = points[list(IRIS_RING[eye])] - points[IRIS_CENTRE[eye]]
+        iris = 2 * np.linalg.norm(ring, axis=1).mean()
+        assert 0.95 < np.linalg.norm(lower - upper, axis=1).max() / iris < 1.3
