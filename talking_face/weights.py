@@ -79,7 +79,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
         "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "00bc191a9495d97e528edfd2c20743aa0c7a8e4e41ca8a081830f689fecdaba1",  # noqa: E501
+            "feeling.safetensors": "43c76a39a43a795b1609847441890077dec2a00e52fadd230bb605993e2b3e8d",  # noqa: E501
         },
     ),
     "skin": WeightSpec(

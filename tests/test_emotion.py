@@ -52,28 +52,41 @@ def test_the_shortest_and_the_silent_are_heard(animator: Animator, silence: Reco
     assert delivery(speech, slice(0, 25)).shape == (N_DELIVERY,)
 
 
-def test_doubt_is_shown_as_nothing() -> None:
-    chances = np.full((3, 8), 0.05, dtype=np.float32)
-    for row, sure in enumerate((0.12, 0.35, 0.4)):
+def test_doubt_is_shown_faintly_or_not_at_all() -> None:
+    chances = np.full((4, 8), 0.05, dtype=np.float32)
+    for row, sure in enumerate((0.05, 0.12, 0.35, 0.4)):
         chances[row, 3], chances[row, 0] = sure, 0.7 - sure
-    none = np.zeros(3, dtype=np.float32)
-    heard = Emotion(np.array([0.25, 0.75, 1.25], dtype=np.float32), chances, none, none)
-    shown = heard.moods(38)
+    none = np.zeros(4, dtype=np.float32)
+    heard = Emotion(np.array([0.25, 0.75, 1.25, 1.75], dtype=np.float32), chances, none, none)
+    shown = heard.moods(50)
     assert shown[:6].max() == 0
-    assert 0.3 < shown[18, 3] < shown[-1, 3] < 1
+    assert 0.05 < shown[18, 3] < 0.25
+    assert 0.6 < shown[31, 3] < shown[-1, 3] < 1
     assert not np.delete(shown, 3, axis=1).any()
 
 
-def test_a_pleasant_surprise_smiles_and_no_other() -> None:
+def test_a_smile_is_believed_by_how_pleasant_a_voice_is() -> None:
+    happy, sad = MOODS.index("happy"), MOODS.index("sad")
+    chances = np.full((4, 8), 0.02, dtype=np.float32)
+    chances[:, happy], chances[:, sad], chances[:, 0] = 0.4, 0.4, 0.08
+    smile = face_of(chances, np.array([-0.4, -0.1, 0.0, 0.3]))[:, happy]
+    assert smile[0] == 0
+    assert (np.diff(smile) > 0.1).all()
+    plain = np.full((2, 8), 0.05, dtype=np.float32)  # of no mood is it heard that it is likely
+    plain[0, 0], plain[1, MOODS.index("calm")] = 0.65, 0.65
+    neutral, calm = face_of(plain, np.array([0.5, 0.5]))[:, happy]
+    assert neutral < 0.25 < 0.5 < calm
+
+
+def test_a_pleasant_surprise_smiles() -> None:
     happy, surprised = MOODS.index("happy"), MOODS.index("surprised")
-    chances = np.full((4, 8), 0.05, dtype=np.float32)
-    chances[:3, surprised] = chances[3, MOODS.index("fearful")] = 0.65
-    face = face_of(chances, np.array([0.0, 0.3, 0.6, 0.6]))
-    assert (face[:3, surprised] == 1).all(), "it is a surprise in any case"
+    chances = np.full((3, 8), 0.05, dtype=np.float32)
+    chances[:, surprised] = 0.65
+    face = face_of(chances, np.array([0.0, 0.3, 0.6]))
+    assert (face[:, surprised] == 1).all(), "it is a surprise in any case"
     assert face[0, happy] == 0
-    assert 0.3 < face[1, happy] < 0.7
+    assert 0.3 < face[1, happy] < 0.9
     assert face[2, happy] == 1
-    assert face[3, happy] == 0
 
 
 def test_figures_are_known_ones() -> None:

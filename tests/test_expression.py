@@ -69,6 +69,18 @@ def test_moods_that_know_no_smile_take_a_closed_one_away() -> None:
     )
 
 
+def test_a_photos_smile_goes_before_an_unpleasant_mood_is_there() -> None:
+    assert shown("sad", strength=0.35).rest.min() == 2
+    assert 1 < shown("sad", strength=0.1).rest.max() < 1.5
+    assert shown("happy", strength=0.35).rest.max() == 1
+
+
+def test_disgust_lowers_brows_less_than_anger() -> None:
+    neutral = height(shapes(shown("neutral")), INNER + OUTER)
+    low = {m: neutral - height(shapes(shown(m)), INNER + OUTER) for m in ("angry", "disgusted")}
+    assert 0.4 < low["disgusted"] / low["angry"] < 0.8
+
+
 @pytest.mark.parametrize("mood", MOODS)
 @pytest.mark.parametrize("manner", [0, 500])
 def test_lips_that_touch_touch_still_and_those_apart_follow_the_words(

@@ -44,6 +44,7 @@ DRIFT_SECONDS = 1.6  # between two knots of the drift
 # A feeling comes in so many seconds and goes in so many; samples differ by these factors' spread.
 ONSET, DECAY, EARLIER = 0.35, 0.8, 0.35
 STRESS = 0.22  # by how much stressed words are stronger, at most
+SOBER = 3.0  # times as soon as a mood that knows no smile comes, a smile of the photo goes
 RESTING = 0.8  # of a feeling, that is left in a pause
 PAUSE_SECONDS = 0.4  # softness of the way into a pause
 NARROWED = (0.25, 0.42)  # closure of the eyes that a mood adds as it is, and at most: they look on
@@ -142,7 +143,7 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     change = changes(moods, int(manner.max(initial=0.0)), feeling, directions.gap, open_by)
     free = _free_brows(change["upper"], change["nuance"], model)
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
-    still = np.clip(moods[:, UNSMILING].max(1, keepdims=True), 0.0, 1.0)
+    still = np.clip(SOBER * moods[:, UNSMILING].max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
     return motion.replace(
         lower=motion.lower + model.lips_kept(change["lower"]) + change["parted"],

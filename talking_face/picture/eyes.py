@@ -23,11 +23,15 @@ from talking_face.picture.brush import (
     sample,
 )
 from talking_face.picture.drawn import find_drawn_eyes
-from talking_face.picture.lids import ClosedLid, closing, meeting, parted
+from talking_face.picture.eyeball import Eyeball
+from talking_face.picture.lids import ClosedLid, closing, held_apart, meeting, parted
 from talking_face.picture.plate import Plate
 
 RIM = 0.02  # canonical units: softness of the line between eyeball and lid
 MAX_GAZE = 14.0  # degrees; further out the photo has no iris to show
+# Canonical units by which lids go further apart than in the photo, from which more of the eyeball
+# is seen, and from which all that is uncovered.
+WIDER = (0.002, 0.02)
 
 
 class Eyes:
@@ -60,6 +64,7 @@ class Eyes:
         self._iris = []
         self._anchors = []
         self._shown = []  # where the photo shows eyeball, and not lid
+        self._balls = []
         height, width = plate.image.shape[:2]
         for eye in (0, 1):
             centre = points[IRIS_CENTRE[eye], :2]
@@ -67,10 +72,13 @@ class Eyes:
             self._iris.append((centre, float(np.linalg.norm(ring - centre, axis=1).mean())))
             opening = points[[*UPPER_LID[eye], *LOWER_LID[eye][-2:0:-1]], :2]
             self._shown.append(polygon_mask(opening, height, width, RIM * self._unit))
+            upper, lower = (points[list(lid[eye]), :2] for lid in (UPPER_LID, LOWER_LID))
+            self._balls.append(Eyeball(plate.image, upper, lower, *self._iris[eye], self._unit))
             corners = face.shape[[UPPER_LID[eye][0], UPPER_LID[eye][-1]]]
             below = corners.mean(0)
             below[1] += np.linalg.norm(corners[1] - corners[0])
             self._anchors.append(np.vstack([corners, below]))
+        self._whole = all(ball.complete for ball in self._balls)  # two eyes look alike
 
     def hold(self, moved: Array) -> Array:
         """Displacements (478, 3) of an expression without those that would bend drawn eyes."""
@@ -86,6 +94,14 @@ class Eyes:
                 moved, self._shape, eye, 1.0 if self._stay else float(meeting(lids)[eye])
             )
         return moved
+
+    def widest(self, shape: Array) -> Array:
+        """A shape (478, 3) whose lids are no further apart than people's; see `lids.held_apart`."""
+        if self._stay or self._drawn is not None:
+            return shape
+        for eye in (0, 1):
+            shape = held_apart(shape, self._shape, eye, 2 * self._iris[eye][1] / self._unit)
+        return shape
 
     def close(self, lids: Array) -> Array:
         """Displacement (478, 3), canonical, of lids closed by (2,) fractions.
@@ -132,7 +148,8 @@ class Eyes:
             strength = smoothstep(change / self._unit, 0.001, 0.006)
             strength *= 1 - smoothstep(lids[eye], 0.88, 0.98)  # no sliver between closed lids
             if strength > 0:
-                self._paint_eyeball(window, eye, polygon, pose, shift, strength)
+                wider = self._wider(points[:, :2], eye, pose) if self._whole else 0.0
+                self._paint_eyeball(window, eye, polygon, pose, shift, strength, wider)
             self._lids[eye].paint(window, points[:, :2], lids[eye])
 
     def _paint_eyeball(
@@ -143,8 +160,13 @@ class Eyes:
         pose: Pose,
         shift: Array,
         strength: float,
+        wider: float,
     ) -> None:
-        """Show the eyeball, which stays with the skull, through the opening between the lids."""
+        """Show the eyeball, which stays with the skull, through the opening between the lids.
+
+        Args:
+            wider: how far what the photo's lids hide is uncovered, 0..1.
+        """
         region, corner = region_around(window, polygon, 3)
         if region.size == 0:
             return
@@ -161,6 +183,18 @@ class Eyes:
         away = np.hypot(source_x - centre[0] - shift[0], source_y - centre[1] - shift[1])
         follow = 1 - smoothstep(away / radius, 1.15, 2.4)
         source_x, source_y = source_x - shift[0] * follow, source_y - shift[1] * follow
-        # An eye that opens wider than the photo's shows what the flow made of its rim.
-        mask *= sample(self._shown[eye], source_x, source_y)
-        blend(region, sample(self._plate.image, source_x, source_y), mask * strength)
+        colour = sample(self._plate.image, source_x, source_y)
+        if wider > 0:
+            whole = self._balls[eye].look(source_x, source_y, mask)
+            colour = colour + wider * (whole - colour)
+        # What is hardly wider than the photo's opening shows what the flow made of its rim.
+        shown = sample(self._shown[eye], source_x, source_y)
+        mask *= shown + wider * (1 - shown)
+        blend(region, colour, mask * strength)
+
+    def _wider(self, points: Array, eye: int, pose: Pose) -> float:
+        """How far more of an eyeball is uncovered than in the photo, 0..1, by (478, 2) pixels."""
+        upper, lower = list(UPPER_LID[eye])[1:-1], list(LOWER_LID[eye])[1:-1]
+        apart = np.linalg.norm(points[lower] - points[upper], axis=1) / pose.scale
+        own = np.linalg.norm(self._shape[lower, :2] - self._shape[upper, :2], axis=1)
+        return float(smoothstep((apart - own).max(), *WIDER))

@@ -278,7 +278,7 @@ class Renderer:
         if rest or lower.any():
             own = (1 - rest) * self._lips.correction(base)
             shape[:, 1] += self._lips.correction(shape) - own
-        return shape + self.eyes.close(motion.lids[index])
+        return self.eyes.widest(shape + self.eyes.close(motion.lids[index]))
 
     def _speech(self, motion: Motion, index: int) -> tuple[float, Array]:
         """How far the mouth is brought to rest, and the lower face; none where it is hidden."""

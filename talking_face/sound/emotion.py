@@ -27,11 +27,15 @@ HOP_SECONDS = 0.5
 PASSAGE_SECONDS = 3.0  # that each answer is about; most of the training's sentences are as long
 SMOOTHING = 1.0  # answers, standard deviation
 HEARD = (*MOODS, "bored")  # what the network tells apart; boredom shows on a face as nothing does
-# How likely a mood must be before it shows at all, and before it shows in full.
-DOUBTFUL, SURE = 0.15, 0.6
-# The valence from which, and at which in full, a voice that is heard as surprised smiles, too: half
-# of the happy ones are, and those who act surprise alone lie below.
-PLEASANT, DELIGHTED = 0.1, 0.5
+# How likely a mood must be before it shows at all, and before it shows in full. What is told
+# between them is told by roots, so that a mood which is merely suspected is seen as a trace.
+DOUBTFUL, SURE = 0.05, 0.64
+# The valence from which a smile is believed, and at which in full: it is heard more surely than
+# that somebody is happy, which some sad voices seem to be.
+UNPLEASANT, BELIEVED = -0.3, 0.2
+# The valence from which, and at which in full, a voice smiles that is heard as surprised, or, by
+# `GLAD`, as anything but neutral: half of the happy ones are, and others lie below.
+PLEASANT, DELIGHTED, GLAD = 0.0, 0.4, 0.6
 SILENT = 0.05  # weight of an answer about a passage in which nobody speaks
 
 N_PROJECTED = 256
@@ -173,17 +177,18 @@ def shown(probabilities: Array) -> Array:
 def face_of(probabilities: Array, valence: Array) -> Array:
     """How much of each mood a face should show, (n, 8) from 0 to 1, of what is heard.
 
-    Doubt is shown as nothing, and so is a neutral voice: column 0 is zero. A pleasant surprise
-    smiles.
+    Doubt is shown faintly or not at all, and so is a neutral voice: column 0 is zero. Whether it
+    smiles is valence's to say, too.
 
     Args:
         probabilities: (n, 8) of `MOODS`. valence: (n,).
     """
-    sure = smoothstep(probabilities, DOUBTFUL, SURE)
+    sure = smoothstep(np.sqrt(probabilities), DOUBTFUL**0.5, SURE**0.5)
     sure[:, 0] = 0.0
     happy, surprised = MOODS.index("happy"), MOODS.index("surprised")
-    pleasant = smoothstep(valence, PLEASANT, DELIGHTED) * sure[:, surprised]
-    sure[:, happy] = np.maximum(sure[:, happy], pleasant)
+    believed = smoothstep(valence, UNPLEASANT, BELIEVED) * sure[:, happy]
+    felt = np.maximum(sure[:, surprised], GLAD * (1 - probabilities[:, 0]))
+    sure[:, happy] = np.maximum(believed, smoothstep(valence, PLEASANT, DELIGHTED) * felt)
     return np.asarray(sure)
 
 
