@@ -198,17 +198,25 @@ def keep_apart(path: Path, *inputs: Any) -> None:
             )
 
 
-def result_path(given: Any) -> Path:
+def result_path(given: Any, suffix: str = "") -> Path:
     """Where somebody wants a result to be.
 
+    Args:
+        suffix: what its name has to end in, for what is written is of that kind.
+
     Raises:
-        OutputUnwritable: that isn't a path.
+        OutputUnwritable: that isn't a path, or the name ends otherwise.
     """
     if not isinstance(given, str | os.PathLike):
         raise OutputUnwritable(
             f'A result can\'t be written to {shown(given)}. Give a path, such as "clip.mp4".'
         )
-    return Path(given)
+    path = Path(given)
+    if path.suffix.lower() != suffix and suffix:
+        raise OutputUnwritable(
+            f"{path} would be a wrong name for what is written. Choose one that ends in {suffix}."
+        )
+    return path
 
 
 def output_folder(output: str | Path | None) -> Path:

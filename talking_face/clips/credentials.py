@@ -27,7 +27,7 @@ from talking_face.clips.certificates import (
     installed_certificate,
 )
 from talking_face.clips.enclosure import LARGEST, enclosed, opened, with_room
-from talking_face.errors import CredentialsUnusable
+from talking_face.errors import CredentialsUnusable, OptionInvalid
 from talking_face.files import scratch
 from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
@@ -74,6 +74,16 @@ class Origin:
     sources: Mapping[str, str] = field(default_factory=dict)
     parts: Sequence[Path] = ()
     kind: str = GENERATED
+
+    def __post_init__(self) -> None:
+        """Raises OptionInvalid before anything is made that then couldn't be signed."""
+        try:
+            json.dumps({**self.settings}, allow_nan=False, ensure_ascii=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OptionInvalid(
+                "What a file's statement tells of its making must be a mapping of what JSON holds: "
+                "texts, numbers that are finite, lists."
+            ) from error
 
     def with_settings(self, **more: Any) -> Origin:
         return replace(self, settings={**self.settings, **more})
