@@ -23,6 +23,7 @@ from talking_face.options import shown
 STALL = 60.0  # seconds that are waited for somebody who writes into a pipe
 MAX_PIPED = 2**30  # bytes; ten minutes of any sound, or any photo
 ATTEMPTS = 3  # at removing a folder
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk says that has no room
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -75,10 +76,19 @@ def appearing(path: Path) -> Iterator[Path]:
     """A scratch name; the file under it becomes `path` in one step if the block ends well.
 
     Raises:
-        OutputUnwritable: the folder can't be written, or the name can't be replaced.
+        OutputUnwritable: the folder can't be written, the disk is full, or the name can't be
+            replaced.
     """
     with scratch(path) as hidden:
-        yield hidden
+        try:
+            yield hidden
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise OutputUnwritable(
+                f"{path} can't be written ({error.strerror}). Make room on the disk or choose "
+                "another folder."
+            ) from error
         try:
             hidden.replace(path)
         except OSError as error:

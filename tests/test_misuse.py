@@ -1,6 +1,7 @@
 """What a program does wrong with motions, clips, exports and live sound, told before any work."""
 
 import itertools
+import resource
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from talking_face.animator import Animator
 from talking_face.clips.credentials import read_statement
 from talking_face.clips.share import write_gif, write_poster
 from talking_face.clips.verification import verify
-from talking_face.clips.video import read_frames
+from talking_face.clips.video import read_frames, write_clip, write_comparison
 from talking_face.errors import (
     AudioUnreadable,
     FileUnverifiable,
@@ -285,6 +286,35 @@ def test_other_orders_of_bytes(portrait: Path) -> None:
 
 def test_a_place_of_feeling_may_be_an_array() -> None:
     assert Edit(feeling=np.array([0.25, -0.5])) == Edit(feeling=(0.25, -0.5))  # type: ignore[arg-type]
+
+
+# --- full disks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["clip", "comparison"])
+def test_a_disk_that_fills_up_while_a_file_is_signed(kind: str, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (5, 96, 96, 3), dtype=np.uint8)
+    made = write_clip(frames, tmp_path / "made.mp4")
+    clip = tmp_path / "new" / "clip.mp4"
+    clip.parent.mkdir()
+
+    def write() -> object:
+        if kind == "clip":
+            return write_clip(frames, clip)
+        return write_comparison([made, made], ["one", "two"], clip)
+
+    write()
+    whole = clip.stat().st_size
+    clip.unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for missing in (3000, 6000, 9000):  # bytes; the statement alone has more
+        resource.setrlimit(resource.RLIMIT_FSIZE, (whole - missing, limits[1]))
+        try:
+            with pytest.raises(OutputUnwritable, match="Make room"):
+                write()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not list(clip.parent.iterdir())
 
 
 # --- live sound ----------------------------------------------------------------------------------

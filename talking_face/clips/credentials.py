@@ -27,7 +27,7 @@ from talking_face.clips.certificates import (
     installed_certificate,
 )
 from talking_face.clips.enclosure import LARGEST, enclosed, opened, with_room
-from talking_face.errors import CredentialsUnusable, OptionInvalid
+from talking_face.errors import CredentialsUnusable, OptionInvalid, OutputUnwritable
 from talking_face.files import scratch
 from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
@@ -173,10 +173,20 @@ def sign(path: Path, origin: Origin, title: str) -> None:
                     output.write(_with_statement(source.read(), partial(put, embedded=False)))
                 else:
                     put(source, output, form)
+        except c2pa.C2paError.Io as error:  # the library doesn't tell what the system said
+            raise OutputUnwritable(
+                f"{title} could not be written; perhaps the disk is full. Make room or choose "
+                "another folder."
+            ) from error
         except c2pa.C2paError as error:
             raise CredentialsUnusable(
                 f"{title} can't be signed ({error}). Check the files that {CERTIFICATE_VARIABLE} "
                 f"and {KEY_VARIABLE} name."
+            ) from error
+        except OSError as error:
+            raise OutputUnwritable(
+                f"{title} can't be written ({error.strerror}). Make room on the disk or choose "
+                "another folder."
             ) from error
         signed.replace(path)
 
