@@ -148,7 +148,7 @@ def sign(path: Path, origin: Origin, title: str) -> None:
     created = {"action": "c2pa.created", "digitalSourceType": kind, "softwareAgent": TOOL}
     statement = {
         "claim_generator_info": [TOOL],
-        "title": title,
+        "title": _plain(title),
         "assertions": [
             {"label": "c2pa.actions", "data": {"actions": [created]}},
             {"label": MAKING, "data": origin.told()},
@@ -198,12 +198,17 @@ def _with_statement(glb: bytes, put: Callable[[BinaryIO, BinaryIO, str], bytes])
     return enclosed(room, put(io.BytesIO(room), io.BytesIO(), _GLB))
 
 
+def _plain(name: str) -> str:
+    """A file's name as JSON can hold it: bytes that are no text are question marks."""
+    return name.encode(errors="replace").decode()
+
+
 def _add_part(builder: Any, part: Path) -> None:
     """Name a file as a part; its statement, if it has a sound one, comes along."""
     import c2pa
 
     kind = TYPES.get(part.suffix.lower(), "video/mp4")
-    about = {"title": part.name, "relationship": "componentOf"}
+    about = {"title": _plain(part.name), "relationship": "componentOf"}
     try:
         with part.open("rb") as file:
             builder.add_ingredient(about, kind, file)
