@@ -27,7 +27,7 @@ _OFFSET = 0.03  # of the standard deviation; of what voices and rooms have, half
 _NO_OFFSET = 2.0**-17  # of full scale: less than 16 bits tell
 _NEARER = 0.25  # part of the way to the offset that is gone in each block
 _LOUDEST = 4.0  # of full scale: sound cards in floating point may go beyond it, but not so far,
-_MOST_LOUD = 0.01  # of a chunk's samples
+_MOST_LOUD = 0.5  # of a chunk's samples: spikes are cut off, another scale is refused
 _ZEROS = 12  # zero crossings of the filter on either side: 0.75 ms at 16 kHz
 _PASS = 0.93  # of the band that both rates have is kept
 
