@@ -326,6 +326,7 @@ def test_a_chunk_in_another_scale_is_no_square_wave() -> None:
     with pytest.raises(AudioUnreadable, match="32768"):
         chunks.mono(sine * 32767)
     assert chunks.mono(sine * 1.5).max() == 1.0  # a sound card that is turned up too far
+    assert len(chunks.mono(sine[:0])) == 0
 
 
 @pytest.mark.parametrize("paced", [True, False])

@@ -181,7 +181,7 @@ class Chunks:
                 f"A chunk of shape {samples.shape} and type {samples.dtype} is not a sound. Give "
                 "(n,) or (n, channels) samples, int16 or floating point in [-1, 1], or bytes."
             )
-        if not whole and np.mean(np.abs(samples) > _LOUDEST) > _MOST_LOUD:
+        if not whole and np.count_nonzero(np.abs(samples) > _LOUDEST) > _MOST_LOUD * samples.size:
             raise AudioUnreadable(
                 "A chunk's samples lie far outside of [-1, 1]. Divide them by their full scale, "
                 "32768 for 16 bits, or give them as int16."
