@@ -38,6 +38,11 @@ const talkingFaceLive = (() => {
     socket.send(JSON.stringify({ stop: true }));
   };
 
+  const end = () => {
+    if (live && !live.unfinished) tell(""); // it was about what is over
+    stop();
+  };
+
   const start = (photo, face, consent) => {
     stop();
     if (!photo) return tell("Choose a photo first.");
@@ -258,7 +263,8 @@ const talkingFaceLive = (() => {
 
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("#live-stage button[type=button]");
-    if (button?.name === "interrupt") send({ interrupt: true });
+    if (button?.name === "interrupt")
+      live?.ready ? send({ interrupt: true }) : tell("Press Start first.");
     else if (button?.name === "record") record(button);
     else if (button) press(button);
   });
@@ -274,5 +280,5 @@ const talkingFaceLive = (() => {
     part("text").value = "";
   });
   window.addEventListener("pagehide", stop);
-  return { start, stop };
+  return { start, stop: end };
 })();

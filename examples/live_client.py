@@ -10,6 +10,7 @@ from pathlib import Path
 import websocket
 
 address, photo, speech, folder = sys.argv[1:]
+Path(folder).mkdir(parents=True, exist_ok=True)
 sound = wave.open(speech)
 socket = websocket.create_connection(address.replace("http", "ws", 1).rstrip("/") + "/live")
 image = b64encode(Path(photo).read_bytes()).decode()

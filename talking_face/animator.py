@@ -28,7 +28,7 @@ from talking_face.clips.credentials import Origin
 from talking_face.clips.mark import Mark
 from talking_face.clips.marks import Marks
 from talking_face.clips.video import write_clip, write_comparison
-from talking_face.commission import commission
+from talking_face.commission import check_shown, commission
 from talking_face.cores import begin, in_order, one_thread
 from talking_face.editing.change import apply_edits, listed, telling_moment
 from talking_face.editing.edit import Edit, felt
@@ -57,10 +57,10 @@ from talking_face.options import (
     STYLES,
     Look,
     Progress,
-    check_frames,
     check_made,
     check_progress,
     check_sampling,
+    holds_several,
     sample_indices,
 )
 from talking_face.picture.backdrop import load_backdrop
@@ -116,7 +116,7 @@ class Animator(Senses):
             models = self.models.mapping, self.models.eyes, self.models.face
             heard = self.emotion(speech)
             affect = heard.affect(len(speech))
-            motions = draw(*models, speech, wanted, seed, diversity, STYLES[style], affect)
+            motions = draw(*models, speech, wanted, seed, float(diversity), STYLES[style], affect)
             return [
                 feel_voice(motion, speech, heard, seed, index)
                 for index, motion in zip(wanted, motions, strict=True)
@@ -157,7 +157,6 @@ class Animator(Senses):
         Raises:
             OptionInvalid, PhotoUnreadable: of the background; at the call.
         """
-        check_made("`sample`", Motion, motion)
         shown = self.expressed(motion)
         return in_order(partial(self.renderer(face, look).frame, shown), len(shown))
 
@@ -180,6 +179,7 @@ class Animator(Senses):
 
     def expressed(self, motion: Motion) -> Motion:
         """The motion with its feeling on its face, as `render` shows it."""
+        check_made("`sample`", Motion, motion)
         return express(motion, self.models.face, self.models.expression)
 
     @one_thread()
@@ -207,7 +207,7 @@ class Animator(Senses):
             seconds: of which moment; None takes one within the edits where the mouth is open.
         """
         check_made("`sample`", Motion, motion)
-        frame = telling_moment(motion, edits, seconds, self.models.face)
+        frame = telling_moment(motion, edits := listed(edits), seconds, self.models.face)
         moved = self.expressed(self.edit(motion, edits, speech))
         shown = next(self.render(face, moved[frame : frame + 1], look))
         return Marks().painter(*shown.shape[:2])(shown)
@@ -317,7 +317,8 @@ class Animator(Senses):
         self.prepare(face, look)
         models, renderer = self.models, partial(self.renderer, look=look)
         networks = models.live_ear, models.mapping, models.eyes, models.face
-        performance = Performance(*networks, seed, 0, diversity, STYLES[style], models.emotion)
+        drawn = seed, 0, float(diversity), STYLES[style]
+        performance = Performance(*networks, *drawn, models.emotion)
         manner = Manner(models.face, models.expression)
         chunks = Chunks(sound, rate, channels)
         return Stream(chunks, performance, manner, renderer, face, mark, paced)
@@ -345,29 +346,26 @@ class Animator(Senses):
             OptionInvalid, PhotoUnreadable, OutputUnwritable, EncodingFailed, FfmpegMissing,
             CredentialsUnusable.
         """
-        check_made("`listen`", Speech, *([] if speech is None else [speech]))
-        check_made("its constructor", Look, look)
-        check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        check_progress(progress)
-        keep_apart(result_path(path), look.background)
-        check_made("`sample`", Motion, motion)
-        check_frames(len(motion))
+        check_shown(face, motion, speech, look, mark, progress)
+        keep_apart(result_path(path, ".mp4"), look.background)
         frames = watched(self.render(face, motion, look), len(motion), "Rendering", progress)
         sources = {"photo": face.digest, "motion": digest_of(motion.as_array())}
         sources |= {"sound": speech.digest} if speech else {}
-        origin = Origin({**(making or {}), "framing": look.framing, "size": look.size}, sources)
+        origin = Origin({} if making is None else making, sources)
+        origin = origin.with_settings(framing=look.framing, size=look.size)
         recording = speech.recording if speech else None
         return write_clip(frames, path, recording, mark, origin, count=len(motion))
 
-    def compare(self, clips: Sequence[Clip], path: str | Path) -> Path:
+    def compare(self, clips: Iterable[Clip], path: str | Path) -> Path:
         """Write the finished ones of some clips side by side, labelled, to one mp4.
 
         Raises:
             OptionInvalid: none of the clips was finished.
             OutputUnwritable, EncodingFailed, FfmpegMissing.
         """
-        check_made("`animate`", Clip, *(clips if isinstance(clips, Iterable) else [clips]))
-        finished = [(clip.path, clip.label) for clip in clips if clip.path]
+        given: list[Any] = list(clips) if holds_several(clips) else [clips]
+        check_made("`animate`", Clip, *given)
+        finished = [(clip.path, clip.label) for clip in given if clip.path]
         if not finished:
             raise OptionInvalid("None of the samples could be rendered, so none can be compared.")
         paths, labels = zip(*finished, strict=True)

@@ -31,6 +31,11 @@ from talking_face.options import (
 )
 
 STEREO = frozenset(("stereo", "stereo-half", "anaglyph"))  # exports for two eyes
+DRAWN = ("seed", "diversity", "style")  # options of what is drawn,
+SEEN = (  # and of how it is shown
+    "framing", "size", "face_index", "background",
+    "mark_text", "mark_corner", "mark_opacity", "mark_size", "mark_logo",
+)  # fmt: skip
 OK, PARTLY, FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143  # exit codes
 PROGRAM = "talking-face"  # what an installed copy calls its command
 
@@ -73,14 +78,17 @@ def parse(
             parser.error("--motion-only renders nothing that pictures or exports could be made of")
     elif options.photo is None:
         parser.error("PHOTO is missing: an image with a face")
-    for names, used, need in (
-        (("zoom", "orbit"), options.view is not None, "--view"),
-        (("depth",), not STEREO.isdisjoint(options.export), "--export stereo or anaglyph"),
-        (("motion_format",), options.motion_only, "--motion-only"),
+    for names, used, where in (
+        (("zoom", "orbit"), options.view is not None, "without --view"),
+        (("depth",), not STEREO.isdisjoint(options.export), "without --export stereo or anaglyph"),
+        (("motion_format",), options.motion_only, "without --motion-only"),
+        (("voice", "voice_speed"), spoken, "without --text"),
+        (DRAWN, options.motion is None, "with --motion"),
+        (SEEN, not options.motion_only, "with --motion-only"),
     ):
         for name in names:
             if not used and getattr(options, name) != parser.get_default(name):
-                parser.error(f"--{name.replace('_', '-')} does nothing without {need}")
+                parser.error(f"--{name.replace('_', '-')} does nothing {where}")
     if options.motion is not None and options.samples not in (1, parser.get_default("samples")):
         parser.error("--motion renders one animation: leave --samples out")
     if spoken and options.audio is not None:

@@ -6,6 +6,7 @@ codes. What makes clips is imported once the options are known to be right.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         options = checking.parse(words[1:]) if checks else parse(words)
     try:
-        with _terminated_politely(), _chatter_hidden(options.verbose):
+        with _terminated_politely(), _all_names_printed(), _chatter_hidden(options.verbose):
             if checks:
                 failed, made = checking.check(options)
                 return OK if not failed else PARTLY if made else FAILED
@@ -68,6 +69,24 @@ def _terminated_politely() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _all_names_printed() -> Iterator[None]:
+    """A name that standard output has no letters for is printed with escapes, not a traceback.
+
+    Where it is UTF-8, what isn't text in a file's name is printed as the bytes that it is.
+    """
+    output = sys.stdout
+    if not isinstance(output, io.TextIOWrapper):
+        yield
+        return
+    before, wide = output.errors, output.encoding.lower() in ("utf-8", "utf8")
+    output.reconfigure(errors="surrogateescape" if wide else "backslashreplace")
+    try:
+        yield
+    finally:
+        output.reconfigure(errors=before)
 
 
 @contextmanager

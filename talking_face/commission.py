@@ -1,6 +1,6 @@
 """What is asked for in one go, checked before anything is done.
 
-Knows options, edits and names of files; nothing of faces, sounds and motions.
+Knows options, edits, names of files, and which kind of thing has to be given where.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from talking_face.clips.mark import Mark
 from talking_face.editing.edit import Edit
+from talking_face.face.face import Face
 from talking_face.files import keep_apart, output_folder
+from talking_face.motion import Motion
 from talking_face.options import (
+    MAX_DIVERSITY,
     MAX_POSE_STRENGTH,
     Look,
+    check_frames,
     check_made,
+    check_progress,
     check_range,
     check_sampling,
     file_name,
@@ -23,6 +29,7 @@ from talking_face.options import (
     sample_label,
 )
 from talking_face.picture.backdrop import load_backdrop
+from talking_face.sound.speech import Speech
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +92,21 @@ def commission(
     look: Look,
 ) -> Commission:
     """What these arguments of `Animator.animate` ask for; raises OptionInvalid."""
-    check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
+    pose_strength = check_range("Pose strength", pose_strength, 0, MAX_POSE_STRENGTH)
     seed, indices = check_sampling(seed, diversity, style), sample_indices(samples)
+    diversity = check_range("Diversity", diversity, 0, MAX_DIVERSITY)
     check_made("its constructor", Look, look)
     return Commission(indices, seed, diversity, style, pose_strength, edits, look)
+
+
+def check_shown(
+    face: Any, motion: Any, speech: Any, look: Any, mark: Any, progress: Any = None
+) -> None:
+    """Raise OptionInvalid unless a video can be made of these; speech and mark may be None."""
+    check_made("`sample`", Motion, motion)
+    check_frames(len(motion))
+    check_made("`listen`", Speech, *([] if speech is None else [speech]))
+    check_made("its constructor", Look, look)
+    check_made("its constructor", Mark, *([] if mark is None else [mark]))
+    check_progress(progress)
+    check_made("`fit`", Face, face)

@@ -27,8 +27,9 @@ from talking_face.clips.mark import Mark, installed_mark
 from talking_face.clips.marks import Marks
 from talking_face.clips.stereo import Packing, packed
 from talking_face.clips.video import write_clip
+from talking_face.commission import check_shown
 from talking_face.cores import in_order, one_thread
-from talking_face.errors import OptionInvalid
+from talking_face.errors import OptionInvalid, OutputUnwritable
 from talking_face.face.face import Face
 from talking_face.face.lips import lip_gaps
 from talking_face.files import keep_apart, result_path
@@ -56,7 +57,7 @@ def export(
     face: Face,
     motion: Motion,
     kind: str,
-    stem: Path,
+    stem: str | Path,
     speech: Speech | None = None,
     look: Look = Look(),
     mark: Mark | None = None,
@@ -80,7 +81,13 @@ def export(
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
     check_export(kind)
-    check_progress(progress)
+    check_made("`load_animator`", Animator, animator)
+    check_shown(face, motion, speech, look, mark, progress)
+    stem = result_path(stem)
+    if not stem.name:
+        raise OutputUnwritable(
+            f"{stem} is a folder. Give it and the beginning of the files' names."
+        )
     motion = animator.expressed(motion)
     marks = Marks(_origin(face, motion, speech, export=kind), mark)
     paths = [stem.with_name(stem.name + suffix) for suffix in EXPORTS[kind]]
@@ -119,7 +126,7 @@ def render_view(
     face: Face,
     motion: Motion,
     camera: Camera,
-    path: Path,
+    path: str | Path,
     speech: Speech | None = None,
     look: Look = Look(),
     mark: Mark | None = None,
@@ -133,7 +140,10 @@ def render_view(
     Raises:
         OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing.
     """
-    check_progress(progress)
+    check_made("`load_animator`", Animator, animator)
+    check_shown(face, motion, speech, look, mark, progress)
+    check_made("its constructor", Camera, camera)
+    keep_apart(result_path(path, ".mp4"), look.background)
     size = (look.size or CROP_SIZE) // 2 * 2
     motion = animator.expressed(motion)
     head, renderer = animator.head(face), animator.renderer(face, replace(look, framing="crop"))
@@ -146,7 +156,7 @@ def render_view(
 def _video(
     frame: Callable[[int], UInt8],
     count: int,
-    path: Path,
+    path: str | Path,
     speech: Speech | None,
     marks: Marks,
     progress: Progress | None,
@@ -215,8 +225,12 @@ def write_take(
         Refused, OptionInvalid, OutputUnwritable, EncodingFailed, FfmpegMissing,
         CredentialsUnusable.
     """
+    check_made("`load_animator`", Animator, animator)
     check_made("`cut`", Take, take)
-    path, recording = result_path(path), take.recording()
+    check_made("its constructor", Look, look)
+    check_made("its constructor", Mark, *([] if mark is None else [mark]))
+    check_progress(progress)
+    path, recording = result_path(path, ".mp4"), take.recording()
     keep_apart(path, look.background)
     admit("sound", recording)
     scenes = [

@@ -23,6 +23,7 @@ from talking_face.options import shown
 STALL = 60.0  # seconds that are waited for somebody who writes into a pipe
 MAX_PIPED = 2**30  # bytes; ten minutes of any sound, or any photo
 ATTEMPTS = 3  # at removing a folder
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk says that has no room
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -75,10 +76,19 @@ def appearing(path: Path) -> Iterator[Path]:
     """A scratch name; the file under it becomes `path` in one step if the block ends well.
 
     Raises:
-        OutputUnwritable: the folder can't be written, or the name can't be replaced.
+        OutputUnwritable: the folder can't be written, the disk is full, or the name can't be
+            replaced.
     """
     with scratch(path) as hidden:
-        yield hidden
+        try:
+            yield hidden
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise OutputUnwritable(
+                f"{path} can't be written ({error.strerror}). Make room on the disk or choose "
+                "another folder."
+            ) from error
         try:
             hidden.replace(path)
         except OSError as error:
@@ -198,17 +208,25 @@ def keep_apart(path: Path, *inputs: Any) -> None:
             )
 
 
-def result_path(given: Any) -> Path:
+def result_path(given: Any, suffix: str = "") -> Path:
     """Where somebody wants a result to be.
 
+    Args:
+        suffix: what its name has to end in, for what is written is of that kind.
+
     Raises:
-        OutputUnwritable: that isn't a path.
+        OutputUnwritable: that isn't a path, or the name ends otherwise.
     """
     if not isinstance(given, str | os.PathLike):
         raise OutputUnwritable(
             f'A result can\'t be written to {shown(given)}. Give a path, such as "clip.mp4".'
         )
-    return Path(given)
+    path = Path(given)
+    if path.suffix.lower() != suffix and suffix:
+        raise OutputUnwritable(
+            f"{path} would be a wrong name for what is written. Choose one that ends in {suffix}."
+        )
+    return path
 
 
 def output_folder(output: str | Path | None) -> Path:

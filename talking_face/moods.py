@@ -44,6 +44,7 @@ def check_feeling(value: Any) -> Feeling:
         OptionInvalid.
     """
     given = value.split(",") if isinstance(value, str) and "," in value else value
+    given = given.tolist() if isinstance(given, np.ndarray) else given
     if isinstance(given, str):
         if given in FEELINGS:
             return given

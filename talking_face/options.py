@@ -10,8 +10,9 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from talking_face.errors import OptionInvalid
 from talking_face.frozen import Frozen
@@ -82,8 +83,9 @@ def sample_indices(samples: int | Sequence[int]) -> list[int]:
     Raises:
         OptionInvalid.
     """
-    if isinstance(samples, Iterable) and not isinstance(samples, str | bytes):
-        indices = [whole_number("The number of a sample", index) for index in samples]
+    if holds_several(samples):
+        first = islice(samples, MAX_SAMPLES + 1)
+        indices = [whole_number("The number of a sample", index) for index in first]
     else:  # counted before they are listed
         count = whole_number("The number of samples", samples)
         indices = list(range(min(count, MAX_SAMPLES + 1)))
@@ -108,7 +110,9 @@ def shown(value: Any) -> str:
         plain = "".join(c if c.isprintable() else "?" for c in " ".join(value[:200].split()))
         return f'"{plain:.40}"'
     if not isinstance(value, Real):
-        return "None" if value is None else f"a {type(value).__name__}"
+        name = type(value).__name__
+        article = "an" if name[:1].lower() in "aeio" or name == "ndarray" else "a"
+        return "None" if value is None else f"{article} {name}"
     if isinstance(value, bool):
         return f"{value}"
     try:
@@ -129,7 +133,10 @@ def check_made(maker: str, kind: type, *values: Any) -> None:
     """Raise OptionInvalid unless the values are of a kind that `maker` makes."""
     for value in values:
         if not isinstance(value, kind):
-            raise OptionInvalid(f"Give a {kind.__name__} as {maker} makes it, not {shown(value)}.")
+            article = "an" if kind.__name__[0] in "AEIO" else "a"
+            raise OptionInvalid(
+                f"Give {article} {kind.__name__} as {maker} makes it, not {shown(value)}."
+            )
 
 
 def check_progress(progress: Any) -> None:
@@ -139,6 +146,17 @@ def check_progress(progress: Any) -> None:
             "Give a function as the progress, which is called with a fraction 0 to 1 and a "
             f"sentence, not {shown(progress)}."
         )
+
+
+def holds_several(value: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether it can be gone through and isn't a text; an array without dimensions can't."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return False
+    try:
+        iter(value)
+    except TypeError:
+        return False
+    return True
 
 
 def number(name: str, value: Any) -> float:

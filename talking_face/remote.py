@@ -21,6 +21,7 @@ from talking_face.animator import Animator, load_animator
 from talking_face.arrays import Array, UInt8
 from talking_face.clips.mark import Mark
 from talking_face.cluster import Cluster
+from talking_face.commission import check_shown
 from talking_face.errors import OptionInvalid
 from talking_face.face.face import Face
 from talking_face.face.photo import PhotoSource
@@ -30,7 +31,7 @@ from talking_face.interruption import Stopped, heed
 from talking_face.memory import Key, face_key, speech_key
 from talking_face.models import Models
 from talking_face.motion import Motion
-from talking_face.options import Look, Progress, check_made, check_progress, whole_number
+from talking_face.options import Look, Progress, whole_number
 from talking_face.senses import admitted, with_notes
 from talking_face.sound.audio import AudioSource, Recording, recording_of
 from talking_face.sound.speech import Speech
@@ -89,12 +90,8 @@ class RemoteAnimator(Animator):
         making: Mapping[str, Any] | None = None,
     ) -> Path:
         """See `Animator.render_motion`; what `progress` raises stops the worker."""
-        check_made("`fit`", Face, face)
-        check_made("`sample`", Motion, motion)
-        check_made("`listen`", Speech, *([] if speech is None else [speech]))
-        check_made("its constructor", Mark, *([] if mark is None else [mark]))
-        check_progress(progress)
-        path = result_path(path)
+        check_shown(face, motion, speech, look, mark, progress)
+        path = result_path(path, ".mp4")
         keep_apart(path, look.background)
         heard = speech and self._stored(speech_key(speech.recording), speech)
         given = self._stored((face.digest,), face), motion, heard, look, mark, making

@@ -24,6 +24,7 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 LIST = ".talking_face"
+LONGEST = 255  # bytes of a name, on all usual disks
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -37,7 +38,7 @@ class Results:
 
     Raises:
         OutputUnwritable: one of the names is an input's, or a file's that no command wrote or
-            that was changed since.
+            that was changed since; or too long.
     """
 
     def __init__(self, folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
@@ -45,6 +46,11 @@ class Results:
         inputs = list(inputs)
         written = self._written()
         for path in (folder / name for name in names):
+            if len(os.fsencode(path.name)) > LONGEST:
+                raise OutputUnwritable(
+                    f"{path.name:.40}… is too long for a file's name. Shorten the names of the "
+                    "photo and the motion."
+                )
             keep_apart(path, *inputs)
             if os.path.lexists(path) and not _is(path, written.get(path.name)):
                 raise OutputUnwritable(

@@ -87,6 +87,8 @@ def test_spreadsheets_and_json_lines_say_the_same(
         ("photo,sonud\na,b\n", "column"),
         ("photo,sound\na\n", "Line 2 .* 1 cells for 2"),
         ('{"photo": "a"}\n{"photo": \n', "Line 2 .* not JSON"),
+        ("photo,sound,samples,Photo\na,b,2,c\n", 'two columns for "photo"'),
+        ("photo,sound,audio\na,b,\n", 'two columns for "audio"'),
         ("photo,sound\n", "no jobs"),
         ("", "no jobs"),
     ],
@@ -94,6 +96,18 @@ def test_spreadsheets_and_json_lines_say_the_same(
 def test_what_is_no_table_is_told(table: Callable[..., Path], text: str, complaint: str) -> None:
     with pytest.raises(JobsUnreadable, match=complaint):
         read_rows(table(text))
+
+
+def test_a_text_may_hold_what_parts_lines_elsewhere(table: Callable[..., Path]) -> None:
+    said = "One.\u2028Two.\x85Three.\x0bFour."
+    row = {"photo": "photo.jpg", "text": said}
+    for written in (
+        table(json.dumps(row, ensure_ascii=False), "jobs.jsonl"),
+        table(f"photo,text\r\nphoto.jpg,{said}\r\n"),
+    ):
+        (read,) = read_rows(written)
+        assert read.options is not None
+        assert read.options.text == said
 
 
 def test_each_row_that_can_not_be_is_told_and_the_others_are_read(

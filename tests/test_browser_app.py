@@ -62,6 +62,23 @@ def test_an_example_runs_with_one_click_on_a_phone(visit: Page) -> None:
     assert visit.overflow() <= 0
 
 
+def test_a_phone_shows_all_tabs_and_where_the_keyboard_is(visit: Page) -> None:
+    visit.open("size=256&samples=1", PHONE | {"width": 360})
+    visit.click("#examples .gallery-item:nth-child(3)")
+    visit.done()
+    tabs = [tab.text for tab in visit.all("#more [role=tab]") if tab.is_displayed()]
+    assert tabs == ["Expression", "Compare & mix", "3-D", "Share"]
+    assert visit.overflow() <= 0
+    field = visit.all("#settings input[type=number]")[0]
+    for kind in ("range", "radio"):
+        field.send_keys(Keys.TAB)  # as one does who has no mouse
+        while visit.js("return document.activeElement.type") != kind:
+            visit.browser.switch_to.active_element.send_keys(Keys.TAB)
+        style = visit.js("return getComputedStyle(document.activeElement).outlineStyle")
+        assert style == "solid", kind
+        field = visit.browser.switch_to.active_element
+
+
 def test_who_scrolls_meanwhile_is_left_there(visit: Page) -> None:
     visit.open("size=256&samples=1", PHONE)
     visit.click("#examples .gallery-item:nth-child(3)")

@@ -126,6 +126,9 @@ def test_the_face_speaks_with_the_microphone_and_with_what_is_typed(
     shown, at = run(FRAMES), run(PIXELS)
     wait(lambda: run(FRAMES) > shown + 5 and run(PIXELS) != at)
     leave(run)
+    assert run(SAID) == ""  # what was said there is over
+    run(PRESS % "interrupt")
+    assert run(SAID) == "Press Start first."
 
 
 def test_a_page_that_was_held_up_goes_on_with_what_is_said_now(

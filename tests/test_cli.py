@@ -370,6 +370,12 @@ def test_interrupted_while_rendering(portrait, speech, tmp_path, sent, code):
         (["--depth", "0.2", "--export", "glb"], "--depth does nothing without --export stereo"),
         (["--motion-format", "csv"], "--motion-format does nothing without --motion-only"),
         (["--motion", "a.npz", "--samples", "3"], "--motion renders one animation"),
+        (["--motion", "a.npz", "--seed", "3"], "--seed does nothing with --motion"),
+        (["--motion", "a.npz", "--style", "calm"], "--style does nothing with --motion"),
+        (["--motion-only", "--size", "64"], "--size does nothing with --motion-only"),
+        (["--motion-only", "--mark-text", "Hi."], "--mark-text does nothing with --motion-only"),
+        (["--voice", "nobody"], "--voice does nothing without --text"),
+        (["--voice-speed", "9"], "--voice-speed does nothing without --text"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(options, says, capsys):

@@ -2,12 +2,15 @@
 
 import csv
 import re
+from ast import literal_eval
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import gradio as gr
+import httpx
 import numpy as np
 import pytest
 from assistant import assistant, call_tool, data_url
@@ -241,6 +244,28 @@ def test_motions_from_outside_are_read_or_refused_in_a_sentence(
                 client.predict(*[handle_file(tmp_path / name)] * action[0], api_name=action[1])
             assert sentence in str(caught.value)
             assert "/tmp" not in str(caught.value)
+
+
+def test_an_assistant_is_told_where_each_file_is(
+    page: str, portrait: Path, short_speech: Path
+) -> None:
+    given = {"photo": data_url(portrait), "audio": data_url(short_speech), "consent": True}
+    answer = call_tool(page, "generate", {**given, "samples": 2, "look": {"size": SIDE}})
+    assert not answer.isError, answer.content
+    clips, motions, comparison, plot, _ = literal_eval(answer.content[0].text)
+    motion = {"motion": "data:;base64," + b64encode(httpx.get(motions[0]["url"]).content).decode()}
+    taken = call_tool(page, "export", given | motion | {"kinds": ["arkit"]})
+    assert not taken.isError, taken.content
+    files = [*clips, *motions, comparison, plot, *literal_eval(taken.content[0].text)]
+    assert len(files) == 8
+    for kinds in ([], ["usd"]):  # else an order that makes nothing
+        refused = call_tool(page, "export", given | motion | {"kinds": kinds})
+        assert refused.isError
+        assert "exports are glb" in refused.content[0].text
+    for file in files:
+        found = httpx.get(file["url"])
+        assert found.status_code == 200
+        assert len(found.content) > 1000
 
 
 @pytest.mark.parametrize("name", ["motion.npz", "motion.csv"])

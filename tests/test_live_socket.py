@@ -149,10 +149,12 @@ def test_a_mistake_in_between_ends_nothing(address: str) -> None:
     with closing(opened(address)) as socket:
         moments(socket, 1)
         socket.send_binary(b"\1\2\3")
-        socket.send('{"say": "…"}')
-        while isinstance(message := socket.recv(), bytes):
-            pass
-        assert "nothing to say" in json.loads(message)["error"]
+        for mistake, sentence in (
+            ('{"say": "…"}', "nothing to say"),
+            ('{"sya": "Good morning."}', 'no option "sya". Use say, '),
+        ):
+            socket.send(mistake)
+            assert sentence in told(socket, "error")["error"]
         assert moments(socket, 2)
 
 

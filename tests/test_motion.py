@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talking_face.errors import OutputUnwritable
+from talking_face.errors import OptionInvalid, OutputUnwritable
 from talking_face.motion import CHANNELS, FPS, N_CHANNELS, Motion
 
 
@@ -45,9 +45,9 @@ def test_slice_is_a_part(motion: Motion) -> None:
 
 
 def test_wrong_shapes_and_numbers_are_refused(motion: Motion) -> None:
-    with pytest.raises(ValueError, match="lids"):
+    with pytest.raises(OptionInvalid, match="lids"):
         motion.replace(lids=np.zeros((40, 3)))
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(OptionInvalid, match="nan"):
         motion.replace(gaze=np.full((40, 2), np.nan))
 
 

@@ -233,7 +233,7 @@ def test_clips_and_folders_that_are_not_there(write, clip, motion, model, tmp_pa
 def test_the_motion_of_another_clip(write, motion, model, tmp_path):
     clip = write_clip([np.zeros((64, 64, 3), np.uint8)] * 5, tmp_path / "short.mp4")
     with pytest.raises(VideoUnreadable, match="shorter than its motion"):
-        write(clip, tmp_path / "a.gif", motion, model)
+        write(clip, tmp_path / ("a.gif" if write is write_gif else "a.png"), motion, model)
 
 
 def test_an_ffmpeg_that_fails_leaves_nothing(clip, motion, model, tmp_path, monkeypatch):

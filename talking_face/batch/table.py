@@ -91,7 +91,8 @@ def _fields(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise JobsUnreadable(f"{path} can't be read ({error.strerror}). Check the path.") from error
     except UnicodeError as error:
         raise JobsUnreadable(f"{path} is not a text in UTF-8. Save it as plain text.") from error
-    lines = text.splitlines()
+    # At the ends of lines alone: what else parts lines for Python can stand in a text.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     read = _objects if text.lstrip().startswith("{") else _cells
     for number, values in read(path, lines):
         named = {_named(column): value for column, value in values.items()}
@@ -123,6 +124,11 @@ def _cells(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, Mapping[str,
                 continue
             if not names:
                 names = [cell.strip() for cell in cells]
+                twice = [name for name, often in Counter(map(_named, names)).items() if often > 1]
+                if twice:
+                    raise JobsUnreadable(
+                        f"{path} has two columns for {shown(twice[0])}. Leave one of them out."
+                    )
                 continue
             if len(cells) != len(names):
                 raise JobsUnreadable(

@@ -27,7 +27,7 @@ from talking_face.clips.certificates import (
     installed_certificate,
 )
 from talking_face.clips.enclosure import LARGEST, enclosed, opened, with_room
-from talking_face.errors import CredentialsUnusable
+from talking_face.errors import CredentialsUnusable, OptionInvalid, OutputUnwritable
 from talking_face.files import scratch
 from talking_face.version import __version__
 from talking_face.weights import WEIGHTS
@@ -74,6 +74,16 @@ class Origin:
     sources: Mapping[str, str] = field(default_factory=dict)
     parts: Sequence[Path] = ()
     kind: str = GENERATED
+
+    def __post_init__(self) -> None:
+        """Raises OptionInvalid before anything is made that then couldn't be signed."""
+        try:
+            json.dumps({**self.settings}, allow_nan=False, ensure_ascii=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OptionInvalid(
+                "What a file's statement tells of its making must be a mapping of what JSON holds: "
+                "texts, numbers that are finite, lists."
+            ) from error
 
     def with_settings(self, **more: Any) -> Origin:
         return replace(self, settings={**self.settings, **more})
@@ -138,7 +148,7 @@ def sign(path: Path, origin: Origin, title: str) -> None:
     created = {"action": "c2pa.created", "digitalSourceType": kind, "softwareAgent": TOOL}
     statement = {
         "claim_generator_info": [TOOL],
-        "title": title,
+        "title": _plain(title),
         "assertions": [
             {"label": "c2pa.actions", "data": {"actions": [created]}},
             {"label": MAKING, "data": origin.told()},
@@ -163,10 +173,20 @@ def sign(path: Path, origin: Origin, title: str) -> None:
                     output.write(_with_statement(source.read(), partial(put, embedded=False)))
                 else:
                     put(source, output, form)
+        except c2pa.C2paError.Io as error:  # the library doesn't tell what the system said
+            raise OutputUnwritable(
+                f"{title} could not be written; perhaps the disk is full. Make room or choose "
+                "another folder."
+            ) from error
         except c2pa.C2paError as error:
             raise CredentialsUnusable(
                 f"{title} can't be signed ({error}). Check the files that {CERTIFICATE_VARIABLE} "
                 f"and {KEY_VARIABLE} name."
+            ) from error
+        except OSError as error:
+            raise OutputUnwritable(
+                f"{title} can't be written ({error.strerror}). Make room on the disk or choose "
+                "another folder."
             ) from error
         signed.replace(path)
 
@@ -178,12 +198,17 @@ def _with_statement(glb: bytes, put: Callable[[BinaryIO, BinaryIO, str], bytes])
     return enclosed(room, put(io.BytesIO(room), io.BytesIO(), _GLB))
 
 
+def _plain(name: str) -> str:
+    """A file's name as JSON can hold it: bytes that are no text are question marks."""
+    return name.encode(errors="replace").decode()
+
+
 def _add_part(builder: Any, part: Path) -> None:
     """Name a file as a part; its statement, if it has a sound one, comes along."""
     import c2pa
 
     kind = TYPES.get(part.suffix.lower(), "video/mp4")
-    about = {"title": part.name, "relationship": "componentOf"}
+    about = {"title": _plain(part.name), "relationship": "componentOf"}
     try:
         with part.open("rb") as file:
             builder.add_ingredient(about, kind, file)

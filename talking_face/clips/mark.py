@@ -150,6 +150,8 @@ def _read_logo(logo: str | Path) -> Image.Image:
     Raises:
         OptionInvalid.
     """
+    if not isinstance(logo, str | os.PathLike):
+        raise OptionInvalid(f"The mark's logo must be the path of an image, not {shown(logo)}.")
     try:
         with Image.open(logo) as picture:
             if max(picture.size) > LARGEST_LOGO:

@@ -121,7 +121,7 @@ def write_plot(path: str | Path, picture: Image.Image) -> Path:
     Raises:
         OutputUnwritable: the folder can't be written, or the disk is full.
     """
-    path = result_path(path)
+    path = result_path(path, ".png")
     page = Image.new("RGBA", picture.size, "white")
     page.alpha_composite(picture)
     with writing(path) as hidden:

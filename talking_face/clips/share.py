@@ -28,6 +28,7 @@ from talking_face.face.lips import mean_opening
 from talking_face.face.model import FaceModel
 from talking_face.files import keep_apart, result_path, writing
 from talking_face.motion import FPS, Motion
+from talking_face.options import check_made
 
 SEARCHED = 60 * FPS  # frames from the beginning in which a picture or a loop is looked for
 
@@ -58,8 +59,9 @@ def write_poster(clip: str | Path, path: str | Path, motion: Motion, model: Face
         VideoUnreadable, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = result_path(path)
-    keep_apart(path, clip)
+    keep_apart(result_path(path), clip)
+    path = result_path(path, ".png")
+    check_made("`sample`", Motion, motion)
     index = best_frame(motion, model)
     picture = _marked(_read(clip, range(index, index + FPS)))
     return write_picture(
@@ -84,8 +86,9 @@ def write_gif(
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, the disk is full, or the path is the clip.
     """
-    path = result_path(path)
-    keep_apart(path, clip)
+    keep_apart(result_path(path), clip)
+    path = result_path(path, ".gif")
+    check_made("`sample`", Motion, motion)
     chosen = best_loop(motion, model)
     with closing(read_frames(clip)) as frames:
         size = next(frames).shape[:2]

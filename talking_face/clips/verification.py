@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from talking_face.contents import Contents, look_into
 from talking_face.cores import one_thread
 from talking_face.errors import FileUnverifiable, PhotoUnreadable, VideoUnreadable
 from talking_face.face.photo import DAMAGE, FORMATS, MAX_SIDE, load_photo
-from talking_face.files import is_file
+from talking_face.files import is_address, is_file
 from talking_face.motion import FPS
+from talking_face.options import shown
 
 LOOKED_AT = 40  # frames of a video, spread over all of it
 LONG = 20.0  # seconds; of longer ones, so many pieces are looked at, with so many frames a second:
@@ -134,10 +136,22 @@ def verify(path: str | Path) -> Verdict:
         FileUnverifiable: no such file, or nothing that can be read.
         FfmpegMissing.
     """
+    if not isinstance(path, str | PathLike):
+        raise FileUnverifiable(f"{shown(path)} can't be checked. Give the path of a file.")
     path = Path(path)
     try:
+        if path.is_dir():
+            raise FileUnverifiable(f"{path} is a folder. Name the files in it.")
         if not path.is_file():
+            if is_address(path):
+                raise FileUnverifiable(
+                    "A file isn't fetched from an address. Save it, and give the path of the file."
+                )
+            if path.exists():  # a pipe, a terminal
+                raise FileUnverifiable(f"{path} is not a file. Save it, and give its path.")
             raise FileUnverifiable(f"There is no file {path}. Check the path.")
+        if not path.stat().st_size:
+            raise FileUnverifiable(f"{path.name} is empty. Use another copy.")
         if path.stat().st_size > MOST_BYTES:
             raise FileUnverifiable(f"{path.name} is larger than 2 GiB. Cut a piece out of it.")
     except (OSError, ValueError) as error:

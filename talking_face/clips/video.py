@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,7 @@ from talking_face.errors import OptionInvalid, OutputUnwritable, VideoUnreadable
 from talking_face.files import appearing, is_file, keep_apart, result_path, scratch
 from talking_face.motion import FPS
 from talking_face.motion_space import MAX_SECONDS
+from talking_face.options import shown
 from talking_face.sound.audio import SAMPLE_RATE, Recording
 from talking_face.sound.rates import SOUND_RATE
 
@@ -88,7 +90,7 @@ def write_clip(
         FfmpegMissing: there is no ffmpeg.
         ValueError: no frames, frames of different sizes or types, or not as many as it was said.
     """
-    path = result_path(path)
+    path = result_path(path, ".mp4")
     marks = Marks(origin, mark)
     if count is None and isinstance(frames, Sized):
         count = len(frames)
@@ -123,13 +125,13 @@ def write_comparison(clips: Sequence[str | Path], labels: Sequence[str], path: s
         VideoUnreadable, EncodingFailed, FfmpegMissing.
         OutputUnwritable: the folder can't be written, or the path is one of the clips.
     """
-    path = result_path(path)
+    keep_apart(result_path(path), *clips)
+    path = result_path(path, ".mp4")
     if not 1 <= len(clips) <= MAX_COMPARED or len(clips) != len(labels):
         raise OptionInvalid(
             f"{len(clips)} clips with {len(labels)} labels can't be compared. "
             f"Give 1 to {MAX_COMPARED} clips and a label for each."
         )
-    keep_apart(path, *clips)
     height, width = _first_frame(clips[0]).shape[:2]
     cell, band, places = _grid(len(clips), height, width)
     canvas = Image.new(
@@ -222,6 +224,10 @@ def read_frames(
         VideoUnreadable: no such file, damaged, or without pictures.
         FfmpegMissing: there is no ffmpeg.
     """
+    if not isinstance(path, str | PathLike):
+        raise VideoUnreadable(
+            f"A video can't be read from {shown(path)}. Give the path of its file."
+        )
     path = Path(path)
     if not is_file(path):
         raise VideoUnreadable(f"There is no video {path}. Check the path.")

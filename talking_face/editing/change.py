@@ -7,7 +7,7 @@ closed before: every change keeps the lips' distance, or scales it where they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from talking_face.errors import OptionInvalid
 from talking_face.face.lips import TOUCHING
 from talking_face.face.model import FaceModel
 from talking_face.motion import FPS, Motion
-from talking_face.options import check_frames, number, shown
+from talking_face.options import check_frames, check_made, holds_several, number, shown
 
 SLOW = 1.0  # seconds, standard deviation: what moves the mouth more slowly than this isn't speech
 NARROW, WIDE = 0.42, 0.28  # closure at both ends of the eyes' range
@@ -84,7 +84,7 @@ def listed(edits: Edit | Sequence[Edit]) -> list[Edit]:
     """
     if isinstance(edits, Edit):
         return [edits]
-    each: list[Any] = list(edits) if isinstance(edits, Iterable) else [edits]
+    each: list[Any] = list(edits) if holds_several(edits) else [edits]
     for one in each:
         if not isinstance(one, Edit):
             raise OptionInvalid(
@@ -100,6 +100,7 @@ def mix(lips: Motion, head: Motion, blinks: Motion) -> Motion:
     Raises:
         OptionInvalid: they differ in length.
     """
+    check_made("`sample`", Motion, lips, head, blinks)
     lengths = {len(lips), len(head), len(blinks)}
     if len(lengths) > 1:
         seconds = ", ".join(f"{motion.duration:.2f} s" for motion in (lips, head, blinks))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from talking_face.errors import OptionInvalid
 from talking_face.moods import MAX_STRENGTH, VOICE, Feeling, check_feeling
-from talking_face.options import FEELING_STRENGTH, check_range, number, shown
+from talking_face.options import FEELING_STRENGTH, check_range, holds_several, number, shown
 
 # The range of each slider. Gaze has two numbers of the same range.
 RANGES: dict[str, tuple[float, float]] = {
@@ -71,7 +71,8 @@ class Edit:
     fade: float = 0.4
 
     def __post_init__(self) -> None:
-        if isinstance(self.gaze, str) or not isinstance(self.gaze, Sized) or len(self.gaze) != 2:
+        known = holds_several(self.gaze) and isinstance(self.gaze, Sized)
+        if not known or len(self.gaze) != 2:
             raise OptionInvalid("The gaze must be two numbers: degrees to the right, and down.")
         for name, (low, high) in RANGES.items():
             label = name.replace("_", " ").capitalize()

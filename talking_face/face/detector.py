@@ -17,6 +17,7 @@ import numpy as np
 from talking_face.arrays import Array
 from talking_face.errors import OptionInvalid, WeightsCorrupt, WeightsMissing
 from talking_face.face.landmarks import interocular, mesh_in_box
+from talking_face.options import shown
 from talking_face.weights import weights_folder
 
 VARIABLE = "TALKING_FACE_INSIGHTFACE"  # environment variable naming a pack's folder
@@ -35,6 +36,10 @@ def find_pack(folder: str | Path | None = None) -> Path | None:
     Raises:
         WeightsMissing: a folder was named, but it holds no .onnx model.
     """
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise WeightsMissing(
+            f"insightface models can't be read from {shown(folder)}. Give the path of their folder."
+        )
     named = folder or os.environ.get(VARIABLE)
     path = Path(named) if named else weights_folder() / "insightface"
     if any(path.glob("*.onnx")):

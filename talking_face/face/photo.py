@@ -362,7 +362,7 @@ def _from_array(array: Array) -> Image.Image:
         )
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
-    elif array.dtype == np.uint16:
+    elif array.dtype.newbyteorder("=") == np.uint16:
         array = (array.astype(np.uint32) + 128) // 257
     elif np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 1:

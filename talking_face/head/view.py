@@ -16,7 +16,7 @@ from talking_face.arrays import Array, UInt8
 from talking_face.errors import OptionInvalid
 from talking_face.face.model import Pose, rotation_matrix
 from talking_face.head.head import Head
-from talking_face.options import MAX_PITCH, MAX_YAW, check_range, shown
+from talking_face.options import MAX_PITCH, MAX_YAW, check_range, number, shown
 from talking_face.picture.mesh import draw_map
 
 ZOOMS = (0.5, 2.0)
@@ -45,11 +45,14 @@ class Camera:
     orbit: float = 0.0
 
     def __post_init__(self) -> None:
-        check_range("The camera's yaw", self.yaw, -MAX_YAW, MAX_YAW)
-        check_range("The camera's pitch", self.pitch, -MAX_PITCH, MAX_PITCH)
-        check_range("The camera's zoom", self.zoom, *ZOOMS)
-        if self.orbit and not 2 <= self.orbit <= 600:
+        ranges = {"yaw": (-MAX_YAW, MAX_YAW), "pitch": (-MAX_PITCH, MAX_PITCH), "zoom": ZOOMS}
+        for name, (low, high) in ranges.items():
+            read = check_range(f"The camera's {name}", getattr(self, name), low, high)
+            object.__setattr__(self, name, read)
+        orbit = number("The camera's orbit", self.orbit)
+        if orbit and not 2 <= orbit <= 600:
             raise OptionInvalid(f"An orbit takes 2 to 600 seconds, not {shown(self.orbit)}.")
+        object.__setattr__(self, "orbit", orbit)
 
     def angles(self, seconds: float) -> tuple[float, float]:
         """Yaw and pitch at a time."""

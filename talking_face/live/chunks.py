@@ -26,6 +26,8 @@ _SURE = 5  # blocks, of which fewer tell nothing
 _OFFSET = 0.03  # of the standard deviation; of what voices and rooms have, half of that
 _NO_OFFSET = 2.0**-17  # of full scale: less than 16 bits tell
 _NEARER = 0.25  # part of the way to the offset that is gone in each block
+_LOUDEST = 4.0  # of full scale: sound cards in floating point may go beyond it, but not so far,
+_MOST_LOUD = 0.5  # of a chunk's samples: spikes are cut off, another scale is refused
 _ZEROS = 12  # zero crossings of the filter on either side: 0.75 ms at 16 kHz
 _PASS = 0.93  # of the band that both rates have is kept
 
@@ -173,12 +175,18 @@ class Chunks:
         except ValueError:
             samples = np.empty((0, 0, 0))
         fits = samples.ndim == 1 or (samples.ndim == 2 and 0 < samples.shape[1] <= MAX_CHANNELS)
-        if not fits or not (samples.dtype == np.int16 or samples.dtype.kind == "f"):
+        whole = samples.dtype.newbyteorder("=") == np.int16
+        if not fits or not (whole or samples.dtype.kind == "f"):
             raise AudioUnreadable(
                 f"A chunk of shape {samples.shape} and type {samples.dtype} is not a sound. Give "
                 "(n,) or (n, channels) samples, int16 or floating point in [-1, 1], or bytes."
             )
-        scale = 32768.0 if samples.dtype == np.int16 else 1.0
+        if not whole and np.count_nonzero(np.abs(samples) > _LOUDEST) > _MOST_LOUD * samples.size:
+            raise AudioUnreadable(
+                "A chunk's samples lie far outside of [-1, 1]. Divide them by their full scale, "
+                "32768 for 16 bits, or give them as int16."
+            )
+        scale = 32768.0 if whole else 1.0
         spread = samples[:, None] if samples.ndim == 1 else samples
         mixed = spread.astype(np.float32).mean(axis=1) / scale
         return np.clip(np.nan_to_num(mixed), -1.0, 1.0).astype(np.float32)

@@ -14,7 +14,6 @@ from threading import Condition, Thread
 import numpy as np
 
 from talking_face.arrays import Array, Float32, Int16
-from talking_face.errors import TalkingFaceError
 from talking_face.live.chunks import Chunks, Resampler
 from talking_face.live.phones import HOP
 from talking_face.motion import FPS
@@ -87,7 +86,7 @@ class Paced:
         self._waiting: Array = _SILENT
         self._change = Condition()
         self._ended = self._closed = False
-        self._error: TalkingFaceError | None = None
+        self._error: Exception | None = None
         self._cutter = Cutter(chunks.rate)
         Thread(target=self._read, daemon=True, name="live sound").start()
 
@@ -109,7 +108,7 @@ class Paced:
         """The hops, each as soon as it is complete, or when its time is over.
 
         Raises:
-            TalkingFaceError: whatever a chunk was wrong with.
+            AudioUnreadable: a chunk is no sound; or whatever the sound itself raised.
         """
         begun, number = self._clock(), 0
         left = 1.0  # seconds of silence after the end
@@ -155,7 +154,7 @@ class Paced:
                     self._change.notify_all()
                 if self._closed:
                     break
-        except TalkingFaceError as error:
+        except Exception as error:  # noqa: BLE001 (raised again by `hops`)
             self._error = error
         finally:
             with self._change:

@@ -100,7 +100,7 @@ class Spoken(Frozen):
         Raises:
             OutputUnwritable: the folder can't be written, or the disk is full.
         """
-        path = result_path(path)
+        path = result_path(path, ".wav")
         pcm = np.round(self.samples * np.iinfo(np.int16).max).astype("<i2").tobytes()
         with writing(path) as hidden:
             with wave.open(str(hidden), "wb") as file:
@@ -207,7 +207,7 @@ def _find(voice: str | None) -> Voice:
     if voice is None:
         return there[0]
     for candidate in there:
-        if candidate.id == voice:
+        if isinstance(voice, str) and candidate.id == voice:
             return candidate
     names = ", ".join(candidate.id for candidate in there[:_SHOWN])
     raise OptionInvalid(

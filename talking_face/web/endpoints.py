@@ -5,6 +5,7 @@ paths nobody has checked before `received` does, and leave as files of Gradio's 
 """
 
 # No "from __future__ import annotations" here: Gradio reads the annotations as types.
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,8 +88,8 @@ def generate(
         comparison = shots.compare(made) if len(made) > 1 else None
         plot = shots.plot(list(enumerate(made)), "light")
     return (
-        [file_of(shot.path) for shot in made],
-        [file_of(shot.motion_path) for shot in made],
+        files_of(shot.path for shot in made),
+        files_of(shot.motion_path for shot in made),
         file_of(comparison) if comparison else None,
         file_of(shots.pictured(plot, "plot", "dataDrivenMedia")),
         order.settings.seed,
@@ -344,3 +345,8 @@ def _finished(shot: Shot) -> Shot:
 
 def file_of(path: Path | None) -> gr.FileData:
     return gr.FileData(path=str(path))
+
+
+def files_of(paths: Iterable[Path | None]) -> list[Any]:
+    """Several files, as mappings: records in lists are given no address by Gradio."""
+    return [file_of(path).model_dump() for path in paths]

@@ -7,7 +7,7 @@ from gradio.events import api
 from talking_face.exports import check_export
 from talking_face.head.view import Camera
 from talking_face.options import DEPTH, number
-from talking_face.web.endpoints import file_of
+from talking_face.web.endpoints import file_of, files_of
 from talking_face.web.given import given_shot
 from talking_face.web.messages import heeding_client, plain_sentences
 from talking_face.web.turning import exported, viewed
@@ -38,11 +38,11 @@ def export(
         The files, in the order of the kinds.
     """
     with plain_sentences(), heeding_client():
-        wanted = kinds if isinstance(kinds, list) else []
-        for kind in wanted:
+        for kind in kinds if isinstance(kinds, list) and kinds else [kinds]:
             check_export(kind)
         shot = given_shot(photo, audio, motion, [], {}, face, consent)
-        return [file_of(path) for path in exported(shot, wanted, number("The depth", depth))]
+        wanted = [kinds] if isinstance(kinds, str) else kinds
+        return files_of(exported(shot, wanted, number("The depth", depth)))
 
 
 def view(

@@ -30,7 +30,7 @@ from talking_face.live.inbox import Inbox
 from talking_face.live.stream import DELAY, Stream
 from talking_face.live.take import Take
 from talking_face.motion import FPS
-from talking_face.options import Look
+from talking_face.options import Look, shown
 from talking_face.sound.rates import SOUND_RATE
 from talking_face.web.limits import count_order
 from talking_face.web.messages import sentence
@@ -44,6 +44,7 @@ PLACE = "/live"
 SESSION_SECONDS = 3600.0
 SEATS = Seats()
 _PATIENCE = 20.0  # seconds for a client to say what it wants, and for it to take a frame
+_WISHES = tuple("say voice interrupt edit photo consent record offer stop".split())
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,11 @@ class _Session:
         stream = self._stream
         if not isinstance(wish, dict) or not wish:
             raise OptionInvalid('Say what is to be done, such as {"say": "Hello."}.')
+        for name in wish:
+            if name not in _WISHES:
+                raise OptionInvalid(f"There is no option {shown(name)}. Use {', '.join(_WISHES)}.")
+        if not stream and not wish.keys().isdisjoint(("edit", "photo", "record")):
+            raise OptionInvalid('The face isn\'t there yet. Wait for {"ready": true}.')
         if wish.get("stop"):
             return False
         if wish.get("interrupt"):

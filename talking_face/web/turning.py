@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from talking_face.errors import OptionInvalid
 from talking_face.exports import export, render_view
 from talking_face.face.face import Face
 from talking_face.head.view import Camera
@@ -117,6 +118,8 @@ def _chosen(visits: Visits, request: gr.Request) -> Shot:
 
 def exported(shot: Shot, kinds: list[str], depth: float = DEPTH) -> list[Path]:
     """A shot as files of some of `EXPORTS`; raises as `export`, and `Refused`: too many orders."""
+    if not kinds:
+        raise OptionInvalid("There is no kind of file to make yet. Choose one.")
     count_order()
     stem = new_folder() / file_name(shot.name)
     face, motion, speech = performed(shot)
