@@ -58,9 +58,9 @@ SEEN, HAND_SHARE, HAND_RIM = 8.0, 0.35, 0.06
 # Height over width of closed eyes, the mean of both, at most. Open ones of 531 portraits are above
 # 0.13, but in a squint they go down to 0.09.
 SHUT = 0.09
-# Skin and lids around each eye, the cheek below and the forehead above; and the difference in colour between them,
-# of all but a seventh of the first, beyond which dark glasses hide the eyes. Shadows on 260
-# portraits reach 27, paint on 180 frames of others 22; mirrors are as low and aren't told.
+# Skin and lids around each eye, the cheek below and the forehead above; and the difference between
+# their colours, of all but a seventh of the first, beyond which dark glasses hide the eyes. Shadows
+# on 260 portraits reach 27, paint on 180 frames of others 22; mirrors are as low and aren't told.
 BY_EYE = (
     (247, 30, 29, 27, 28, 56, 229, 230, 231, 232, 25, 23, 24, 22, 163, 145, 153, 161, 159, 158),
     (467, 260, 259, 257, 258, 286, 449, 450, 451, 452, 255, 253, 254, 252, 390, 374, 380, 388, 386,
