@@ -65,3 +65,13 @@ def test_an_eye_that_is_hardly_open_is_not_completed() -> None:
     upper, lower = rim(-1.0), rim(1.5)
     narrow = Eyeball(photo(upper, lower), upper, lower, np.array(CENTRE), RADIUS, UNIT)
     assert not narrow.complete
+
+
+def test_what_paint_and_lashes_darken_is_not_taken_for_white() -> None:
+    upper, lower = rim(-9.0), rim(14.0)
+    shown = photo(upper, lower)
+    white = (shown == np.array(WHITE, np.uint8)).all(2)
+    for part, complete in ((1.0, True), (0.45, False)):
+        seen = np.where(white[..., None], shown * part, shown).astype(np.uint8)
+        made = Eyeball(seen, upper, lower, np.array(CENTRE), RADIUS, UNIT)
+        assert made.complete == complete

@@ -12,6 +12,7 @@ import numpy as np
 from talking_face.arrays import Array, UInt8
 from talking_face.curves import smoothstep
 from talking_face.picture.brush import pixel_grid, polygon_mask, region_around
+from talking_face.picture.mouth.light import LUMA
 
 AROUND = 0.16  # canonical units around an opening, within which it is completed
 # Canonical units below the upper lid and above the lower one, whose pixels lashes and shadows dim,
@@ -23,6 +24,8 @@ BINS = 14  # rings of an iris up to its limbus
 ENOUGH = 3  # pixels of a ring whose colour is known
 LEAST = 12  # pixels of iris, and of white, that a photo has to show
 SEEN = 0.7  # how far a pixel must be clear of lids for that
+# Light of what is white over that of the skin around an eye, at least: paint and lashes are darker.
+BRIGHT = 0.8
 # How much darker an eyeball is at the rim of the lids, and canonical units: how far that reaches,
 # and how far it is shifted down, for it is the upper lid that shades.
 SHADE, REACH, DOWN = 0.45, 0.025, 0.012
@@ -62,15 +65,19 @@ class Eyeball:
         colour = region.astype(np.float32)
         white = (known > SEEN) & (away > WHITE)
         iris = (known > SEEN) & (away < LIMBUS)
-        self.complete = min(white.sum(), iris.sum()) >= LEAST
-        if not self.complete:
+        self.complete = False
+        if min(white.sum(), iris.sum()) < LEAST:
             return
+        plain = np.median(colour[white], axis=0)
+        skin = np.median(colour[known == 0], axis=0)
+        if plain @ LUMA < BRIGHT * (skin @ LUMA):
+            return
+        self.complete = True
         weight = white.astype(np.float32)
         near = [
             cv2.GaussianBlur(part, (0, 0), NEARBY * unit)
             for part in (weight, colour * weight[..., None])
         ]
-        plain = np.median(colour[white], axis=0)
         around = (near[1] + PLAIN * plain) / (near[0] + PLAIN)[..., None]
         rings = _rings(colour[iris], away[iris])
         round_iris = np.stack(
