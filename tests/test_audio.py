@@ -109,6 +109,8 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -
             load_audio(tmp_path / name)
     with pytest.raises(AudioUnreadable, match="fetched from an address"):
         load_audio("https://example.org/speech.wav")
+    with pytest.raises(AudioUnreadable, match="No recording was given"):
+        load_audio("")
 
 
 def test_what_a_coder_adds_makes_no_recording_too_long(

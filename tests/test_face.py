@@ -59,8 +59,10 @@ def test_several_faces_largest_first_and_by_index(portrait: Path) -> None:
     assert len(largest.notes) == 1
     assert "2 faces" in largest.notes[0]
     assert fit(group, 0).notes == ()  # it was chosen
-    with pytest.raises(FaceIndexError, match="2 face"):
+    with pytest.raises(FaceIndexError, match=r"has 2 faces, .* from 0 \(the largest\) to 1"):
         fit(group, 2)
+    with pytest.raises(FaceIndexError, match="has one face, which is 0, so there is no face 3"):
+        fit(small, 3)
 
 
 def test_no_face_and_tiny_face_say_so(portrait: Path) -> None:

@@ -359,6 +359,8 @@ def test_missing_file_and_folder(tmp_path):
         load_photo("https://example.org/nobody.jpg")
     with pytest.raises(PhotoUnreadable, match="is a folder"):
         load_photo(str(tmp_path))
+    with pytest.raises(PhotoUnreadable, match="No photo was given"):
+        load_photo("")
     with pytest.raises(PhotoUnreadable):
         load_photo("nul\0byte.jpg")
     with pytest.raises(PhotoUnreadable):

@@ -164,10 +164,9 @@ def fit_face(
             "from the front, well lit and not covered."
         )
     if index is not None and not 0 <= index < len(faces):
-        raise FaceIndexError(
-            f"The photo has {len(faces)} face(s), so there is no face {shown(index)}. "
-            f"Choose a number from 0 (the largest) to {len(faces) - 1}."
-        )
+        there = "one face, which is 0" if len(faces) == 1 else f"{len(faces)} faces"
+        choice = "" if len(faces) == 1 else f" Choose from 0 (the largest) to {len(faces) - 1}."
+        raise FaceIndexError(f"The photo has {there}, so there is no face {shown(index)}.{choice}")
     if index is None and len(faces) > 1:
         notes = (*notes, SEVERAL.format(count=len(faces), last=len(faces) - 1))
     landmarks = skin_below_lip(look_at_wide_mouth(photo, faces[index or 0]), model.mean)

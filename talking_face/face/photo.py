@@ -123,6 +123,8 @@ def read_photo(source: PhotoSource) -> Photo:
             f"A photo can't be made of {shown(source)}. Give a path, the bytes of an image file, a "
             "Pillow image, or an array of numpy."
         )
+    if source == "":
+        raise PhotoUnreadable("No photo was given. Give the path of one.")
     path = Path(source)
     photo = _decoded(_read(path), path.name)
     for note in photo.notes:

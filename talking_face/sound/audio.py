@@ -160,6 +160,8 @@ def load_audio(source: AudioSource) -> Recording:
             f"A recording can't be made of {shown(source)}. Give a path, the bytes of a sound "
             "file, or (sample rate in Hz, samples)."
         )
+    if source == "":
+        raise AudioUnreadable("No recording was given. Give the path of one.")
     path = Path(source)
     if is_pipe(path):
         try:
