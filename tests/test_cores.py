@@ -1,5 +1,6 @@
 """Work is spread over the cores in order, in bounds, and each piece takes one thread."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -14,6 +15,16 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from talking_face import cores
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> None:
+    """Wait for what other tests have left to the background: threads are everybody's."""
+    end = time.monotonic() + 60
+    while cores._pools._inside and time.monotonic() < end:
+        gc.collect()  # streams that nobody has closed
+        time.sleep(0.05)
+    assert not cores._pools._inside
 
 
 def test_results_come_in_order_whoever_is_first() -> None:

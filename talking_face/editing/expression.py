@@ -27,7 +27,7 @@ from talking_face.face.model import FaceModel
 from talking_face.frozen import Frozen
 from talking_face.moods import MOODS
 from talking_face.motion import FPS, Motion
-from talking_face.motion_space import CHANNELS
+from talking_face.motion_space import CHANNELS, MAX_VALUE
 from talking_face.sound.speech import Speech
 from talking_face.weights import load_weights
 
@@ -145,18 +145,20 @@ def express(motion: Motion, model: FaceModel, feeling: ExpressionModel) -> Motio
     rest = np.clip(moods.max(1, keepdims=True), 0.0, 1.0)
     still = np.clip(SOBER * moods[:, UNSMILING].max(1, keepdims=True), 0.0, 1.0)
     held = not (motion.rotation.any() or motion.translation.any())
-    return motion.replace(
-        lower=motion.lower + model.lips_kept(change["lower"]) + change["parted"],
-        upper=motion.upper + free * change["upper"],
-        nuance=motion.nuance + free * change["nuance"],
+    shown = {
+        "lower": motion.lower + model.lips_kept(change["lower"]) + change["parted"],
+        "upper": motion.upper + free * change["upper"],
+        "nuance": motion.nuance + free * change["nuance"],
         # A closed eye stays closed, however wide or narrow the open one is.
-        lids=motion.lids
+        "lids": motion.lids
         + soft_limit(change["lids"], *NARROWED) * (1 - np.clip(motion.lids, 0.0, 1.0)),
-        gaze=motion.gaze + change["gaze"],
-        rotation=motion.rotation if held else motion.rotation + change["rotation"],
-        rest=motion.rest + (1 - motion.rest) * rest + still,
-        feeling=np.zeros_like(motion.feeling),
-    )
+        "gaze": motion.gaze + change["gaze"],
+        "rotation": motion.rotation if held else motion.rotation + change["rotation"],
+        "rest": motion.rest + (1 - motion.rest) * rest + still,
+        "feeling": np.zeros_like(motion.feeling),
+    }
+    # The wildest motion that is accepted can be drawn, with a feeling on top, too.
+    return motion.replace(**{n: np.clip(v, -MAX_VALUE, MAX_VALUE) for n, v in shown.items()})
 
 
 def changes(
