@@ -345,14 +345,14 @@ def mouth_opening(landmarks: Array) -> Array:
     """
     upper, lower = list(INNER_LIP_UPPER[3:6]), list(INNER_LIP_LOWER[3:6])
     gap = np.linalg.norm(landmarks[..., lower, :2] - landmarks[..., upper, :2], axis=-1).mean(-1)
-    return gap / interocular(landmarks)
+    return np.asarray(gap / interocular(landmarks))
 
 
 def mouth_width(landmarks: Array) -> Array:
     """Distance of the mouth's corners over the inter-ocular distance, (...) float."""
     a, b = MOUTH_CORNERS
     width = np.linalg.norm(landmarks[..., a, :2] - landmarks[..., b, :2], axis=-1)
-    return width / interocular(landmarks)
+    return np.asarray(width / interocular(landmarks))
 
 
 def interocular(landmarks: Array) -> Array:
