@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before numpy and torch
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -17,7 +18,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores; before nu
 import numpy as np
 import pytest
 
-from talking_face import processes
+from talking_face import load_animator, processes
+from talking_face.animator import Animator
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -46,6 +48,17 @@ def upload_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone() -> None:
     """Frames are made in this process, where tests can see and change how."""
     processes.POSSIBLE = False
+
+
+def kind(value: Any) -> str:
+    """The name of a case that is wrong by its kind; not all values can be printed."""
+    return type(value).__name__
+
+
+@pytest.fixture(scope="session")
+def animator() -> Animator:
+    """The one that everybody gets."""
+    return load_animator()
 
 
 @pytest.fixture(scope="session")

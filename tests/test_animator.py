@@ -38,11 +38,6 @@ from talking_face.training.measure.lip_figures import mouth_curves
 
 
 @pytest.fixture(scope="module")
-def animator() -> Animator:
-    return load_animator()
-
-
-@pytest.fixture(scope="module")
 def face(animator: Animator) -> Face:
     return animator.fit(Path(__file__).parents[1] / "assets/portraits/woman_long_hair.jpg")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import kind
 
 from talking_face import cli
 from talking_face.animator import Animator, load_animator
@@ -38,16 +39,6 @@ HUGE = 10**5000  # Python itself refuses to print it
 SINE = (0.5 * np.sin(np.arange(SAMPLE_RATE) / 8)).astype(np.float32)
 # What is a number of no kind.
 NO_NUMBERS = [None, "4", "banana", True, [1], {"a": 1}, np.array([1.0, 2.0]), 1j, Decimal(1)]
-
-
-def kind(value: Any) -> str:
-    """The name of a case; not all values can be printed."""
-    return type(value).__name__
-
-
-@pytest.fixture(scope="module")
-def animator() -> Animator:
-    return load_animator()
 
 
 @pytest.fixture(scope="module")

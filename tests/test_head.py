@@ -11,7 +11,7 @@ import numpy as np
 import pygltflib
 import pytest
 
-from talking_face import Look, Motion, load_animator
+from talking_face import Look, Motion
 from talking_face.errors import OptionInvalid, OutputUnwritable
 from talking_face.exports import check_export, export, performed
 from talking_face.face.lips import lip_gaps
@@ -24,11 +24,6 @@ from talking_face.head.view import Camera, draw_head
 from talking_face.options import MAX_POSE_STRENGTH
 
 VALIDATOR = "gltf-validator@2.0.0-dev.3.10"  # Khronos' own; the latest there is
-
-
-@pytest.fixture(scope="module")
-def animator():
-    return load_animator()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import kind
 
 from talking_face import Clip, Edit, Look, Mark, Motion, load_animator, mix
 from talking_face.animator import Animator
@@ -38,15 +39,6 @@ SMALL = Look(size=64)
 STILL = Motion.still(3)
 # Neither a motion, nor a path, nor anything else that is asked for here.
 NOTHING = [None, 3, np.nan, [1], {"a": 1}, np.zeros(3), np.array(1.0), torch.zeros(3), object()]
-
-
-def kind(value: Any) -> str:
-    return type(value).__name__
-
-
-@pytest.fixture(scope="module")
-def animator() -> Animator:
-    return load_animator()
 
 
 @pytest.fixture(scope="module")
