@@ -80,7 +80,9 @@ class Composite:
             moving: whether the head moves; see `layered`.
         """
         plate = self._plate
-        window = np.empty_like(plate.image)
+        layered = self.layered(moving)
+        # Where nothing is drawn before a background that stands still, it is all that is seen.
+        window = plate.background.copy() if layered else np.empty_like(plate.image)
         _composite()(
             self._packed,
             self._steps,
@@ -90,8 +92,9 @@ class Composite:
             map_x,
             map_y,
             depth,
+            spans,
             plate.margin,
-            self.layered(moving),
+            layered,
             np.float32(0.0 if plate.replaced else PARTED),
             window,
         )
@@ -128,7 +131,7 @@ def _composite() -> Callable[..., None]:
     return compiled(
         _blend,
         *("uint32[:, ::1]", "int64", "boolean[:, ::1]", picture, "boolean[:, ::1]"),
-        *(plane, plane, plane),
+        *(plane, plane, plane, "int32[:, ::1]"),
         *("int64", "boolean", "float32", "uint8[:, :, ::1]"),
     )
 
@@ -143,6 +146,7 @@ def _blend(
     map_x: Array,
     map_y: Array,
     depth: Array,
+    spans: Array,
     margin: int,
     layered: bool,
     parted: float,
@@ -163,16 +167,16 @@ def _blend(
     last_left, last_top = np.uint32(empty.shape[1] - 1), np.uint32(empty.shape[0] - 1)
     right, bottom = np.float32(last_x) / finer, np.float32(last_y) / finer
     for row in range(np.uint32(map_x.shape[0])):
-        for column in range(np.uint32(map_x.shape[1])):
+        first, last = np.uint32(0), np.uint32(map_x.shape[1])
+        if layered:
+            first, last = np.uint32(spans[row, 0]), np.uint32(spans[row, 1])
+        for column in range(first, last):
             x, y = map_x[row, column], map_y[row, column]
             moved_x, moved_y = x - np.float32(column), y - np.float32(row)
             still = moved_x == none and moved_y == none
             alone = layered and still and depth[row, column] > UNDRAWN
             if alone or (still and parted > none):
-                if alone or (layered and bare[row, column]):
-                    for k in range(np.uint32(3)):
-                        window[row, column, k] = background[row, column, k]
-                else:
+                if not alone and not (layered and bare[row, column]):
                     colour = fine[
                         np.uint32((row + margin) * steps), np.uint32((column + margin) * steps)
                     ]
@@ -186,8 +190,6 @@ def _blend(
             if layered and empty[top, left]:
                 parting = moved_x * moved_x + moved_y * moved_y < parted * parted
                 if bare[row, column] or not parting:
-                    for k in range(np.uint32(3)):
-                        window[row, column, k] = background[row, column, k]
                     continue
             x, y = np.uint32(x * finer), np.uint32(y * finer)
             x, y = min(x, last_x), min(y, last_y)
@@ -218,8 +220,6 @@ def _blend(
                         apart = apart * apart * (three - two * apart)
                     behind = (one - share / whole) * apart
             if behind >= one:
-                for k in range(np.uint32(3)):
-                    window[row, column, k] = background[row, column, k]
                 continue
             reds = np.uint32(
                 (p & pair) * a + (q & pair) * b + (r & pair) * c + (s & pair) * d + half
