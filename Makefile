@@ -1,6 +1,6 @@
 # make demo    the web page, on http://127.0.0.1:7860
 # make test    lint, type check and all tests that don't take long
-# make slow    those that do: the page in a browser, installed copies, separate processes
+# make slow    those that do: the page in a browser, installed copies, trainings, all files' marks
 # make fuzz    20,000 hostile inputs (INPUTS=… for another number), and as many right structures
 # make audit   versions against the lock files and, with pip-audit, against known weaknesses
 # make load    many visitors at once and many orders in a row; wants the machine for itself
@@ -19,6 +19,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Tests start many programs, which would all be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 
 VENV := .venv

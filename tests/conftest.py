@@ -27,13 +27,14 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, one process has all tests of a file, of the page, or of the browser.
+    """With `--dist loadgroup`, one process has all tests of a file, and those of the page.
 
-    So fixtures are made once.
+    So fixtures are made once. A browser waits most of the time, so its tests are a group a file.
     """
     for item in items:
-        shared = {"browser", "page"}.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.stem)))
+        fixtures = getattr(item, "fixturenames", ())
+        shared = "page" in fixtures and "browser" not in fixtures
+        item.add_marker(pytest.mark.xdist_group("page" if shared else item.path.stem))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -72,6 +72,7 @@ def test_work_that_does_not_change_is_cached(
     assert animator.sample(heard, 1, seed=5)[0] is animator.sample(heard, 2, seed=5)[0]
 
 
+@pytest.mark.slow
 def test_nobody_changes_what_is_remembered(
     animator: Animator, portrait: Path, speech: Path
 ) -> None:

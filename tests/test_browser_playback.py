@@ -72,6 +72,7 @@ def play(browser, site: str, tmp_path, name: str) -> dict:
     return browser.execute_async_script(PLAY)
 
 
+@pytest.mark.slow
 def test_a_clip_plays_to_its_end_with_sound_and_true_colours(browser, site, tmp_path):
     recording = load_audio(ASSETS / "recordings" / "grid.wav")
     write_clip(stripes(recording.frames), tmp_path / "clip.mp4", recording)

@@ -157,6 +157,7 @@ def waits_for(steps: list[float]) -> Callable[[], None]:
     return begun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", LEAVING)
 def test_an_order_that_nobody_wants_any_more_stops(
     page: str,
@@ -211,6 +212,7 @@ def test_what_nobody_wants_any_more_is_not_heard_to_its_end(
     assert len(windows_heard) < 8
 
 
+@pytest.mark.slow
 def test_a_page_that_cancels_is_not_heard_to_its_end(
     page: str, portrait: Path, long_speech: Path, windows_heard: list[float]
 ) -> None:

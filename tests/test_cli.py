@@ -163,6 +163,7 @@ def test_a_text_instead_of_a_recording(run, portrait, tmp_path):
     assert durations[1] < 0.7 * durations[0]
 
 
+@pytest.mark.slow
 def test_pictures_beside_the_clips(run, portrait, short_speech, tmp_path):
     options = ["--poster", "--gif", "--plot", "--samples", 2, *QUICK]
     code, lines, _ = run(portrait, short_speech, "-o", tmp_path, *options)
@@ -184,6 +185,7 @@ def test_pictures_beside_the_clips(run, portrait, short_speech, tmp_path):
         assert plot.width == 960
 
 
+@pytest.mark.slow
 def test_motions_of_a_text_and_their_plot(run, portrait, tmp_path):
     text = ["--text", "Hello.", "-o", tmp_path]
     code, lines, _ = run("--motion-only", "--plot", "--samples", 2, *text)

@@ -43,6 +43,7 @@ def test_clips_side_by_side(tone, tmp_path, count, rows, columns):
     assert re.search(r"comment\s*: AI-generated", said)
 
 
+@pytest.mark.slow
 def test_a_comparison_stays_within_a_screen(tmp_path):
     clip = write_clip(flat((90, 90, 90), 2, 1024), tmp_path / "clip.mp4")
     for count in (3, 6):

@@ -172,6 +172,7 @@ def test_damaged_and_cut_files_never_end_in_another_error(picture):
     assert read > 20
 
 
+@pytest.mark.slow
 def test_a_face_is_found_in_what_there_is(portrait):
     animator = load_animator()
     image = Image.open(portrait).convert("RGB")

@@ -98,6 +98,7 @@ JOINED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", JOINED)
 def test_joined_recordings_are_heard_whole_and_in_sync(kind, tmp_path):
     path = joined(tmp_path, *JOINED[kind])

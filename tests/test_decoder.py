@@ -39,6 +39,7 @@ def test_without_the_bias_all_of_the_memory_weighs_alike():
     assert torch.isinf(bias[:, [0, -1]]).all()
 
 
+@pytest.mark.slow
 def test_decoding_with_a_cache_equals_decoding_at_once():
     torch.manual_seed(0)
     decoder = Decoder().double().eval()

@@ -79,6 +79,7 @@ def commands() -> Iterator[Any]:
 # -- examples -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", list(python_blocks()))
 def test_python_examples_run(
     block: str,

@@ -160,6 +160,7 @@ def clip_and_motion(tmp_path: Path) -> tuple[Path, Path]:
     return write_clip(frames, tmp_path / "clip.mp4", sound), tmp_path / "motion.npz"
 
 
+@pytest.mark.slow
 def test_what_is_made_of_clips_counts_as_well(
     page: str, clip_and_motion: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

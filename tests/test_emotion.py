@@ -21,6 +21,7 @@ def animator() -> Animator:
     return load_animator("cpu")
 
 
+@pytest.mark.slow
 def test_plain_reading_is_neutral(animator: Animator, recordings: list[Path]) -> None:
     for path in recordings:
         speech = animator.listen(path)

@@ -66,6 +66,7 @@ def test_generate_gives_clips_motions_comparison_and_plot(made: Any, short_speec
     assert Image.open(plot).size[0] > 500
 
 
+@pytest.mark.slow
 def test_an_edit_renders_the_same_motion_otherwise(
     client: Client, made: Any, portrait: Path, short_speech: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_motions_are_mixed_and_tabulated(client: Client, made: Any) -> None:
     assert float(rows[5]["rotation_0"]) == pytest.approx(Motion.load(first).rotation[5, 0])
 
 
+@pytest.mark.slow
 def test_clips_are_compared_and_shared(client: Client, made: Any) -> None:
     clips, motions = made[:2]
     three = client.predict([handle_file(clips[0])] * 3, api_name="/compare")
@@ -246,6 +248,7 @@ def test_motions_from_outside_are_read_or_refused_in_a_sentence(
             assert "/tmp" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_an_assistant_is_told_where_each_file_is(
     page: str, portrait: Path, short_speech: Path
 ) -> None:

@@ -288,6 +288,7 @@ def test_correlation_agrees_with_numpy() -> None:
     assert float(ours) == pytest.approx(np.corrcoef(a[:20], b[:20])[0, 1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_training_learns_and_repeats_itself(model: FaceModel) -> None:
     clips = [example(i) for i in range(12)]
     targets = shifted_targets(clips, {clip.key: 0.0 for clip in clips})

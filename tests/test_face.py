@@ -43,6 +43,7 @@ def test_size_of_the_photo_does_not_matter(portrait: Path, side: int) -> None:
     assert np.abs(face.angles - reference.angles).max() < 6
 
 
+@pytest.mark.slow
 def test_several_faces_largest_first_and_by_index(portrait: Path) -> None:
     photo = load_photo(portrait)
     small = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -99,6 +100,7 @@ def test_a_face_that_the_edge_cuts_off_says_so(portrait: Path) -> None:
     fit_face(photo[:, eye - 3 :], [shown], load_face_model())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_photo_that_lies_on_its_side_is_turned(portrait: Path, turns: int) -> None:
     photo = load_photo(portrait)
@@ -109,6 +111,7 @@ def test_a_photo_that_lies_on_its_side_is_turned(portrait: Path, turns: int) -> 
     assert np.abs(np.subtract(face_boxes(faces)[0], expected)).max() <= 2
 
 
+@pytest.mark.slow
 def test_upright_and_tilted_photos_stay(portraits: list[Path], portrait: Path) -> None:
     for path in portraits:
         assert look_for_faces(load_photo(path)).turns == 0, path.name
@@ -128,6 +131,7 @@ def texture(height: int, width: int) -> np.ndarray:
     return np.clip(sum_, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("eyes", "place"), [(22, (0.01, 0.01)), (22, (0.92, 0.9)), (26, (0.45, 0.72)), (45, (0.2, 0.3))]
 )
@@ -147,10 +151,12 @@ def test_faces_of_fifty_pixels_are_found_wherever_they_are(
     assert np.abs(seen.faces[0][1, :2] - nose).max() < 6
 
 
+@pytest.mark.slow
 def test_nobody_is_found_where_nobody_is() -> None:
     assert not look_for_faces(texture(2000, 3000)).faces
 
 
+@pytest.mark.slow
 def test_a_far_face_in_a_large_photo_is_found(portrait: Path) -> None:
     photo = load_photo(portrait)
     scale = 28 / float(fit(photo).pose.scale)
@@ -178,6 +184,7 @@ def test_a_mask_over_the_mouth_is_said(portrait: Path, colour: tuple[int, int, i
     assert face.notes[-1].startswith("The mouth seems to be hidden")
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_ordinary_mouths(portraits: list[Path]) -> None:
     for path in portraits:
         photo = load_photo(path)

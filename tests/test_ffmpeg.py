@@ -62,6 +62,7 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 CHATTY = 'yes "a long complaint about nothing at all" | head -c 1000000 >&2; exec $FFMPEG "$@"'
 
 
+@pytest.mark.slow
 def test_one_that_talks_much_is_heard_out(instead, moving_frames, tone, tmp_path, sound):
     """It says more than a pipe holds before it takes the first picture."""
     clip = write_clip(moving_frames, tmp_path / "clip.mp4", tone)
@@ -264,6 +265,7 @@ def test_a_program_that_is_none(tmp_path, sound, monkeypatch):
 # --- other systems -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_systems_without_the_signal_of_large_files(moving_frames, tmp_path, monkeypatch):
     monkeypatch.delattr(signal, "SIGXFSZ")
     monkeypatch.delattr(os, "killpg")

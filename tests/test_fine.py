@@ -125,6 +125,7 @@ def test_moved_heads_are_as_sharp_as_their_photos(portraits: list[Path], few: bo
             assert 0.95 < np.mean(ratios) < 1.1, f"{name} of {path.name}"
 
 
+@pytest.mark.slow
 def test_fine_texture_does_not_flicker_while_the_head_turns(portraits: list[Path]) -> None:
     renderer = renderer_of(next(path for path in portraits if path.stem == "man_robe"))
     margin = np.float32(renderer.plate.margin)

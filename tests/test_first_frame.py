@@ -99,6 +99,7 @@ def test_what_one_process_compiles_the_next_one_finds(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_nothing_and_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

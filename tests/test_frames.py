@@ -62,6 +62,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "two"), PAIRS)
 def test_another_coder_goes_on(one, two, tmp_path):
     path = tmp_path / f"joined.{two}"
@@ -122,6 +123,7 @@ def test_a_length_beyond_all(tmp_path):
     assert split(tmp_path / "far.webm") == [(0, len(data))]
 
 
+@pytest.mark.slow
 def test_they_may_alternate(tmp_path):
     path = tmp_path / "many.mp3"
     one, other, third = (part(tmp_path, FIRST, kind) for kind in ("mp3", "wav", "aac"))
@@ -141,6 +143,7 @@ def test_damage_in_a_stream_is_no_change(tmp_path):
     assert [start for start, _ in split(path)] == [0, len(data)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["anullsrc=r=44100:cl=mono", "anoisesrc=d=60:c=pink:r=44100"])
 def test_frames_of_flac_are_no_frames_of_aac(source, tmp_path):
     """In their first bytes they may be; those of silence are also of one size."""
@@ -158,6 +161,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_junk_is_soon_given_up(kind, tmp_path):
     (tmp_path / "junk.mp3").write_bytes(HOSTILE[kind])

@@ -94,6 +94,7 @@ def test_nothing_sticks_out(head):
     assert np.median(np.linalg.norm(points - np.roll(points, 1, axis=1), axis=-1)) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("yaw", [-35, 0, 35])
 def test_no_eyeball_shows_through_closed_lids(animator, portraits, yaw):
     """Of a drawing with large eyes; both eyeballs are made magenta."""

@@ -94,6 +94,7 @@ def test_no_background_shows_at_the_silhouette(mesh: FaceMesh, wide: int) -> Non
         assert np.abs(look[inside] - np.array(HAIR, dtype=float)).max() < 12
 
 
+@pytest.mark.slow
 def test_a_guessed_background_is_out_of_focus(portraits) -> None:
     """Where it was hidden deeply; so that no seam is seen between what it is put together from."""
     animator = load_animator()

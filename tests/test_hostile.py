@@ -14,6 +14,7 @@ from talking_face.clips.video import read_frames
 from talking_face.errors import FileUnverifiable, VideoUnreadable
 
 
+@pytest.mark.slow
 def test_a_minute_of_the_fuzzing_finds_nothing() -> None:
     """The first inputs of `make fuzz`, as many as a minute feeds."""
     done, finds = fuzz.fuzz(count=20_000, seconds=60, first=0)
@@ -27,6 +28,7 @@ FINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), FINDS)
 def test_what_was_found_is_mended(name: str, number: int, tmp_path: Path) -> None:
     assert fuzz.feed(name, fuzz.targets()[name], number, tmp_path) is None
@@ -54,6 +56,7 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
     assert not [message for message in refused if "\n" in message]
 
 
+@pytest.mark.slow
 def test_pictures_beyond_8k_are_never_decoded(tmp_path: Path) -> None:
     """A few bytes of a video can stand for gigabytes of pictures."""
     small, huge = tmp_path / "8k.mkv", tmp_path / "huge.mkv"

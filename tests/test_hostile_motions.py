@@ -99,6 +99,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["npz", "members", "csv"])
 def test_damaged_at_random(motion: Motion, tmp_path: Path, kind: str) -> None:
     """Only a motion or a refusal comes out; "members" has damage that its checksums don't show."""

@@ -209,6 +209,7 @@ def test_the_newest_seconds_say_nearly_what_a_recording_s_do(words: Float32) -> 
     assert np.corrcoef(usual.numpy())[0, 1] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rate", "kind"), [(8000, "plain"), (48000, "stereo"), (16000, "clipped"), (44100, "bytes")]
 )
@@ -246,6 +247,7 @@ def test_music_without_a_voice_and_loud_noise_break_nothing() -> None:
         assert np.abs(motion.rotation).max() < 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [0, 2, 10, 24, 48, 120])
 def test_who_is_interrupted_may_be_spoken_to_at_once(words: Float32, before: int) -> None:
     """However long the stream is, and whether the ear had heard all of it or rested."""

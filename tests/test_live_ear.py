@@ -243,6 +243,7 @@ def test_other_rooms_are_heard_and_the_beginning_stays_silent(spoken: Float32) -
         assert np.corrcoef(*loudness)[0, 1] > 0.5
 
 
+@pytest.mark.slow
 def test_a_pupil_comes_nearer_to_its_teachers_and_is_kept_whole(spoken: Float32) -> None:
     one = lesson(Recording(spoken[FRAME:][: int(1.4 * SAMPLE_RATE)]), "grid", "someone")
     recipe = Recipe(steps=16, batch=1, frames=24, rank=4, average=0.5, kept=1.0)
@@ -290,6 +291,7 @@ def test_only_a_part_of_what_was_learned_is_kept() -> None:
         assert torch.allclose(half[name].float(), left * part.float(), atol=0.01), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["boat", "pie"])
 def test_the_shipped_one_says_early_what_clips_say_in_the_end(name: str) -> None:
     """On recordings that nothing was learned from, from the very first sound on."""

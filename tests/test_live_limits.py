@@ -23,6 +23,7 @@ from talking_face.web.live import _parsed
 RATE = 16_000
 
 
+@pytest.mark.slow
 def test_empty_and_tiny_chunks_fill_nothing_for_ever() -> None:
     inbox = Inbox(RATE)
     for _ in range(1000):
@@ -36,6 +37,7 @@ def test_empty_and_tiny_chunks_fill_nothing_for_ever() -> None:
         inbox.put(b"\1\1")
 
 
+@pytest.mark.slow
 def test_giving_a_chunk_costs_the_same_however_many_wait() -> None:
     def cost(inbox: Inbox) -> float:
         began = time.thread_time()

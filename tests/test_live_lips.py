@@ -67,6 +67,7 @@ def test_all_are_cut_to_the_shortest(whole: Motion) -> None:
     assert pair == again
 
 
+@pytest.mark.slow
 def test_the_live_motion_follows_the_clip_s(words: Float32, whole: Motion) -> None:
     live = live_motion(ANIMATOR.models, words)
     assert len(live) >= len(whole)
@@ -90,6 +91,7 @@ def test_each_source_has_a_table(whole: Motion) -> None:
     assert found["grid"]["live"]["alike"] == pytest.approx(pairs["a"].alike)
 
 
+@pytest.mark.slow
 def test_the_command_hears_the_clips_of_the_table(
     recordings: list[Path],
     tmp_path: Path,

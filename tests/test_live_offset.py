@@ -36,6 +36,7 @@ def energies(sound: Float32) -> Array:
     return ear._trail[:, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0.02, -0.3])
 def test_energy_is_that_of_the_voice(words: Float32, offset: float) -> None:
     sound = np.concatenate([room(2), 0.3 * words[: 2 * SAMPLE_RATE], room(2)])
@@ -63,6 +64,7 @@ def test_a_sound_without_one_is_left_as_it_is(words: Float32) -> None:
     assert np.abs(centred(words) - words).max() < 0.05 * words.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 333, 50_000])
 def test_chunks_of_any_size_become_the_same_sound(words: Float32, size: int) -> None:
     sound = words[:SAMPLE_RATE] + np.float32(0.1)

@@ -83,6 +83,7 @@ def refusal(address: str, message: str) -> str:
         return str(json.loads(socket.recv())["error"])
 
 
+@pytest.mark.slow
 def test_the_client_of_the_documents_gets_frames_that_speak(
     address: str, portrait: Path, short_speech: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +219,7 @@ def test_who_leaves_while_recording_leaves_nothing(address: str) -> None:
     assert not set(Path(get_upload_folder()).glob(f"{RESULTS}*")) - before
 
 
+@pytest.mark.slow
 def test_a_film_comes_in_pieces_that_play(address: str, tmp_path: Path, words: bytes) -> None:
     with closing(opened(address, format="mp4")) as socket:
         ready = told(socket, "ready")
@@ -241,6 +243,7 @@ def test_a_film_comes_in_pieces_that_play(address: str, tmp_path: Path, words: b
     assert "jpeg or mp4" in refusal(address, json.dumps(BEGIN | {"format": "gif"}))
 
 
+@pytest.mark.slow
 def test_of_ten_who_come_at_once_some_are_seated_and_none_is_left_hanging(
     address: str, words: bytes
 ) -> None:
@@ -274,6 +277,7 @@ def test_other_sites_pages_are_refused(address: str) -> None:
         assert "own page" in json.loads(socket.recv())["error"]
 
 
+@pytest.mark.slow
 def test_the_assistant_answers_with_a_chat_endpoint_and_without(
     address: str, portrait: Path
 ) -> None:

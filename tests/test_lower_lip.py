@@ -20,6 +20,7 @@ LOWER = [17, 84, 314, 14]  # outline and inner edge of the lower lip
 UNDER = [18, 83, 313]  # skin just below it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["woman_orange_shirt", "drawn"])
 def test_the_lower_lip_of_a_mouth_that_shouts_is_found(portraits: list[Path], name: str) -> None:
     photo = load_photo(next(path for path in portraits if path.stem == name))
@@ -71,6 +72,7 @@ def test_skin_under_the_lip_follows_a_head_that_tilts(portrait: Path) -> None:
     assert np.abs(skin_below_lip(tilted, mean)[:, :2] - upright[:, :2] @ turn.T).max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_fitted_face_has_its_skin_below_its_lip(portraits: list[Path]) -> None:
     model = load_face_model()
     for path in portraits:

@@ -311,6 +311,7 @@ def test_a_cache_without_the_head_is_made_again(cache: Path, model: FaceModel) -
     np.savez(file, **before)
 
 
+@pytest.mark.slow
 def test_the_command_compares_mappers(
     cache: Path, model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +352,7 @@ def test_the_command_compares_mappers(
     assert apart["baseline"]["apart lips"] == 0
 
 
+@pytest.mark.slow
 def test_the_network_is_trained_by_a_command_that_can_be_resumed(
     cache: Path, model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

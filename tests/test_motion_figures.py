@@ -195,6 +195,7 @@ def reference() -> list[Motion]:
     return [wandering(seed) for seed in range(1000, 1030)]
 
 
+@pytest.mark.slow
 def test_distances_tell_a_still_face_from_a_lively_one(reference: list[Motion]) -> None:
     real = [wandering(seed) for seed in range(30)]
     spaces = window_spaces(reference)
@@ -225,6 +226,7 @@ def test_a_constant_pose_does_not_count_but_time_does(reference: list[Motion]) -
     assert window_distance(real, shuffled, space) > 0.2
 
 
+@pytest.mark.slow
 def test_halves_are_of_speakers(reference: list[Motion]) -> None:
     space = WindowSpace.fit([motion.rotation for motion in reference])
     assert space is not None

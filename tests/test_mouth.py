@@ -127,6 +127,7 @@ def test_the_photos_mouth_is_split_where_it_is_dark() -> None:
     assert parts.jaw[64, 70, 3] > 0.9 > 0.1 > parts.jaw[40, 70, 3]
 
 
+@pytest.mark.slow
 def test_blur_of_a_photo_is_noticed(smiling: Renderer) -> None:
     image = smiling.plate.image
     points = smiling.plate.pose.project(smiling.face.shape)[:, :2]
@@ -198,6 +199,7 @@ def test_factors_are_spread_over_the_opening() -> None:
     assert np.allclose(spread[:, 30:], 1)
 
 
+@pytest.mark.slow
 def test_training_finds_the_light_that_was_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("talking_face.training.fit.shading.BATCH", 8)
     rng = np.random.default_rng(0)
@@ -214,6 +216,7 @@ def test_training_finds_the_light_that_was_taken_away(monkeypatch: pytest.Monkey
     assert logs[:, 0].mean().item() == pytest.approx(np.log(0.7), abs=0.1)
 
 
+@pytest.mark.slow
 def test_examples_are_made_of_open_mouths(smiling: Renderer) -> None:
     opened = np.zeros((16, CHANNELS["lower"]), dtype=np.float32)
     opened[:, 0] = np.linspace(0, 1.5, 16)
@@ -253,6 +256,7 @@ def closing(renderer: Renderer, amount: float) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@pytest.mark.slow
 def test_no_tooth_stays_bright_when_a_smile_closes(painted: Renderer) -> None:
     for amount in np.linspace(0, 0.35, 15):
         between, lips = closing(painted, amount)
@@ -329,6 +333,7 @@ def teeth_to_skin(photo: np.ndarray, marks: np.ndarray) -> float:
     return float(np.percentile(grey[inside > 0], 90) / np.median(grey[y, x]))
 
 
+@pytest.mark.slow
 def test_teeth_are_as_dark_as_an_underexposed_photo() -> None:
     photo = load_photo(Path(__file__).parents[1] / "assets/portraits/woman_long_hair.jpg")
     marks = find_faces(photo)[0]
@@ -347,6 +352,7 @@ def test_no_lips_are_painted_on_what_hides_the_mouth(smiling: Renderer) -> None:
     assert (frame(smiling, rest=[1], lower=[2.0]) != spoken).any()
 
 
+@pytest.mark.slow
 def test_a_mouth_in_a_print_of_one_tone_is_of_that_tone(portraits: list[Path]) -> None:
     model = load_face_model()
     teeth = draw_teeth(TeethGenerator.from_weights(load_weights("teeth")), 0)

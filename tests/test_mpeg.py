@@ -48,6 +48,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "one", "two"), PAIRS)
 def test_another_coder_goes_on(suffix, one, two, tmp_path):
     path = tmp_path / f"joined.{suffix}"
@@ -114,6 +115,7 @@ def test_films(tmp_path):
     check(tmp_path / "film.ts")
 
 
+@pytest.mark.slow
 def test_what_looks_like_packets_all_the_time_is_soon_given_up(tmp_path):
     """Six packets and a broken one, over and over: 40 MB of them."""
     packet = b"G" + bytes(187)

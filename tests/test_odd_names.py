@@ -26,6 +26,7 @@ def test_a_clip_whose_name_is_no_text_is_signed(tmp_path: Path) -> None:
     assert read_statement(both).parts == ("grö?.mp4", "grö?.mp4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoding", "printed"),
     [("utf-8", b"gr\xc3\xb6\xff.png: no valid"), ("ascii", b"gr\\xf6\\udcff.png: no valid")],

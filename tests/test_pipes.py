@@ -35,6 +35,7 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_standard_input", ["photo", "sound"])
 def test_files_through_pipes(by_standard_input: str, short_speech: Path, portrait: Path) -> None:
     """The other one comes by process substitution."""

@@ -150,6 +150,7 @@ def test_recordings_of_any_length(model):
         assert pixels_of(picture, COLOURS["light"][0]) > 500
 
 
+@pytest.mark.slow
 def test_several_threads_draw_the_same(model, recording):
     def draw(times: int) -> bytes:
         return plot_samples([swaying(times)], [str(times)], recording, model).tobytes()

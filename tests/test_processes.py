@@ -69,6 +69,7 @@ def test_several_works_take_turns(helpers: Helpers) -> None:
     assert helpers.made == 0
 
 
+@pytest.mark.slow
 def test_frames_are_the_same(portrait: Path, helpers: Helpers) -> None:
     animator = load_animator()
     face = animator.fit(portrait)
@@ -212,6 +213,7 @@ def runs(pid: int) -> bool:
     return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_a_program_ends_with_its_helpers() -> None:
     program = (
         "from functools import partial\nimport numpy as np\nfrom talking_face import cores\n"

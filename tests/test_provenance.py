@@ -117,6 +117,7 @@ def test_payloads_come_back_through_noise() -> None:
     assert [decode(chance.normal(size=LENGTH))[0] for _ in range(10)] == [None] * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [(0, 0, 1.0), (37, 22, 1.0), (37, 22, 0.8)])
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_the_mark_is_found_after_cropping_scaling_and_mirroring(
@@ -159,6 +160,7 @@ def test_a_plain_wall_is_marked_faintly_and_still() -> None:
     assert max(np.abs(frame - frames[0]).max() for frame in frames) <= 1
 
 
+@pytest.mark.slow
 def test_unmarked_pictures_seem_marked_no_oftener_than_promised(portraits: list[Path]) -> None:
     """Real pictures and noise, under keys that nobody used."""
     chance = np.random.default_rng(1)
@@ -199,6 +201,7 @@ def test_a_changed_file_is_no_longer_as_signed(clip: Path, tmp_path: Path) -> No
     assert told.problem
 
 
+@pytest.mark.slow
 def test_a_comparison_names_its_parts(clip: Path, tmp_path: Path) -> None:
     path = write_comparison([clip, clip], ["one", "two"], tmp_path / "both.mp4")
     told = read_statement(path)
@@ -273,6 +276,7 @@ def test_the_invisible_mark_outlasts_the_statement(
     assert verdict.mark.present
 
 
+@pytest.mark.slow
 def test_the_command_tells_people_and_programs(
     clip: Path, portrait: Path, run: Callable[..., tuple[int, list[str], str]], tmp_path: Path
 ) -> None:
@@ -293,6 +297,7 @@ def test_the_command_tells_people_and_programs(
     assert run("verify", tmp_path / "nothing.mp4")[0] == 2
 
 
+@pytest.mark.slow
 def test_a_long_video_is_looked_at_in_pieces(clip: Path, tmp_path: Path) -> None:
     """As many frames of ten minutes as of a few seconds, from all over it."""
     command = [*ffmpeg.command(), "-stream_loop", "1500", *ffmpeg.source(clip), "-c", "copy"]
@@ -325,6 +330,7 @@ def test_what_isnt_there_cant_be_verified(tmp_path: Path) -> None:
 # --- privacy -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_small_file_that_unfolds_is_looked_at_in_part(tmp_path: Path) -> None:
     """A picture of many large frames, and an archive of ever so many names."""
     frames = [Image.fromarray(np.full((2048, 2048), n, np.uint8)) for n in range(40)]
@@ -350,6 +356,7 @@ def test_of_a_long_strip_its_beginning_is_looked_at(portraits: list[Path]) -> No
     assert detect(field, PUBLIC_KEY).payload == told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [5, 10])
 def test_portraits_in_a_row_keep_the_mark(portraits: list[Path], count: int) -> None:
     """They repeat themselves every three tiles, so that what they show adds up as the mark does."""
@@ -363,6 +370,7 @@ def test_portraits_in_a_row_keep_the_mark(portraits: list[Path], count: int) -> 
         assert 10 * np.log10(255**2 / noise) > 41
 
 
+@pytest.mark.slow
 def test_nothing_that_uploads_say_of_people_reaches_results(
     portrait: Path, speech: Path, tmp_path: Path
 ) -> None:

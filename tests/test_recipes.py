@@ -59,6 +59,7 @@ def test_sliders_and_edits_say_the_same() -> None:
     assert edit == Edit(gaze=(3, -2), start=1, stop=2)
 
 
+@pytest.mark.slow
 def test_strengths_are_the_same_everywhere() -> None:
     """On the page, in the API and on the command line: default, range and meaning."""
     demo = app.create_demo()

@@ -188,6 +188,7 @@ def test_the_puppet_follows_its_landmarks(clip: np.ndarray, marks: np.ndarray) -
     assert (again - marks[0])[1, 0] == pytest.approx(8, abs=1)
 
 
+@pytest.mark.slow
 def test_ours_comes_nearer_than_the_still_photo(
     clip: np.ndarray, model: FaceModel, teeth: TeethGenerator
 ) -> None:
@@ -218,6 +219,7 @@ def test_means_and_leads() -> None:
     assert "4.00" in format_table("grid", 2, table)
 
 
+@pytest.mark.slow
 def test_the_command_writes_figures_and_a_sheet(
     clip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -55,6 +55,7 @@ def smiling() -> Renderer:
     return make(Path(__file__).parents[1] / "assets/portraits/astronaut.jpg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["crop", "photo"])
 def test_zero_motion_is_the_photo_bit_for_bit(portraits: list[Path], framing: str) -> None:
     for path in portraits:
@@ -253,6 +254,7 @@ def test_extreme_motion_is_limited_and_finite(closed: Renderer) -> None:
     assert len(detect_faces(frame)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 1024])
 def test_output_size(portrait: Path, size: int) -> None:
     assert make(portrait, size=size).frame(Motion.still(1)).shape == (size, size, 3)

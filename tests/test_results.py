@@ -140,6 +140,7 @@ def test_python_may_replace_a_file_but_not_what_it_reads(
 # --- the commands ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_result_can_be_replaced_by_the_same_run(run, portrait, tmp_path):
     """Of each command; and all that they wrote stands on the list."""
     text = ["--text", "Hello.", "-o", tmp_path, "--plot"]
@@ -216,6 +217,7 @@ def add_many(folder: Path, name: str, count: int) -> None:
         results.add(path)
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_keep_account_of_all_they_write(tmp_path):
     count = 40
     new = get_context("spawn").Process

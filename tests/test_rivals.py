@@ -270,6 +270,7 @@ def test_starts_at_the_photo(head: HeadModel, voice: Speech) -> None:
         assert np.abs(sample["upper"][0]).max() < 0.05
 
 
+@pytest.mark.slow
 def test_natural_amount_of_motion(head: HeadModel, ten_minutes: Speech) -> None:
     turns = np.array([draw(head, ten_minutes, 2, i)["rotation"] for i in range(6)])
     deviation = turns.std(axis=1)

@@ -64,6 +64,7 @@ def test_the_eyes_belong_to_the_head_that_is_drawn(network, heard):
         assert np.abs(gaze).max() > 1  # degrees
 
 
+@pytest.mark.slow
 def test_calm_natural_and_lively_differ_clearly(network):
     eyes, model, ear = load_eyes(), load_face_model(), load_encoder()
     recordings = [listen(load_audio(path), ear) for path in sorted(RECORDINGS.glob("*.wav"))]
@@ -226,6 +227,7 @@ def test_a_longer_recording_begins_alike(network, heard):
     assert np.abs(brief.rotation[:same]).max() > 1
 
 
+@pytest.mark.slow
 def test_three_minutes_do_not_drift(network, heard):
     speech = repeated(heard, -(-180 * FPS // len(heard)))
     motion = sample(network, speech, indices=[0])[0]
@@ -236,6 +238,7 @@ def test_three_minutes_do_not_drift(network, heard):
     assert extent.max() < 3 * extent.min()  # as lively at the end as at the beginning
 
 
+@pytest.mark.slow
 def test_silence_is_idle(network, heard):
     silent = listen(Recording(np.zeros(20 * SAMPLE_RATE, dtype=np.float32)), load_encoder())
     (idle,) = sample(network, silent, indices=[0])

@@ -107,6 +107,7 @@ def test_narrowed_eyes_are_not_closed_ones(motion, model):
     assert best_frame(narrow, model) == best_frame(motion, model)
 
 
+@pytest.mark.slow
 def test_a_poster_is_that_frame_with_its_mark(clip, motion, model, tmp_path):
     path = write_poster(clip, tmp_path / "poster.png", motion, model)
     with Image.open(path) as poster:
@@ -120,6 +121,7 @@ def test_a_poster_is_that_frame_with_its_mark(clip, motion, model, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_mark_that_the_frame_lost_is_set_again(motion, model, portrait, tmp_path, monkeypatch):
     """Compression takes it from one frame of several; here the poster's never had it."""
     unseen, index, clips = Marks.unseen, best_frame(motion, model), []
@@ -183,6 +185,7 @@ def test_a_gif_of_the_loop(clip, motion, model, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_mark_too_small_to_read_is_set_again(motion, model, tmp_path, monkeypatch):
     """A wide clip without any: its mark would have had letters of 4 pixels."""
     frames = [np.full((400, 1200, 3), 120, np.uint8)] * FRAMES
@@ -219,6 +222,7 @@ def test_a_comment_changes_no_picture(tmp_path, colours):
 # --- what can go wrong -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write_poster, write_gif])
 def test_clips_and_folders_that_are_not_there(write, clip, motion, model, tmp_path):
     suffix = ".png" if write is write_poster else ".gif"

@@ -33,6 +33,7 @@ def hum(seconds: float, loudness: float) -> np.ndarray:
     return (loudness * wave / np.abs(wave).max()).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.3, 2.978, 8.99, 9.0, 9.01, 16.03, 16.1])
 def test_every_curve_has_a_value_for_every_frame(seconds: float, encoder: SpeechEncoder) -> None:
     speech = heard(synthetic_voice(seconds), encoder)
@@ -60,6 +61,7 @@ def test_frames_tell_the_time(encoder: SpeechEncoder) -> None:
     assert speech.activity[start + 29 :].max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_heard_as_its_pieces_are(encoder: SpeechEncoder) -> None:
     voice = synthetic_voice(24.0)
     whole = heard(voice, encoder).features

@@ -114,6 +114,7 @@ def test_a_cutter_answers_at_once_and_loses_nothing() -> None:
     assert cutter.missing <= HOP / FPS
 
 
+@pytest.mark.slow
 def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Float32) -> None:
     more = words[: len(words) // 2]
     stream = ANIMATOR.stream(face, [words, more], look=LOOK, paced=False)
@@ -127,6 +128,7 @@ def test_an_interruption_forgets_the_rest_of_a_long_chunk(face: Any, words: Floa
     assert first[-1].time + len(more) / SAMPLE_RATE < rest[-1].time < both
 
 
+@pytest.mark.slow
 def test_a_recorded_session_becomes_a_clip_with_all_marks(
     face: Any, portrait: Path, words: Float32, tmp_path: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_another_photo_s_frame_is_seen_whole() -> None:
     assert within(frame, 40, 80) is frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["break", "raise SystemExit"], ids=["left open", "in the middle"])
 def test_a_program_may_end_while_a_face_is_spoken_to(end: str) -> None:
     """Whoever hears in a thread meanwhile is waited for: torch would abort the process."""

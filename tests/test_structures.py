@@ -103,6 +103,7 @@ def sounds(draw: Any) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+@pytest.mark.slow
 @many
 @given(sounds())
 def test_sounds(data: bytes) -> None:
@@ -142,6 +143,7 @@ def pictures(draw: Any) -> bytes:
     )
 
 
+@pytest.mark.slow
 @many
 @given(pictures())
 def test_pictures(data: bytes) -> None:
@@ -173,6 +175,7 @@ boxes = st.recursive(
 brands = st.sampled_from([b"isom", b"mp42", b"qt  ", b"avif", b"heic", b"mif1", b"M4A "])
 
 
+@pytest.mark.slow
 @many
 @given(brands, st.lists(boxes, max_size=4))
 def test_films(brand: bytes, parts: list[bytes]) -> None:
@@ -208,6 +211,7 @@ def heads(draw: Any) -> bytes:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @many
 @given(heads())
 def test_heads(data: bytes) -> None:

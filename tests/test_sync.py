@@ -24,6 +24,7 @@ def stranger() -> Example:
     return example(99)
 
 
+@pytest.mark.slow
 def test_a_mouth_in_step_is_told_from_another(critic: Critic, stranger: Example) -> None:
     other = example(98)
     own = sync_figures(critic, stranger, stranger.opening, stranger.width, stranger.ok)
@@ -34,6 +35,7 @@ def test_a_mouth_in_step_is_told_from_another(critic: Critic, stranger: Example)
     assert own.confidence > foreign.confidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [-4, 3])
 def test_an_offset_is_found(late: int, critic: Critic, stranger: Example) -> None:
     mouth = [np.roll(curve, late) for curve in (stranger.opening, stranger.width)]

@@ -26,6 +26,7 @@ print(os.environ.get("NUMBA_CACHE_DIR", ""))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/dev/null/home", "a home"])
 def test_machine_code_has_room_where_little_can_be_written(home, tmp_path):
     (tmp_path / "a home").mkdir()

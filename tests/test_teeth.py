@@ -188,6 +188,7 @@ def test_strips_are_seen_only_through_the_lips() -> None:
     assert seen[:, :4][seen[:, 4:].expand(-1, 4, -1, -1) == 0].abs().max() == 0
 
 
+@pytest.mark.slow
 def test_training_learns_is_repeatable_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

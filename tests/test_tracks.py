@@ -93,6 +93,7 @@ def interview(bleed: float) -> np.ndarray:
     return np.stack([first + bleed * second, second + bleed * first], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bleed", [0.0, 0.05, 0.1, 0.3])
 def test_tracks_that_take_turns_are_all_heard(bleed, tmp_path):
     said = interview(bleed)
@@ -133,6 +134,7 @@ def test_a_track_that_starts_later_keeps_its_time(tmp_path):
         assert alike > 0.9
 
 
+@pytest.mark.slow
 def test_who_speaks_into_another_one_s_microphone_is_no_second_speaker(tmp_path):
     """A track with the same voice, only fainter and in a room, isn't mixed in; nor two voices at
     once."""
@@ -229,6 +231,7 @@ CHANNELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CHANNELS)
 def test_the_channels_that_hold_the_speech(kind, tmp_path):
     make, told = CHANNELS[kind]
@@ -248,6 +251,7 @@ def test_the_channels_that_hold_the_speech(kind, tmp_path):
             assert alike > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["5.1", "7.1", "quad"])
 def test_named_layouts_are_mixed_as_they_are_meant(layout, tmp_path):
     """Speech in front, a flute behind on the left: both are in the clip."""

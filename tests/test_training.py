@@ -110,6 +110,7 @@ def test_a_mirror_turns_the_head_the_other_way(
     np.testing.assert_allclose(yaw_pitch_roll, np.tile([-1, 1, -1], (13, 1)))
 
 
+@pytest.mark.slow
 def test_the_decoder_learns_and_hears(sequences: list[MotionSequence], model: FaceModel) -> None:
     recipe = DecoderRecipe(steps=60, check=60, batch=6, length=12, dropout=0.0, learning_rate=3e-3)
     decoder, styles, together, *_ = train_decoder(sequences, model, recipe)

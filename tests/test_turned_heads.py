@@ -57,6 +57,7 @@ def test_a_hidden_side_has_its_own_light():
     assert light_of(face, near=-1) == pytest.approx([1.25] * 3, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_turned_photo_s_head_gets_a_second_side(monkeypatch, portrait):
     animator = load_animator()
     renderer = animator.renderer(animator.fit(portrait))

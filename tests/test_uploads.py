@@ -215,6 +215,7 @@ def test_tricks_are_refused_by_the_same_sentence(
         client.predict(meant, files["sound"], consent=True, api_name="/generate")
 
 
+@pytest.mark.slow
 def test_results_of_another_visitor_are_refused(
     page: str, client: Client, files: dict[str, Any]
 ) -> None:
@@ -268,6 +269,7 @@ def events_with_uploads(page: str) -> list[tuple[int, list[Any]]]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["a file of the machine", "somebody else's result"])
 def test_the_private_events_of_the_page_open_nothing_either(
     case: str, page: str, tmp_path: Path, portrait: Path
@@ -296,6 +298,7 @@ def test_the_private_events_of_the_page_open_nothing_either(
         assert sum(SENTENCE in str(output.get("error")) for output in told) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("meta", [{}, {"meta": {"_type": "gradio.FileData"}}])
 def test_addresses_of_the_machine_itself_are_never_fetched(
     meta: dict[str, Any],

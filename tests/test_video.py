@@ -273,6 +273,7 @@ def test_ffmpeg_that_is_not_there(moving_frames, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_in_a_terminal_leaves_nothing(tmp_path):
     """The interrupt goes to the whole group, ffmpeg included, as a terminal sends it."""

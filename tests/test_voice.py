@@ -219,6 +219,7 @@ def test_without_any_engine(monkeypatch):
         speak("Hello.")
 
 
+@pytest.mark.slow
 def test_the_engine_is_loaded_by_the_first_word():
     """Not by the page that offers it. Without the package's __init__, which loads everything."""
     package = Path(voice.__file__).parents[1]

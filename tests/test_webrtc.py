@@ -93,6 +93,7 @@ async def call(socket: Any, wave: np.ndarray) -> tuple[list[np.ndarray], np.ndar
     return frames, np.concatenate(sounds)
 
 
+@pytest.mark.slow
 def test_a_call_shows_a_face_that_says_what_its_microphone_hears(
     address: str, recordings: list[Any]
 ) -> None:

@@ -258,10 +258,12 @@ def marks_of(path: Path, verdict: Verdict) -> set[str]:
     return found | ({WORDS} if pictured and words_in(path) else set())
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_is_written_here(written: list[Path], pictures: list[Path]) -> None:
     assert {kind_of(path) for path in [*written, *pictures]} == set(MARKS)
 
 
+@pytest.mark.slow
 def test_every_file_has_its_marks(written: list[Path], pictures: list[Path]) -> None:
     found = {}
     for path in [*written, *pictures]:
@@ -272,6 +274,7 @@ def test_every_file_has_its_marks(written: list[Path], pictures: list[Path]) -> 
     assert found == MARKS
 
 
+@pytest.mark.slow
 def test_nothing_of_uploads_but_pictures_and_sound_reaches_any_file(
     written: list[Path], pictures: list[Path]
 ) -> None:
