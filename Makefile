@@ -27,7 +27,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
-SPREAD := -n 2 --dist loadgroup --no-loadscope-reorder --durations 10
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 WHEELS ?=
 INPUTS ?= 20000
 

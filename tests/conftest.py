@@ -25,18 +25,6 @@ from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, one process has all tests of a file, and those of the page.
-
-    So fixtures are made once. A browser waits most of the time, so its tests are a group a file.
-    """
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        shared = "page" in fixtures and "browser" not in fixtures
-        item.add_marker(pytest.mark.xdist_group("page" if shared else item.path.stem))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def upload_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the page keeps uploads and results, for as long as the tests run."""
