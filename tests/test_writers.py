@@ -297,6 +297,7 @@ def test_nothing_of_uploads_but_pictures_and_sound_reaches_any_file(
             assert "CHAPTER" not in told
 
 
+@pytest.mark.slow
 def test_the_table_of_curves_is_spoken_for_by_the_json_beside_it(
     written: list[Path], tmp_path: Path
 ) -> None:
@@ -313,6 +314,7 @@ def test_the_table_of_curves_is_spoken_for_by_the_json_beside_it(
     assert verify(alone).plain is None, "it isn't the one that was meant"
 
 
+@pytest.mark.slow
 def test_a_changed_head_is_no_longer_as_signed(written: list[Path], tmp_path: Path) -> None:
     (head,) = (path for path in written if path.match("sample-1*.glb"))
     data = head.read_bytes()
