@@ -79,7 +79,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
         "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "43c76a39a43a795b1609847441890077dec2a00e52fadd230bb605993e2b3e8d",  # noqa: E501
+            "feeling.safetensors": "ea10601d71d999a312d3d32d8bbac3019229b311f29f611f45d2f14dd6d10591",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
