@@ -79,7 +79,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
         "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "ea10601d71d999a312d3d32d8bbac3019229b311f29f611f45d2f14dd6d10591",  # noqa: E501
+            "feeling.safetensors": "8b07cfbe1ec1fa8187a9dab54ba1f881d9ce3c45a0acb3d41ded9428ea4be985",  # noqa: E501
         },
     ),
     "skin": WeightSpec(
