@@ -79,7 +79,7 @@ WEIGHTS: dict[str, WeightSpec] = {
         build="python -m talking_face.training.fit.feeling --scores SCORES --task TASK "
         "--portraits PHOTO … --audio SPEECH",
         files={
-            "feeling.safetensors": "43c76a39a43a795b1609847441890077dec2a00e52fadd230bb605993e2b3e8d",  # noqa: E501
+            "feeling.safetensors": "8b07cfbe1ec1fa8187a9dab54ba1f881d9ce3c45a0acb3d41ded9428ea4be985",  # noqa: E501
         },
     ),
     "skin": WeightSpec(

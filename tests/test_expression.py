@@ -10,6 +10,7 @@ from talking_face.face.lips import TOUCHING, lip_gaps
 from talking_face.face.model import load_face_model
 from talking_face.moods import MOODS
 from talking_face.motion import FPS, Motion
+from talking_face.picture.lids import closing, meeting
 from talking_face.sound.audio import Recording
 from talking_face.sound.encoder import BLOCKS, WIDTH
 from talking_face.sound.speech import Speech
@@ -17,6 +18,7 @@ from talking_face.sound.speech import Speech
 MODEL, MOODED = load_face_model(), load_expression()
 DIRECTIONS = find_directions(MODEL)
 INNER, OUTER = [107, 336], [70, 300]
+LIDS = (([160, 159, 158], [144, 145, 153]), ([385, 386, 387], [380, 374, 373]))  # upper, lower
 
 
 def syllables(frames: int = 200) -> Motion:
@@ -79,6 +81,21 @@ def test_disgust_lowers_brows_less_than_anger() -> None:
     neutral = height(shapes(shown("neutral")), INNER + OUTER)
     low = {m: neutral - height(shapes(shown(m)), INNER + OUTER) for m in ("angry", "disgusted")}
     assert 0.4 < low["disgusted"] / low["angry"] < 0.8
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_eyes_are_as_open_as_each_other(mood: str) -> None:
+    """On average: no face is angry with one eye alone, though a sample may favour one."""
+    closed = np.stack([closing(MODEL.mean, eye) for eye in (0, 1)])
+    open_by = []
+    for manner in range(12):
+        made = shown(mood, manner)
+        face = shapes(made) + np.einsum("fe,end->fnd", meeting(made.lids), closed)
+        open_by.append(
+            [float((face[:, below] - face[:, above])[..., 1].mean()) for above, below in LIDS]
+        )
+    one, other = np.mean(open_by, axis=0)
+    assert one == pytest.approx(other, rel=0.1)
 
 
 @pytest.mark.parametrize("mood", MOODS)

@@ -10,8 +10,8 @@ from talking_face.editing.expression import CHANGED, N_CHANGED
 from talking_face.face.landmarks import MOUTH_CORNERS
 from talking_face.face.model import load_face_model
 from talking_face.moods import MOODS
-from talking_face.training.fit.feeling import RAISED, corners_held
-from talking_face.training.fit.named import FREE, LONGEST, ROUNDS, Followed, named
+from talking_face.training.fit.feeling import RAISED, corners_held, even_lids
+from talking_face.training.fit.named import FREE, LIDS, LONGEST, ROUNDS, Followed, named
 from talking_face.training.measure.feelings import NAMED
 
 SAD = MOODS.index("sad")
@@ -71,6 +71,22 @@ def test_what_makes_no_difference_stays(classifier: torch.nn.Linear) -> None:
     changed = named(SAD, mean, people(1.0), classifier)
     useless = [channel for channel in range(FREE) if channel >= len(NAMED)]
     assert np.abs((changed - mean)[useless]).max() < 1e-6
+
+
+def test_no_eye_is_closed_more_than_the_other(classifier: torch.nn.Linear) -> None:
+    mean = learned(0.2)
+    classifier.weight[NAMED.index("sad"), LIDS.start] = 6.0  # who shuts one eye is named the sooner
+    changed = named(SAD, mean, people(0.5), classifier)
+    one, other = changed[LIDS]
+    assert one == pytest.approx(other)
+    assert one > 0.1
+
+
+def test_learned_lids_are_even_and_nothing_else_is_changed() -> None:
+    means = np.random.default_rng(0).standard_normal((3, N_CHANGED))
+    even = even_lids(means)
+    assert np.allclose(even[:, LIDS], means[:, LIDS].mean(1, keepdims=True))
+    assert np.array_equal(np.delete(even, [30, 31], 1), np.delete(means, [30, 31], 1))
 
 
 def test_what_is_tracked_follows_what_is_asked() -> None:

@@ -40,7 +40,7 @@ from talking_face.moods import MOODS
 from talking_face.picture.lids import closing, meeting
 from talking_face.training.data.neutral import Expressions, expressed, nuance_of, scores_parser
 from talking_face.training.data.scores import N_SCORES, SCORE_NAMES, Blendshapes, landmarker
-from talking_face.training.fit.named import Portraits, named
+from talking_face.training.fit.named import LIDS, Portraits, named
 from talking_face.training.measure.feelings import real_faces, train
 
 SOURCES = {"dreamtalk": 1.0, "ckplus48": 0.8, "jaffe": 0.5}  # and how much each counts
@@ -150,8 +150,9 @@ def learn(
     mean[:, place["rotation"]] *= POSED["rotation"]
     ways[..., place["gaze"]] *= POSED["gaze"]
     ways[..., place["rotation"]] *= POSED["rotation"]
-    # On average, nobody looks or turns to one side.
+    # On average, nobody looks or turns to one side, or closes one eye more than the other.
     mean[:, [place["gaze"][0], place["rotation"][0], place["rotation"][2]]] = 0.0
+    mean = even_lids(mean)
     found = {"mean": mean, "ways": ways, "parting": parting}
     return {name: value.astype(np.float32) for name, value in found.items()}
 
@@ -165,6 +166,13 @@ def with_calm(mean: Array, ways: Array, parting: Array) -> dict[str, Array]:
     parting[calm] = parting[happy]
     found = {"mean": mean, "ways": ways, "parting": parting}
     return {name: value.astype(np.float32) for name, value in found.items()}
+
+
+def even_lids(means: Array) -> Array:
+    """Means (..., 37) that close or widen both eyes by as much; where people differ is a way."""
+    even = np.array(means)
+    even[..., LIDS] = even[..., LIDS].mean(-1, keepdims=True)
+    return even
 
 
 def calibrate(

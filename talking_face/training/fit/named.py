@@ -45,6 +45,7 @@ from talking_face.training.data.scores import Look as Sees
 from talking_face.training.measure.feelings import NAMED, SIZE, moments
 
 FREE = sum(CHANGED[name] for name in ("lower", "upper", "nuance", "lids"))  # of a mean's numbers
+LIDS = slice(FREE - CHANGED["lids"], FREE)
 FRAMES, TRIALS = 6, 12  # of a portrait: moments at rest, and random expressions
 WEAKEST, STRONGEST, STRAYING = 0.4, 1.5, 0.55  # of these: times a mood's mean, and what is added
 PARTS, RIDGE = 32, 0.005  # of the landmarks' motion, that are told apart; of their regression
@@ -221,6 +222,8 @@ def named(mood: int, mean: Array, portraits: Portraits, classifier: nn.Linear) -
     """A mood's mean (37,), changed so that the classifier names it on the portraits.
 
     Steps of maximum likelihood, each with slopes of its own, over lower, upper, nuance and lids.
+    Both eyes' lids change by as much: one eye that is wide and one that is narrow may be named, but
+    are on no angry face.
     """
     changed = np.array(mean, dtype=np.float64)
     wanted = NAMED.index(MOODS[mood])
@@ -233,8 +236,10 @@ def named(mood: int, mean: Array, portraits: Portraits, classifier: nn.Linear) -
         if turn == ROUNDS:
             break
         units = STEP * np.eye(len(mean))[:FREE]
-        slopes = [(portraits.scores(mood, changed + u, manners) - now) / STEP for u in units]
-        step = _step(now, np.stack(slopes, axis=2), (changed - mean)[:FREE], wanted, classifier)
+        each = [(portraits.scores(mood, changed + u, manners) - now) / STEP for u in units]
+        slopes = np.stack(each, axis=2)
+        slopes[..., LIDS] = slopes[..., LIDS].mean(-1, keepdims=True)
+        step = _step(now, slopes, (changed - mean)[:FREE], wanted, classifier)
         changed[:FREE] += step * min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-9))
     return changed
 
