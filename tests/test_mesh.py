@@ -1,6 +1,7 @@
 """Refining meshes and drawing them as maps."""
 
 import numpy as np
+import pytest
 
 from talking_face.face.landmarks import N_MESH, mesh_triangles
 from talking_face.picture.mesh import border_loops, draw_map, face_mesh, refine, strip, tears
@@ -132,3 +133,25 @@ def test_points_that_are_nowhere_leave_the_others_alone() -> None:
     dx, _ = _draw(points, points + np.array([2.0, 0.0]), depth, triangles)
     alone, _ = _draw(whole, whole + np.array([2.0, 0.0]), np.zeros(3), np.array([[0, 1, 2]]))
     assert (dx[alone > 0] == alone[alone > 0]).all()
+
+
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_crack_of_a_pixel_is_closed(width: int, upright: bool) -> None:
+    """Two planes that part in the middle; what is wider is what is behind."""
+    left = np.float32([[0, 0], [10, 0], [0, 20], [10, 20]])
+    photo = np.concatenate([left, left + np.float32([10, 0])])
+    moved = photo + np.repeat(np.float32([[-0.5, 0], [width - 0.5, 0]]), 4, axis=0)
+    if upright:
+        photo, moved = (np.ascontiguousarray(one[:, ::-1]) for one in (photo, moved))
+    triangles = np.int32([[0, 1, 2], [1, 3, 2], [4, 5, 6], [5, 7, 6]])
+    y, x = np.mgrid[:20, :20].astype(np.float32)
+    depth = np.full((20, 20), np.inf, np.float32)
+    draw_map(moved, np.zeros(8, np.float32), photo, triangles, x, y, depth)
+    across, depth = (y.T, depth.T) if upright else (x, depth)
+    assert np.isfinite(depth[1:-1, 1:10]).all()
+    if width == 1:
+        assert np.isfinite(depth[1:-1, 10]).all()
+        np.testing.assert_allclose(across[1:-1, 10], 10.5, atol=1e-3)
+    else:
+        assert np.isinf(depth[:, 10:13]).all()

@@ -208,7 +208,8 @@ def draw_map(
 ) -> Array:
     """Rasterise a moved mesh, nearest surface first, writing source coordinates.
 
-    All arrays are C-contiguous.
+    A single pixel that no triangle covers, between two that are, goes with one of them. All arrays
+    are C-contiguous.
 
     Args:
         points: (n, 2) float32, where the points are in the frame, pixels.
@@ -234,12 +235,9 @@ def tears(
 ) -> tuple[Array, Array]:
     """The pixels on both sides of where one surface ends in front of another.
 
-    All arrays are C-contiguous.
-
-    Args:
+    Args: all C-contiguous.
         map_x, map_y: (h, w) float32 source coordinates, see `draw_map`.
-        depth: (h, w) float32, of what is drawn.
-        spans: (h, 2) int32, where that is, see `draw_map`.
+        depth, spans: (h, w) float32, (h, 2) int32, of what is drawn; see `draw_map`.
         layer: (h + 2 margin, w + 2 margin) float32, 0 where the photo has no surface.
 
     Returns:
@@ -387,3 +385,15 @@ def _draw(
                     buffer[y, x] = near
                     map_x[y, x] = x + (dx + wb * b_dx + wc * c_dx)
                     map_y[y, x] = y + (dy + wb * b_dy + wc * c_dy)
+    # Where the contour of a turned face bends, what is around it may part from it by a pixel.
+    for y in range(1, height - 1):
+        first, last = min(spans[y - 1, 0], spans[y, 0]), max(spans[y - 1, 1], spans[y, 1])
+        for x in range(max(first, 1), min(last, width - 1)):
+            if buffer[y, x] > UNDRAWN:
+                across = max(buffer[y, x - 1], buffer[y, x + 1]) < UNDRAWN
+                if across or max(buffer[y - 1, x], buffer[y + 1, x]) < UNDRAWN:
+                    i, j = (y, x - 1) if across else (y - 1, x)
+                    buffer[y, x] = buffer[i, j]
+                    map_x[y, x] = map_x[i, j] + (x - j)
+                    map_y[y, x] = map_y[i, j] + (y - i)
+                    spans[y, 0], spans[y, 1] = min(spans[y, 0], x), max(spans[y, 1], x + 1)
