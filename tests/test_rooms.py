@@ -61,6 +61,7 @@ LOADERS = {
     "training.measure.mappers.dirfa_mapper",
     "training.measure.reenact.main",
     "training.measure.sheet.main",
+    "training.measure.strips.main",
 }
 
 
