@@ -29,8 +29,8 @@ HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the
 # canonical units over which they appear, and by which they are moved to fit, at most.
 INWARDS, BESIDE, MOVED = 0.9, 0.04, 0.08
 VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, at least
-# Brightness a fifth of the way down between the lips, over the brightest, from which a single row of
-# teeth is the upper one: the lip's shade has ended there, the dark above lower teeth hasn't. Of
+# Brightness a fifth of the way down between the lips, over the brightest, from which a single row
+# of teeth is the upper one: the lip's shade has ended there, the dark above lower teeth hasn't. Of
 # portraits and frames, lower teeth have at most 0.53, upper ones 0.59 or more.
 UPPER_TEETH = 0.56
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
