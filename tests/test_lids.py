@@ -2,16 +2,32 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from talking_face import load_animator
+from talking_face.face.face import find_faces, fit_face
 from talking_face.face.landmarks import IRIS_CENTRE, IRIS_RING, LOWER_LID, UPPER_LID
 from talking_face.face.model import load_face_model
+from talking_face.face.photo import load_photo
 from talking_face.moods import MOODS
 from talking_face.motion import Motion
 from talking_face.options import Look
-from talking_face.picture.lids import MEETING, OPEN_WIDE, WIDEST, closing, held_apart, meeting
+from talking_face.picture.eyes import Eyes
+from talking_face.picture.lids import (
+    CREASE,
+    MEETING,
+    OPEN_WIDE,
+    WIDEST,
+    ClosedLid,
+    closing,
+    held_apart,
+    line_above,
+    meeting,
+)
+from talking_face.picture.mesh import face_mesh
+from talking_face.picture.plate import cut_plate
 
 
 def test_lids_close_as_told_then_hurry_and_never_turn_back() -> None:
@@ -88,3 +104,28 @@ def test_a_face_that_is_startled_shows_its_irises_and_hardly_more(
         ring = points[list(IRIS_RING[eye])] - points[IRIS_CENTRE[eye]]
         iris = 2 * np.linalg.norm(ring, axis=1).mean()
         assert 0.95 < np.linalg.norm(lower - upper, axis=1).max() / iris < 1.3
+
+
+def test_a_blink_leaves_the_frame_of_glasses_where_it_is(portrait: Path) -> None:
+    photo = load_photo(portrait)
+    marks = find_faces(photo)[0]
+    unit = float(np.linalg.norm(marks[33, :2] - marks[263, :2]))
+    upper = [marks[list(lid), :2] for lid in UPPER_LID]
+    glasses = photo.copy()
+    for margin in upper:
+        line = (margin - np.array([0, 0.075 * unit])).round().astype(np.int32)
+        cv2.polylines(glasses, [line], False, (15, 15, 15), round(0.03 * unit))
+    model = load_face_model()
+    bent, lid = [], []
+    for image in (photo, glasses):
+        plate = cut_plate(fit_face(image, [marks], model), "photo")
+        face = fit_face(image, [marks], model)
+        eyes = Eyes(plate, face, face_mesh(model.triangles).eyes)
+        brow_side = [index for crease in CREASE for index in crease[2:7]]
+        bent.append(float(np.abs(eyes.close(np.ones(2))[brow_side, 1]).max()))
+        points = plate.pose.project(face.shape)[:, :2]
+        lines = [line_above(plate, points, eye) for eye in (0, 1)]
+        lid.append(ClosedLid(plate, points, 0, lines[0]))
+        assert min(lines) > 0.88 if image is glasses else max(lines) < 0.6, lines
+    assert bent[1] < 0.6 * bent[0]
+    assert lid[1]._skin.mean() > 0.9 * lid[0]._skin.mean()

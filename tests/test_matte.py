@@ -155,7 +155,8 @@ def test_what_is_apart_from_the_person_stays_with_the_background(
     flag = (columns < 0.05 * size) & (rows < 0.4 * size)
     assert not (person & flag).any()
     monkeypatch.setattr(matte, "see_person", lambda _: np.float32(person | flag))
-    share, background = separate(image, landmarks)
+    share, own, background = separate(image, landmarks)
     assert (share[flag] == 0).all()
+    assert own.sum() < share.sum()  # a rim goes with the person
     assert np.array_equal(background[flag], image[flag])
     assert share[person].mean() > 0.95

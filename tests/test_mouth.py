@@ -119,6 +119,8 @@ def test_the_photos_mouth_is_split_where_it_is_dark() -> None:
     assert (split_line(smile, opening) == 1).all()
     below = np.where(rows > 55, 200, 30) + np.zeros((100, 140, 3))
     assert (split_line(below.astype(np.uint8), opening) == 0).all()
+    shaded = smile * np.interp(rows - 30, [0, 14], [0.2, 1.0])  # by the upper lip
+    assert (split_line(shaded.astype(np.uint8), opening) == 1).all()
     assert own_mouth(smile, opening, 150.0, light()).jaw is None
     parts = own_mouth(two_rows.astype(np.uint8), opening, 150.0, light())
     assert parts.skull is not None

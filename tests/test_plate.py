@@ -5,6 +5,7 @@ import pytest
 
 from talking_face.face.face import Face, fit_face
 from talking_face.face.model import Pose, load_face_model
+from talking_face.picture import matte
 from talking_face.picture.plate import CROP_SIDE, cut_plate
 
 
@@ -36,3 +37,20 @@ def test_a_crop_at_the_photos_own_scale_is_a_copy_of_its_pixels() -> None:
     marks = plate.pose.project(face.shape)
     np.testing.assert_allclose(marks[:, 0], face.landmarks[:, 0] - places[0], atol=1e-3)
     np.testing.assert_allclose(marks[:, 1], face.landmarks[:, 1], atol=1e-3)
+
+
+def test_a_head_that_the_photo_cuts_off_goes_on_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    face = face_at(150, 200, 60, 300, 300)
+    rows, columns = np.mgrid[:300, :300]
+    widths = []
+    for top in (2, -8, -25):  # of the hair; the photo cuts the latter two off
+        head = np.hypot((columns - 150) / 60, (rows - top - 130) / 130) < 1
+        monkeypatch.setattr(matte, "see_person", lambda _, seen=head: np.float32(seen))
+        plate = cut_plate(face, "photo")
+        step = float(plate.pose.scale) / 10  # a tenth of an inter-ocular distance
+        above = [plate.person[plate.margin - 1 - round(k * step)] for k in (0, 0.6, 1.2)]
+        widths.append([float(row.sum()) / step for row in above])
+    assert widths[0] == [0, 0, 0]  # it isn't seen again beyond the strip above it
+    for first, second, third in widths[1:]:
+        assert first > second + 0.5 > third + 1
+    assert widths[2][2] > 4  # of 20

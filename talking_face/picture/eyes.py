@@ -24,7 +24,7 @@ from talking_face.picture.brush import (
 )
 from talking_face.picture.drawn import find_drawn_eyes
 from talking_face.picture.eyeball import Eyeball
-from talking_face.picture.lids import ClosedLid, closing, held_apart, meeting, parted
+from talking_face.picture.lids import ClosedLid, closing, held_apart, line_above, meeting, parted
 from talking_face.picture.plate import Plate
 
 RIM = 0.02  # canonical units: softness of the line between eyeball and lid
@@ -48,8 +48,9 @@ class Eyes:
         self._unit = float(plate.pose.scale)
         self._outlines = outlines
         self._shape = face.shape
-        self._closing = np.stack([closing(face.shape, eye) for eye in (0, 1)])
         points = plate.pose.project(face.shape)
+        lines = [line_above(plate, points[:, :2], eye) for eye in (0, 1)]
+        self._closing = np.stack([closing(face.shape, eye, lines[eye]) for eye in (0, 1)])
         self._stay = face.eyes_closed  # what is behind closed lids isn't known
         self._drawn = find_drawn_eyes(plate.image, points[:, :2], self._unit)
         self._free = None
@@ -60,7 +61,7 @@ class Eyes:
             known = np.column_stack([points[:, :2], np.ones(len(points))])
             roots = [np.sqrt(weight)[:, None] for weight in held]
             self._around = [np.linalg.pinv(root * known) * root.T for root in roots]
-        self._lids = [ClosedLid(plate, points[:, :2], eye) for eye in (0, 1)]
+        self._lids = [ClosedLid(plate, points[:, :2], eye, lines[eye]) for eye in (0, 1)]
         self._iris = []
         self._anchors = []
         self._shown = []  # where the photo shows eyeball, and not lid

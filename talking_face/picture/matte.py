@@ -31,7 +31,7 @@ EVEN_EDGE = 0.08
 STRAND = 0.025  # inter-ocular distances, half width of what isn't mirrored
 
 
-def separate(image: Array, landmarks: Array) -> tuple[Array, Array]:
+def separate(image: Array, landmarks: Array) -> tuple[Array, Array, Array]:
     """Tell the person from the background; and paint the person over.
 
     MediaPipe's selfie network, its edge drawn to the image's own by a guided filter. Where it
@@ -42,15 +42,17 @@ def separate(image: Array, landmarks: Array) -> tuple[Array, Array]:
         landmarks: (478, 3) pixels.
 
     Returns:
-        (h, w) float32 0..1, how far each pixel belongs to the person; and (h, w, 3) uint8, the
-        background. All 1 and the image itself where there is one layer only.
+        (h, w) float32 0..1, how far each pixel goes with the person; (h, w) float32 0..1, how far
+        it is the person, without the rim; and (h, w, 3) uint8, the background. All 1 and the image
+        itself where there is one layer only.
     """
     unit = float(interocular(landmarks))
     seen = without_holes(see_person(image), max(2, round(EDGE * unit)))
     height, width = image.shape[:2]
     face = polygon_mask(landmarks[list(FACE_OVAL), :2], height, width, 1.0)
     if (seen * face).sum() < 0.8 * face.sum():
-        return np.ones((height, width), dtype=np.float32), image
+        everywhere = np.ones((height, width), dtype=np.float32)
+        return everywhere, everywhere, image
     radius = max(2, round(EDGE * unit))
     seen = _in_one_piece(seen, face, radius)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (radius | 1, radius | 1))
@@ -62,7 +64,7 @@ def separate(image: Array, landmarks: Array) -> tuple[Array, Array]:
     person = smoothstep(guided_filter(grey[..., None], wide, radius), 0.15, 0.85).astype(np.float32)
     person = np.maximum(person, face)
     person[person < 0.004] = 0
-    return person, complete(image, person > 0, unit)
+    return person, np.maximum(seen, face), complete(image, person > 0, unit)
 
 
 def cut_out(image: Array, landmarks: Array, unit: float) -> tuple[Array, Array]:

@@ -24,6 +24,10 @@ PHOTO_SIDE = 1920  # pixels, longest side of the output in the photo framing
 CROP_SIDE = 3.8  # canonical units (inter-ocular distances): head and shoulders
 PLATE_SIDE = 6.0  # the same for the window in the photo framing
 MARGIN = 0.5  # canonical units around the window that can come into view
+# The same beyond the photo's border, over which a person whom it cuts off ends; the radius of a
+# head with its hair, and how soft its edge is.
+ENDING = (0.1, 0.3)
+HEAD, SOFT = 0.9, 0.03
 CENTRE = np.array([0.0, 0.5, 0.2])  # canonical; midway between the top of the hair and the collar
 
 
@@ -137,7 +141,7 @@ def _surround(
     y1 = min(top + height + margin, photo.shape[0])
     image = np.ascontiguousarray(photo[y0:y1, x0:x1])
     here = pose.project(face.shape) + np.array([left - x0, top - y0, 0])
-    person, background = separate(image, here)
+    person, own, background = separate(image, here)
     pad = (
         margin - (top - y0),
         margin - (y1 - top - height),
@@ -146,15 +150,49 @@ def _surround(
     )
     wide = cv2.copyMakeBorder(image, *pad, cv2.BORDER_REFLECT_101)
     person = np.asarray(cv2.copyMakeBorder(person, *pad, cv2.BORDER_REPLICATE))
-    # Hair that the photo cuts off goes on for a little and ends softly.
+    # What the photo cuts off goes on for a little and ends softly, a head round.
     inside = np.zeros(image.shape[:2], dtype=np.uint8)
     beyond = cv2.copyMakeBorder(inside, *pad, cv2.BORDER_CONSTANT, value=(1,))
-    ending = smoothstep(cv2.distanceTransform(beyond, cv2.DIST_L2, 5) / unit, 0.08, 0.22)
+    ending = smoothstep(cv2.distanceTransform(beyond, cv2.DIST_L2, 5) / unit, *ENDING)
     person = person * (1 - ending)
+    if pad[0] > 0:
+        own = cv2.copyMakeBorder(own[:1], 0, 0, *pad[2:], cv2.BORDER_REPLICATE)[0]
+        person[: pad[0]] *= crown(person[pad[0]], own, pad[0], unit)
     if background is image:
         return margin, wide, person, None
     window = background[top - y0 : top - y0 + height, left - x0 : left - x0 + width]
     return margin, wide, person, np.ascontiguousarray(window)
+
+
+def crown(person: Array, own: Array, rows: int, unit: float) -> Array:
+    """How heads that a photo cuts off at its top go on above it: as a circle does.
+
+    Args:
+        person: (w,) float32 0..1 of the photo's first row, with a rim that goes with the person.
+        own: (w,) the same without that rim: hair that ends just before the photo does isn't cut.
+        rows: above that one.
+        unit: inter-ocular distance, pixels.
+
+    Returns:
+        (rows, w) float32 0..1.
+    """
+    width = len(person)
+    goes_on = np.zeros((rows, width), dtype=np.float32)
+    y, x = np.mgrid[rows:0:-1, :width]
+    ends = np.flatnonzero(np.diff(np.pad(person > 0.5, 1))).reshape(-1, 2)
+    for first, last in ends.tolist():
+        if own[first:last].max() <= 0.5:
+            continue
+        if (first, last) == (0, width):
+            return np.ones_like(goes_on)
+        # A side that the photo cuts off, too, is as far away as the other one.
+        left = first if first > 0 else 2 * first - last
+        right = last if last < width else 2 * last - first
+        half = (right - left) / 2
+        radius = max(HEAD * unit, half)
+        away = np.hypot(x + 0.5 - (left + right) / 2, y + np.sqrt(radius**2 - half**2))
+        goes_on = np.maximum(goes_on, np.clip((radius - away) / (SOFT * unit) + 0.5, 0, 1))
+    return np.asarray(goes_on, dtype=np.float32)
 
 
 def _move(pose: Pose, ratio: Array, offset: Array) -> Pose:

@@ -16,7 +16,7 @@ from talking_face.curves import smoothstep
 from talking_face.picture.brush import spread
 from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import Opening
-from talking_face.picture.mouth.strip import INCISAL_ROW, MIDLINE_COLUMN, SPAN
+from talking_face.picture.mouth.strip import INCISAL_ROW, MIDLINE_COLUMN, SPAN, TOOTH
 
 # All lengths are in canonical units, inter-ocular distances.
 TYPICAL_WIDTH = 0.52  # of a mouth at rest; a wider one gets wider teeth
@@ -29,7 +29,12 @@ HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the
 # canonical units over which they appear, and by which they are moved to fit, at most.
 INWARDS, BESIDE, MOVED = 0.9, 0.04, 0.08
 VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, at least
+# Brightness a fifth of the way down between the lips, over the brightest, from which a single row
+# of teeth is the upper one: the lip's shade has ended there, the dark above lower teeth hasn't. Of
+# portraits and frames, lower teeth have at most 0.53, upper ones 0.59 or more.
+UPPER_TEETH = 0.56
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
+STRIP = TOOTH / (TOOTH @ LUMA)  # what teeth of a strip have of ivory, which the photo's have, too
 ROWS = 32  # at which the photo's opening is searched for that gap
 
 
@@ -57,7 +62,7 @@ def skull_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Arr
     width = SPAN * np.clip(mouth_width / TYPICAL_WIDTH, 0.85, 1.15)
     row = lay_teeth(teeth, x, INCISAL - y, width)
     rounded = np.sqrt(np.clip(1 - (2 * x / (1.05 * width)) ** 2, 0, 1))
-    return _tinted(row, light.teeth, 0.45 + 0.55 * rounded)
+    return _tinted(row, light.teeth / STRIP, 0.45 + 0.55 * rounded)
 
 
 def with_sides(own: Array, row: Array, x: Array, density: float) -> Array:
@@ -111,7 +116,8 @@ def jaw_layer(x: Array, y: Array, mouth_width: float, light: Light, teeth: Array
     width = 0.72 * SPAN * np.clip(mouth_width / TYPICAL_WIDTH, 0.85, 1.15)
     row = lay_teeth(teeth, x, y - LOWER_INCISAL - 0.02 * (x / half) ** 2, width)
     row[..., 3] *= 0.9 * np.minimum(3 * across, 1)
-    over = _tinted(row, 0.85 * light.teeth + 0.15 * light.flesh, np.full(x.shape, 0.66))
+    tint = 0.85 * light.teeth / STRIP + 0.15 * light.flesh
+    over = _tinted(row, tint, np.full(x.shape, 0.66))
     return layer * (1 - over[..., 3:]) + over
 
 
@@ -185,8 +191,7 @@ def split_line(photo: Array, opening: Opening, columns: int = 48) -> Array:
     at = int(valley.argmax())
     down = (np.arange(ROWS) + 0.5) / ROWS
     if valley[at] < VALLEY * profile.max():
-        third = ROWS // 3
-        skull = profile[:third].mean() > 0.8 * profile[-third:].mean()
+        skull = profile[ROWS // 5] > UPPER_TEETH * profile.max()
         return np.full(columns, 1.0 if skull else 0.0)
     reach = ROWS // 5
     low, high = max(at - reach, 0), min(at + reach + 1, ROWS)

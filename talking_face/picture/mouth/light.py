@@ -94,6 +94,13 @@ class Light:
         """0 for a grey photo, or one of one tone, 1 for a coloured one."""
         return _coloured(self.skin, self.tone)
 
+    @property
+    def bounced(self) -> Array:
+        """What flesh does to the colour of light that it reflects, (3,) RGB; its luma is 1."""
+        tint = self.flesh / np.maximum(self.teeth, 1e-3)  # teeth are white
+        tint = 1 + self.coloured * (tint / max(float(tint @ LUMA), 1e-3) - 1)
+        return np.asarray(tint, dtype=np.float32)
+
 
 def read_light(plate: Plate, shape: Array) -> Light:
     """Estimate a photo's light and sharpness from its skin and lips.

@@ -53,6 +53,7 @@ HEM, HEM_OF_GAP = (
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
 LIT = (0.02, 0.11)  # gap over which light enters the mouth
 DIM = 0.55  # light in a mouth that is hardly open
+BOUNCED = 0.8  # the share of it that lips and gums have reflected
 # The share of the network's logarithms that is left out where the photo's teeth are squeezed: it
 # was trained beside their glare, and darkens what is painted to make up for it.
 UNSQUEEZED = 0.5
@@ -204,17 +205,24 @@ class Mouth:
         return colour
 
     def _light(self, along: Array, below: Array, gap: float) -> Array:
-        """How much light (h, w, 1) the lips let in: less under the upper lip and in the corners."""
+        """The light (h, w, 3) RGB that is let in: less under the upper lip and in the corners."""
         reach = SHADOW * self._unit
         from_side = np.minimum(along, 1 - along) / 0.15
         if self._shows_teeth:
             # The photo's own light, but where its mouth closes.
             lit = smoothstep(gap, LIT[0], min(LIT[1], max(self._photo_gap, OPEN_PHOTO)))
-            return np.full((1, 1, 1), DIM + (1 - DIM) * lit, dtype=np.float32)
+            return self._entering(lit)[None, None]
         light = 0.75 + 0.25 * np.clip(below / reach, 0, 1)
         light *= 0.7 + 0.3 * np.clip(from_side, 0, 1)
-        light *= DIM + (1 - DIM) * smoothstep(gap, *LIT)
-        return np.asarray(light[..., None])
+        return np.asarray(light[..., None] * self._entering(smoothstep(gap, *LIT)))
+
+    def _entering(self, lit: float) -> Array:
+        """The light (3,) float32 RGB between lips of which a part lets it in straight, 0..1.
+
+        The rest comes through and off the lips, which leaves less of it and makes it warm.
+        """
+        warm = 1 + BOUNCED * (self.light.bounced - 1)
+        return np.asarray(lit + (1 - lit) * DIM * warm, dtype=np.float32)
 
     def _photo_behind(self, plate: Plate, shape: Array, offset: Array) -> tuple[Array, Opening]:
         """The photo at the place of a layer that is displaced, and its mouth's opening there."""

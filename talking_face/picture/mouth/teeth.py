@@ -18,15 +18,21 @@ from torch import Tensor, nn
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
-from talking_face.picture.mouth.strip import HEIGHT, INCISAL_ROW, LIP_ROW, MIDLINE_COLUMN, WIDTH
+from talking_face.picture.mouth.strip import (
+    HEIGHT,
+    INCISAL_ROW,
+    LIP_ROW,
+    MIDLINE_COLUMN,
+    TOOTH,
+    WIDTH,
+)
 
 LATENT = 48  # numbers that a strip is drawn from
 _CHANNELS = (128, 128, 96, 48, 24)  # of the five stages, coarse to fine
 _COARSE = (HEIGHT // 16, WIDTH // 16)
 _BRIGHTEST = 1.25  # highlights may be brighter than the white that strips are scaled by
 _KNEE = 0.85  # brightness above which highlights are compressed to stay below 1
-_TOOTH = np.array([1.00, 0.93, 0.83], np.float32)  # means of the training portraits, white level 1
-_GUM = np.array([0.66, 0.38, 0.35], np.float32)
+_GUM = np.array([0.66, 0.38, 0.35], np.float32)  # means of the training portraits, white level 1
 _STRAY_HUE = 0.35  # share that is kept of hues which are neither tooth nor gum
 _RED_BELOW = (0.35, 0.85)  # brightness (mean of R, G, B): all gum's hue below; any hue above
 _GUM_ROWS = (5.0, 13.0)  # above the first all is gum; below the second all is as drawn
@@ -191,7 +197,7 @@ def _between_tooth_and_gum(colour: Array) -> Array:
 
     In real mouths what is dark is red: gum, or teeth in the light that the lips let through.
     """
-    tooth, gum = _TOOTH / _TOOTH.mean(), _GUM / _GUM.mean()
+    tooth, gum = TOOTH / TOOTH.mean(), _GUM / _GUM.mean()
     brightness = np.maximum(colour.mean(axis=-1, keepdims=True), 1e-6)
     hue = colour / brightness
     along = ((hue - tooth) @ (gum - tooth) / np.square(gum - tooth).sum())[..., None]
