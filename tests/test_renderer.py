@@ -12,6 +12,7 @@ from talking_face.face.face import Face, find_faces, fit_face
 from talking_face.face.landmarks import detect_faces, mouth_opening, mouth_width
 from talking_face.face.model import load_face_model, rotation_angles
 from talking_face.face.photo import load_photo
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.motion import CHANNELS, Motion
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
@@ -56,6 +57,22 @@ def smiling() -> Renderer:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("photo", ["woman_orange_shirt", "man_black_shirt", "woman_long_hair"])
+def test_lips_that_are_parted_in_the_photo_open_as_far_as_others(
+    photo: str, portraits: list[Path]
+) -> None:
+    renderer = make(portraits[0].with_name(f"{photo}.jpg"))
+    weights, bias = mouth_readout(load_face_model())
+    towards = weights[:16, 0] / (weights[:16, 0] @ weights[:16, 0])
+
+    def seen(opening: float) -> float:
+        motion = pose(rest=[1.0], lower=list((opening - bias[0]) * towards))
+        return float(mouth_opening(track(renderer.frame(motion))))
+
+    assert seen(0.15) > 0.8 * 0.15  # 0.1 where the rims of parted lips count as open
+    assert seen(-0.01) < 0.02
+
+
 @pytest.mark.parametrize("framing", ["crop", "photo"])
 def test_zero_motion_is_the_photo_bit_for_bit(portraits: list[Path], framing: str) -> None:
     for path in portraits:

@@ -25,9 +25,10 @@ from talking_face.face.landmarks import (
     IRIS_RING,
     N_MESH,
 )
-from talking_face.face.lips import LipContact, lip_gaps
+from talking_face.face.lips import LipContact, lip_gaps, part_lips
 from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_matrix
 from talking_face.face.rest import closed_smile
+from talking_face.mapping.articulation import mouth_readout
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background
@@ -55,7 +56,7 @@ UNROLLED = (0.005, 0.04)  # inter-ocular distances of the lips' motion over whic
 UNFOLDED = 1 - np.cos(np.radians(2.0))  # of a turn of the head, over which the nose unfolds
 # Canonical units around an eye, and in front of it, in which something else can hide it.
 AROUND_EYE, IN_FRONT = 0.06, 0.12
-LIP_RIM = 0.02  # canonical units: how wide the mixed rim of an open mouth's lips is
+PARTING = (0.0, 0.1)  # canonical units of opening, over which rims come between parted lips
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +259,10 @@ class Renderer:
         self._parted = parted
         self._smile = (1 - parted) * closed_smile(self.face.lower, self.model)
         own = parted * np.einsum("ndk,k->nd", self.model.lower, self.face.lower)
+        weights, bias = mouth_readout(self.model)
+        towards = weights[: self.model.lower.shape[-1], 0]
+        self._opening = weights[:, 0], float(bias[0])
+        self._wider = towards / (towards @ towards) * lip_gaps(self._rim)[3:6].mean()
         self._lips = LipContact(shape - own)
         self._to_rest = -own
         self._to_rest[:, 1] += self._lips.widen(-lip_gaps(shape - own))
@@ -281,12 +286,22 @@ class Renderer:
         return self.eyes.widest(shape + self.eyes.close(motion.lids[index]))
 
     def _speech(self, motion: Motion, index: int) -> tuple[float, Array]:
-        """How far the mouth is brought to rest, and the lower face; none where it is hidden."""
+        """How far the mouth is brought to rest, and the lower face; none where it is hidden.
+
+        Of lips that are parted in the photo, the rims look like lip but are between them: brought
+        to rest, such a mouth has to open as much further as they are wide, to be seen as open as
+        is meant.
+        """
+        lower = motion.lower[index]
         if self.face.mouth_hidden:  # lips would be painted on what covers it
-            return 0.0, np.zeros_like(motion.lower[index])
+            return 0.0, np.zeros_like(lower)
         rest = float(motion.rest[index, 0])
         more = min(max(rest - 1, 0.0), 1.0)
-        return min(rest, 1.0), motion.lower[index] - more * self._smile
+        rest = min(rest, 1.0)
+        weights, bias = self._opening
+        opening = bias + float(np.concatenate([lower, motion.upper[index]]) @ weights)
+        wider = rest * smoothstep(opening, *PARTING) * self._wider
+        return rest, lower - more * self._smile + wider
 
     def _held(self, motion: Motion, index: int) -> Array:
         """The expression that is held, (30,) coefficients relative to the photo's."""
@@ -374,15 +389,3 @@ def most_rotation(angles: Array, photo: Array) -> Array:
     away = max(-float(photo[0] * np.sign(angles[0])), 0.0)
     most[0] = max(most[0] - HIDDEN * away, LEAST_YAW)
     return most
-
-
-def part_lips(shape: Array) -> Array:
-    """Where a photo's mouth is open, move the inner lip line a little into the lips.
-
-    Its pixels mix lip and tooth; were they lip, a closing mouth would keep a bright seam.
-    """
-    open_by = smoothstep(lip_gaps(shape), 0.01, 0.04) * LIP_RIM
-    shape = shape.copy()
-    shape[list(INNER_LIP_UPPER), 1] -= open_by
-    shape[list(INNER_LIP_LOWER), 1] += open_by
-    return shape
