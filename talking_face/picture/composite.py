@@ -81,13 +81,14 @@ class Composite:
         """
         plate = self._plate
         layered = self.layered(moving)
+        behind = plate.image if plate.background is None else plate.background
         # Where nothing is drawn before a background that stands still, it is all that is seen.
-        window = plate.background.copy() if layered else np.empty_like(plate.image)
+        window = behind.copy() if layered else np.empty_like(behind)
         _composite()(
             self._packed,
             self._steps,
             self._empty,
-            plate.image if plate.background is None else plate.background,
+            behind,
             self._bare,
             map_x,
             map_y,
