@@ -168,7 +168,6 @@ def test_a_process_is_told_only_of_the_cores_it_may_use() -> None:
     assert 1 <= cores.available() <= torch.multiprocessing.cpu_count()
 
 
-@pytest.mark.slow
 def test_a_program_may_end_while_somebody_is_inside():
     """As with a stream that nobody closed: there is nothing to complain of."""
     program = (
