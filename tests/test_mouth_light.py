@@ -20,7 +20,7 @@ from talking_face.picture.renderer import Renderer
 from talking_face.weights import load_weights
 
 PORTRAITS = Path(__file__).parents[1] / "assets/portraits"
-NARROW, WIDE = (0.05, 0.06), 0.13  # gaps between the lips, inter-ocular distances
+NARROW, WIDE = (0.035, 0.045), 0.09  # gaps between the lips that are seen, canonical units
 INNER = [INNER_LIP_CORNERS[0], *INNER_LIP_UPPER, INNER_LIP_CORNERS[1], *INNER_LIP_LOWER[::-1]]
 
 
@@ -37,7 +37,8 @@ def inside(renderer: Renderer, gap: float) -> np.ndarray:
         return Motion.still(1).replace(rest=np.ones((1, 1)), lower=amount * np.eye(1, 16))
 
     amounts = np.linspace(0, 3, 61)
-    gaps = [float(lip_gaps(renderer.deform(opened(a), 0))[3:6].mean()) for a in amounts]
+    unit = float(renderer.plate.pose.scale)
+    gaps = [lip_gaps(renderer.landmarks(opened(a), 0))[3:6].mean() / unit for a in amounts]
     motion = opened(float(np.interp(gap, gaps, amounts)))
     picture = renderer.frame(motion)
     mask = np.zeros(picture.shape[:2], np.uint8)
@@ -56,7 +57,7 @@ def test_light_between_lips_that_are_hardly_open_is_warm(name: str) -> None:
     narrow = [inside(renderer, gap) for gap in NARROW]
     assert np.mean([colour[0] / colour[1] for colour in narrow]) > 1.03 * red / green
     # It comes in step by step.
-    reds = [r / g for r, g, _ in (inside(renderer, gap) for gap in np.linspace(0.05, 0.12, 15))]
+    reds = [r / g for r, g, _ in (inside(renderer, gap) for gap in np.linspace(0.035, 0.12, 18))]
     assert np.abs(np.diff(reds)).max() < 0.1 * reds[-1]
 
 
