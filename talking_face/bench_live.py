@@ -28,12 +28,12 @@ from talking_face.arrays import Array, UInt8
 from talking_face.clips.fragments import Fragments
 from talking_face.cores import one_thread
 from talking_face.face.face import Face
+from talking_face.face.lips import mouth_readout
 from talking_face.files import shipped
 from talking_face.live.performance import Performance
 from talking_face.live.phones import AHEAD, HOP
 from talking_face.live.stream import DELAY
 from talking_face.live.supply import SOUND_FRAME, Cutter
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.models import Models
 from talking_face.motion import FPS, Motion
 from talking_face.options import STYLES

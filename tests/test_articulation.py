@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.articulation import articulate, likely_mouth, mouth_readout
+from talking_face.mapping.articulation import articulate, likely_mouth
 from talking_face.mapping.listeners import BINS, N_LOWER, N_OUTPUTS, OPENINGS, WIDTHS
 
 FRAMES = 100

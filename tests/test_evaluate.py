@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from talking_face.face.landmarks import mouth_width
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_HEARD, N_OUTPUTS, N_PLAIN, OPENINGS
 from talking_face.motion import Motion
 from talking_face.training.data.clips import read_clips

@@ -10,6 +10,7 @@ from scipy.signal import resample_poly
 from talking_face import Edit, load_animator
 from talking_face.arrays import Array, Float32
 from talking_face.errors import AudioUnreadable, OptionInvalid
+from talking_face.face.lips import mouth_readout
 from talking_face.live.chunks import Chunks, Resampler
 from talking_face.live.ear import Ear
 from talking_face.live.eyes import BLOCK, EndlessEyes
@@ -20,7 +21,6 @@ from talking_face.live.posture import Posture
 from talking_face.live.stream import _Mouth
 from talking_face.live.supply import eager
 from talking_face.live.temper import PASSAGE, Newest, Temper
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.events import draw_eyes
 from talking_face.moods import MOODS
 from talking_face.motion import FPS, Motion

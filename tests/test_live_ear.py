@@ -12,13 +12,13 @@ import torch
 
 from talking_face import load_animator
 from talking_face.arrays import Array, Float32
+from talking_face.face.lips import mouth_readout
 from talking_face.files import shipped
 from talking_face.live import phones
 from talking_face.live.chorus import Chorus, LiveEar
 from talking_face.live.ear import BACK, Ear
 from talking_face.live.int8 import Int8Linear, to_int8
 from talking_face.live.phones import AHEAD, HOP, NEW, LiveEncoder, Phones, add_thin, moments
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_HEARD, N_PROSODY, Listener, prosody_inputs, run
 from talking_face.motion import FPS
 from talking_face.sound.audio import SAMPLE_RATE, Recording, load_audio

@@ -10,9 +10,9 @@ import pytest
 from talking_face.editing.directions import find_directions
 from talking_face.face.face import Face, find_faces, fit_face
 from talking_face.face.landmarks import detect_faces, mouth_opening, mouth_width
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import load_face_model, rotation_angles
 from talking_face.face.photo import load_photo
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.motion import CHANNELS, Motion
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from talking_face.face.lips import mean_opening
+from talking_face.face.lips import mean_opening, mouth_readout
 from talking_face.face.model import load_face_model
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.decoder import N_STATE, REACH, STEP
 from talking_face.mapping.dirfa import load_dirfa
 from talking_face.mapping.events import draw_eyes, load_eyes

@@ -16,8 +16,10 @@ from talking_face.face.landmarks import (
     INNER_LIP_CORNERS,
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
+    MOUTH_CORNERS,
     N_LANDMARKS,
 )
+from talking_face.face.model import FaceModel
 
 REACH = 0.11  # width of the radial basis functions, canonical units
 TOUCHING = 0.006  # a gap below this, canonical units, is a closed mouth
@@ -58,6 +60,31 @@ def part_lips(shape: Array) -> Array:
     shape[UPPER, 1] -= open_by
     shape[LOWER, 1] += open_by
     return shape
+
+
+def mouth_readout(model: FaceModel) -> tuple[Array, Array]:
+    """Lip opening and mouth width of coefficients, as linear functions of them.
+
+    Returns:
+        weights (22, 2) and bias (2,): coefficients @ weights + bias is the vertical gap of the
+        three middle inner-lip pairs and the distance of the mouth's corners along x, of the mean
+        face. The gap is negative where lips overlap.
+    """
+    basis = np.concatenate([model.lower, model.upper], axis=-1)
+    upper, lower = UPPER[3:6], LOWER[3:6]
+    right, left = MOUTH_CORNERS
+    weights = np.stack(
+        [
+            (basis[lower, 1] - basis[upper, 1]).mean(0),
+            basis[left, 0] - basis[right, 0],
+        ],
+        axis=1,
+    )
+    mean = model.mean
+    bias = np.array(
+        [(mean[lower, 1] - mean[upper, 1]).mean(), mean[left, 0] - mean[right, 0]],
+    )
+    return weights.astype(np.float32), bias.astype(np.float32)
 
 
 class LipContact:

@@ -22,7 +22,7 @@ from scipy.special import expit, softmax
 
 from talking_face.arrays import Array
 from talking_face.curves import smoothstep
-from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel
 from talking_face.mapping.listeners import N_LOWER, N_OUTPUTS, N_PLAIN, OPENINGS, WIDTHS
 from talking_face.motion import FPS
@@ -36,31 +36,6 @@ _CRISP = [
     firwin2(9, _HERTZ, [1.0, 1.0, middle, (middle + fast) / 2, fast, fast], fs=FPS)
     for middle, fast in ((1.3, 1.8), (1.4, 2.0))  # opening, width
 ]
-
-
-def mouth_readout(model: FaceModel) -> tuple[Array, Array]:
-    """Lip opening and mouth width of coefficients, as linear functions of them.
-
-    Returns:
-        weights (22, 2) and bias (2,): coefficients @ weights + bias is the vertical gap of the
-        three middle inner-lip pairs and the distance of the mouth's corners along x, of the mean
-        face. The gap is negative where lips overlap.
-    """
-    basis = np.concatenate([model.lower, model.upper], axis=-1)
-    upper, lower = list(INNER_LIP_UPPER[3:6]), list(INNER_LIP_LOWER[3:6])
-    right, left = MOUTH_CORNERS
-    weights = np.stack(
-        [
-            (basis[lower, 1] - basis[upper, 1]).mean(0),
-            basis[left, 0] - basis[right, 0],
-        ],
-        axis=1,
-    )
-    mean = model.mean
-    bias = np.array(
-        [(mean[lower, 1] - mean[upper, 1]).mean(), mean[left, 0] - mean[right, 0]],
-    )
-    return weights.astype(np.float32), bias.astype(np.float32)
 
 
 def articulate(heard: Array, model: FaceModel) -> Array:

@@ -25,10 +25,9 @@ from talking_face.face.landmarks import (
     IRIS_RING,
     N_MESH,
 )
-from talking_face.face.lips import LipContact, lip_gaps, part_lips
+from talking_face.face.lips import LipContact, lip_gaps, mouth_readout, part_lips
 from talking_face.face.model import EYEBALL_RADIUS, FaceModel, Pose, rotation_matrix
 from talking_face.face.rest import closed_smile
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.motion import Motion
 from talking_face.options import Framing
 from talking_face.picture.backdrop import replace_background

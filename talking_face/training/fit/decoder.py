@@ -18,8 +18,8 @@ from scipy.stats import norm
 from torch import Tensor
 
 from talking_face.arrays import Array
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.decoder import (
     N_AFFECT,
     N_AUDIO,

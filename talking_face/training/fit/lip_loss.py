@@ -15,8 +15,8 @@ from torch import Tensor
 
 from talking_face.arrays import Array
 from talking_face.face.landmarks import FACE_OVAL
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel
-from talking_face.mapping.articulation import mouth_readout
 from talking_face.mapping.listeners import N_OUTPUTS, N_PLAIN, OPENINGS, WIDTHS
 from talking_face.motion import FPS
 from talking_face.training.measure.lip_figures import CLOSED

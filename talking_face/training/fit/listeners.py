@@ -25,8 +25,9 @@ import torch
 from safetensors.numpy import save
 
 from talking_face.arrays import Array
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.articulation import articulate, mouth_readout
+from talking_face.mapping.articulation import articulate
 from talking_face.mapping.listeners import N_HEARD, N_OUTPUTS, N_PLAIN, Listener, run
 from talking_face.training.data.examples import SOURCES, Example, load_examples
 from talking_face.training.data.offsets import MAX_LAG, lagged_correlations, peak_lag, shift

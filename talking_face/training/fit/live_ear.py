@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from talking_face.arrays import Array
 from talking_face.errors import TalkingFaceError
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import FaceModel, load_face_model
 from talking_face.live.phones import (
     BEHIND,
@@ -41,7 +42,7 @@ from talking_face.live.phones import (
     NEW,
     PERIOD,
 )
-from talking_face.mapping.articulation import articulate, mouth_readout
+from talking_face.mapping.articulation import articulate
 from talking_face.mapping.dirfa import load_dirfa
 from talking_face.mapping.listeners import N_OUTPUTS, N_PLAIN, OPENINGS, WIDTHS, Listener
 from talking_face.sound.audio import load_audio
