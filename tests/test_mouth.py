@@ -16,7 +16,7 @@ from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
 from talking_face.picture.brush import sample
 from talking_face.picture.mouth.closing import Lips, join
-from talking_face.picture.mouth.layers import own_mouth, split_line, with_sides
+from talking_face.picture.mouth.layers import with_sides
 from talking_face.picture.mouth.light import CHEEKS, LUMA, Light, blur_of
 from talking_face.picture.mouth.opening import Opening, opening_of
 from talking_face.picture.mouth.shading import (
@@ -107,26 +107,6 @@ def test_coordinates_of_an_opening_turn_with_it(degrees: float) -> None:
     along, below, above = opening.coordinates(x, y)
     assert np.allclose(along, (np.arange(6) + 0.5) / 6, atol=1e-6)
     assert np.allclose(below / (below + above), ((np.arange(4) + 0.5) / 4)[:, None], atol=1e-6)
-
-
-def test_the_photos_mouth_is_split_where_it_is_dark() -> None:
-    opening = opening_of(diamond())
-    rows = np.arange(100)[:, None, None]
-    two_rows = np.where(np.abs(rows - 53) < 4, 20, 200) + np.zeros((100, 140, 3))
-    line = split_line(two_rows.astype(np.uint8), opening)
-    assert line[20:28] == pytest.approx(23 / 40, abs=0.06)
-    smile = np.full((100, 140, 3), 200, np.uint8)
-    assert (split_line(smile, opening) == 1).all()
-    below = np.where(rows > 55, 200, 30) + np.zeros((100, 140, 3))
-    assert (split_line(below.astype(np.uint8), opening) == 0).all()
-    shaded = smile * np.interp(rows - 30, [0, 14], [0.2, 1.0])  # by the upper lip
-    assert (split_line(shaded.astype(np.uint8), opening) == 1).all()
-    assert own_mouth(smile, opening, 150.0, light()).jaw is None
-    parts = own_mouth(two_rows.astype(np.uint8), opening, 150.0, light())
-    assert parts.skull is not None
-    assert parts.jaw is not None
-    assert parts.skull[40, 70, 3] > 0.9 > 0.1 > parts.skull[64, 70, 3]
-    assert parts.jaw[64, 70, 3] > 0.9 > 0.1 > parts.jaw[40, 70, 3]
 
 
 @pytest.mark.slow

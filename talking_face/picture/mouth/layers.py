@@ -16,6 +16,7 @@ from talking_face.curves import smoothstep
 from talking_face.picture.brush import spread
 from talking_face.picture.mouth.light import LUMA, Light
 from talking_face.picture.mouth.opening import Opening
+from talking_face.picture.mouth.rows import COLUMNS, rows_of
 from talking_face.picture.mouth.strip import INCISAL_ROW, MIDLINE_COLUMN, SPAN, TOOTH
 
 # All lengths are in canonical units, inter-ocular distances.
@@ -28,14 +29,8 @@ HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the
 # Of the way to where a photo's own teeth end: from there, generated ones may stand beside them. And
 # canonical units over which they appear, and by which they are moved to fit, at most.
 INWARDS, BESIDE, MOVED = 0.9, 0.04, 0.08
-VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, at least
-# Brightness a fifth of the way down between the lips, over the brightest, from which a single row
-# of teeth is the upper one: the lip's shade has ended there, the dark above lower teeth hasn't. Of
-# portraits and frames, lower teeth have at most 0.53, upper ones 0.59 or more.
-UPPER_TEETH = 0.56
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
 STRIP = TOOTH / (TOOTH @ LUMA)  # what teeth of a strip have of ivory, which the photo's have, too
-ROWS = 32  # at which the photo's opening is searched for that gap
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +126,9 @@ def lay_teeth(teeth: Array, x: Array, y: Array, width: float) -> Array:
 
 
 def own_mouth(photo: Array, opening: Opening, density: float, light: Light) -> OwnMouth:
-    """Split the mouth that a photo shows where it is darkest between the rows of teeth.
+    """Split the mouth that a photo shows between its rows of teeth, or below the upper one.
 
-    What lies above goes with the skull, what lies below with the jaw; they end in the dark.
+    What lies above goes with the skull, what lies below with the jaw, where it isn't lip.
 
     Args:
         photo: (h, w, 3) uint8, the photo at the layer's place.
@@ -151,8 +146,9 @@ def own_mouth(photo: Array, opening: Opening, density: float, light: Light) -> O
         return OwnMouth(None, None)
     # Lip and tooth mix in the rim: paint it anew from the core outwards.
     colour = spread(photo.astype(np.float32) / 255, known)
-    split = split_line(photo, opening)
-    split = np.interp(along, (np.arange(len(split)) + 0.5) / len(split), split)
+    rows = rows_of(photo, opening, density, light)
+    columns = (np.arange(COLUMNS) + 0.5) / COLUMNS
+    split, jaws = np.interp(along, columns, rows.split), np.interp(along, columns, rows.lower)
     gap = np.maximum(below + above, 1e-3)
     from_split = (below - split * gap) / density  # canonical, positive in the jaw's part
     ends = cv2.GaussianBlur(known.any(axis=0).astype(np.float32)[None], (0, 0), 2 * rim)
@@ -166,38 +162,13 @@ def own_mouth(photo: Array, opening: Opening, density: float, light: Light) -> O
         core = np.where(split < 0.98, 1.0, smoothstep(above / density, 0.0, RIM))
         cover = core * (1 - smoothstep(from_split, -soft, soft)) * (1 - smoothstep(up, 0.1, 0.15))
         skull = _as_layer(teeth, cover * ends)
-    if split.max() < 0.95:
+    if jaws.max() > 0:
         # Behind the lower lip it goes on, ever darker.
         down = -above / density
         floor = colour * (1 - 0.4 * smoothstep(down, 0.0, 0.12))[..., None]
         cover = smoothstep(from_split, -soft, soft) * (1 - smoothstep(down, 0.12, 0.2))
-        jaw = _as_layer(floor, cover * ends)
+        jaw = _as_layer(floor, cover * ends * jaws)
     return OwnMouth(skull, jaw)
-
-
-def split_line(photo: Array, opening: Opening, columns: int = 48) -> Array:
-    """Where between the lips, 0..1 down from the upper one, skull and jaw part; (columns,).
-
-    1 where all belongs to the skull (a smile of upper teeth), 0 where all belongs to the jaw.
-    """
-    x, y = (place.astype(np.float32) for place in opening.places(ROWS, columns))
-    seen = cv2.remap(photo, x, y, cv2.INTER_LINEAR).astype(np.float32) @ LUMA
-    bright = cv2.GaussianBlur(seen, (0, 0), 2.5, None, 1.2, cv2.BORDER_REPLICATE)
-    core = bright[:, columns // 4 : -columns // 4]
-    profile = core.mean(axis=1)
-    above = np.maximum.accumulate(profile)
-    below = np.maximum.accumulate(profile[::-1])[::-1]
-    valley = np.minimum(above, below) - profile
-    at = int(valley.argmax())
-    down = (np.arange(ROWS) + 0.5) / ROWS
-    if valley[at] < VALLEY * profile.max():
-        skull = profile[ROWS // 5] > UPPER_TEETH * profile.max()
-        return np.full(columns, 1.0 if skull else 0.0)
-    reach = ROWS // 5
-    low, high = max(at - reach, 0), min(at + reach + 1, ROWS)
-    line = down[low + bright[low:high].argmin(axis=0)]
-    smooth = cv2.GaussianBlur(line[None], (0, 0), 4, None, 0, cv2.BORDER_REPLICATE)
-    return np.asarray(smooth[0])
 
 
 def teeth_of(skull: Array, light: Light) -> Array:
