@@ -11,6 +11,7 @@ import torch
 
 from talking_face.face.face import find_faces, fit_face
 from talking_face.face.landmarks import INNER_LIP_LOWER, INNER_LIP_UPPER, MOUTH_CORNERS
+from talking_face.face.lips import mouth_readout
 from talking_face.face.model import load_face_model
 from talking_face.face.photo import load_photo
 from talking_face.motion import CHANNELS, Motion
@@ -248,6 +249,17 @@ def test_no_tooth_stays_bright_when_a_smile_closes(painted: Renderer) -> None:
     for amount in (0.4, 0.5, 0.6, 0.8):  # no glaring line along the upper lip
         rows = closing(painted, amount)[0].mean(axis=1)
         assert rows[0] < rows[4] + 6, amount
+
+
+def test_no_lip_is_drawn_over_the_teeth_that_a_photo_shows(painted: Renderer) -> None:
+    weights, bias = mouth_readout(load_face_model())
+    open_and_narrow = np.array([0.16 - bias[0], -0.08])
+    lower = np.linalg.lstsq(weights[:16].T, open_and_narrow, rcond=None)[0]
+    motion = Motion.still(1).replace(rest=np.ones((1, 1)), lower=lower[None])
+    shown = painted.frame(motion).mean(axis=2)
+    x, y = painted.landmarks(motion, 0)[INNER_LIP_UPPER[4], :2].round().astype(int)
+    down = shown[y : y + 16, x - 5 : x + 6].mean(axis=1)
+    assert down[1:5].min() > 0.85 * down.max()
 
 
 def test_the_line_between_closing_lips_changes_gradually(painted: Renderer) -> None:

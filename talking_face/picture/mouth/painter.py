@@ -46,10 +46,8 @@ HALF_WIDTH, ABOVE, BELOW = 0.36, 0.16, 0.5  # extent of the layers around the mo
 SUPERSAMPLING = 1.5  # layer pixels a plate pixel
 SOFTER = 1.2  # blur of generated layers over the photo's: what is not lit from outside is softer
 SHADOW = 0.07  # how far the upper lip's shadow reaches down
-HEM, HEM_OF_GAP = (
-    0.075,
-    0.55,
-)  # width of the lips' wet rim, which goes with them; less in small gaps
+HEM, HEM_OF_GAP = 0.075, 0.55  # width of the lips' wet rim, which goes with them; of a small gap
+UPPER_HEM = 0.035  # where a photo shows teeth: beyond it, what goes with the lip would be teeth
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
 LIT = (0.02, 0.11)  # gap over which light enters the mouth
 DIM = 0.55  # light in a mouth that is hardly open
@@ -169,7 +167,8 @@ class Mouth:
         colour *= self._light(along, below, gap)
         sharp = 1 + self.light.blur
         hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
-        mask = smoothstep(np.minimum(below, above) / hem, 0.0, 1.0)
+        rim = np.minimum(hem, max(UPPER_HEM * self._unit, sharp)) if self._shows_teeth else hem
+        mask = smoothstep(np.minimum(below / rim, above / hem), 0.0, 1.0)
         lips, near = None, 0.0
         if self._shows_teeth:
             own_gap = opening_of(still[self._outline, :2]).gap_at(along)
