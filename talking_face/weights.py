@@ -57,6 +57,12 @@ WEIGHTS: dict[str, WeightSpec] = {
             "dirfa.safetensors": "c48b91c4ee2677d4f568f4ac84e188786029cff20b5a777a65398eeb1a771056",
         },
     ),
+    "visemes": WeightSpec(
+        build="python -m talking_face.training.fit.visemes --clips CLIPS --cache CACHE",
+        files={
+            "visemes.safetensors": "1acfdb3e1bf467e8150756b85ec1f96971bf6ad7c2e31134868ab0a966fa6fd9",  # noqa: E501
+        },
+    ),
     "live_ear": WeightSpec(
         build="python -m talking_face.training.fit.live_ear --clips CLIPS --table TABLE",
         files={

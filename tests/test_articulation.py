@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from talking_face.face.lips import mouth_readout
+from talking_face.face.lips import TOUCHING, mouth_readout
 from talking_face.face.model import FaceModel, load_face_model
-from talking_face.mapping.articulation import articulate, likely_mouth
+from talking_face.mapping.articulation import ON_TEETH, ROUNDED, articulate, likely_mouth
 from talking_face.mapping.listeners import BINS, N_LOWER, N_OUTPUTS, OPENINGS, WIDTHS
+from talking_face.mapping.visemes import KINDS
 
 FRAMES = 100
 NEVER = np.full(FRAMES, -9.0)  # log-odds that the lips meet
@@ -104,3 +105,39 @@ def test_lips_that_most_would_close_are_closed() -> None:
     likely = likely_mouth(np.stack([closed, open_]), np.array([0.0, 0.6]))
     assert likely[0, 0] == 0
     assert likely[1, 0] > 0.02
+
+
+def said_as(kinds: list[str], model: FaceModel) -> np.ndarray:
+    """Openings where listeners are sure that lips meet, and what is said is known as surely."""
+    frames = len(kinds)
+    weights, bias = mouth_readout(model)
+    sure_to_meet = np.full(frames, 9.0)
+    likely = logits_of(np.zeros(frames), np.zeros(frames))
+    told = 9.0 * np.eye(len(KINDS))[[KINDS.index(kind) for kind in kinds]]
+    answer = np.column_stack([face(1.0, model)[:frames], sure_to_meet, likely, told])
+    return (articulate(answer, model) @ weights + bias)[:, 0]
+
+
+def test_an_f_and_a_w_are_not_shut_where_a_p_is(model: FaceModel) -> None:
+    for kind, least in (("lip on teeth", ON_TEETH), ("rounded", ROUNDED)):
+        np.testing.assert_allclose(said_as([kind] * 20, model), least, atol=1e-5)
+    for kind in ("closed", "other"):
+        assert (said_as([kind] * 20, model) < 0).all()
+
+
+def test_lips_are_shut_a_frame_before_a_p_is_heard(model: FaceModel) -> None:
+    opening = said_as(["lip on teeth"] * 8 + ["closed"] * 4 + ["lip on teeth"] * 8, model)
+    assert (opening[7:12] < TOUCHING).all()
+    assert (np.delete(opening, np.arange(7, 12)) > 0.02).all()
+
+
+def test_what_is_open_wider_stays_so(model: FaceModel) -> None:
+    weights, _ = mouth_readout(model)
+    wide = logits_of(np.full(40, 0.17), np.zeros(40))
+    answer = np.column_stack([face(1.0, model)[:40], NEVER[:40], wide])
+    told = 9.0 * np.eye(len(KINDS))[np.full(40, KINDS.index("lip on teeth"))]
+    np.testing.assert_allclose(
+        articulate(np.column_stack([answer, told]), model) @ weights,
+        articulate(answer, model) @ weights,
+        atol=1e-6,
+    )

@@ -53,6 +53,7 @@ LOADERS = {
     "training.fit.listeners.main",
     "training.fit.live_ear.main",
     "training.fit.shading.main",
+    "training.fit.visemes.main",
     "training.measure.crosstalk.main",
     "training.measure.emotion_figures.main",
     "training.fit.skin.main",

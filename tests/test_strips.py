@@ -43,7 +43,7 @@ def test_the_same_mouth_does_the_same() -> None:
     assert list(table) == ["closed", "open", SILENCE]
     assert table["closed"]["phones"] == 2
     for row in table.values():
-        for name in ("opens", "width", "closes", "speed"):
+        for name in ("opens", "width", "closes", "shut", "speed"):
             assert row[name] == pytest.approx(row[f"ours {name}"], abs=1e-9)
     assert table["closed"]["found"] == table["closed"]["closes"] == 1
     assert math.isnan(table["closed"]["wrong"])

@@ -19,15 +19,17 @@ from talking_face.live.int8 import to_int8
 from talking_face.live.phones import LiveEncoder, add_thin
 from talking_face.mapping.dirfa import Dirfa
 from talking_face.mapping.listeners import DILATIONS, KERNEL, N_OUTPUTS, Listener
+from talking_face.mapping.visemes import Visemes
 from talking_face.sound.encoder import SpeechEncoder
 from talking_face.weights import load_weights
 
 
 class Chorus:
-    """Frozen listeners of one shape."""
+    """Frozen listeners of one shape, and what tells visemes beside them, if anything."""
 
     @torch.inference_mode()
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    def __init__(self, listeners: Sequence[Listener], visemes: Visemes | None = None) -> None:
+        self._visemes = visemes
         self._count, self._width = len(listeners), listeners[0].project.out_features
         weights, biases, out_weights, out_biases = [], [], [], []
         for one in listeners:
@@ -55,7 +57,7 @@ class Chorus:
 
     @torch.inference_mode()
     def answer(self, features: Float32, prosody: Array) -> Float32:
-        """The mean of what `talking_face.mapping.listeners.run` gives for each of them.
+        """What `talking_face.mapping.sampler.expected_face` says of so much.
 
         Args:
             features: (frames, 6, 512) float32, the newest last.
@@ -76,6 +78,8 @@ class Chorus:
             )  # fmt: skip
             x = x + y[0].T
         answer = F.linear(F.gelu(self._normed(x, self._norm)), *self._output)
+        if self._visemes is not None:
+            answer = torch.cat([answer, self._visemes(heard)], dim=1)
         return cast(Float32, answer.cpu().numpy())
 
     def _normed(self, x: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
@@ -94,7 +98,7 @@ class LiveEar:
 
 def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
     """The encoder with what it learned for streams, of eight bits on a processor, and the network's
-    listeners.
+    listeners and visemes.
 
     Raises:
         WeightsMissing, WeightsCorrupt.
@@ -103,7 +107,8 @@ def load_live_ear(encoder: SpeechEncoder, network: Dirfa) -> LiveEar:
     add_thin(live, load_weights("live_ear"))
     if live.places.device.type == "cpu":
         to_int8(live)
-    return LiveEar(live, Chorus(cast(Sequence[Listener], list(network.listeners))))
+    listeners = cast(Sequence[Listener], list(network.listeners))
+    return LiveEar(live, Chorus(listeners, network.visemes))
 
 
 def _norms(norms: Sequence[nn.LayerNorm]) -> tuple[Tensor, Tensor]:

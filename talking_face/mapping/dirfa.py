@@ -7,7 +7,8 @@ published; this is our reading of it, for little data and two cores:
 
 - *Listeners* hear what the lips do on average, and whether they meet: several small convolution
   networks on the speech encoder's activations, trained alike from other beginnings; their mean is
-  the expected face, which `talking_face.mapping.articulation` makes as quick as a speaker's.
+  the expected face, which `talking_face.mapping.articulation` makes as quick as a speaker's. Beside
+  them *visemes* are told, lest an f look like a p.
 - The *decoder* models everything that the audio leaves open, p(y_k | y_0 … y_{k-1}, audio, style,
   affect), where y_k holds head pose and brows and how far the lips stray from the expected ones,
   once every `STEP` frames, and affect is the valence and arousal of the voice at that moment. A
@@ -32,6 +33,7 @@ from torch import Tensor, nn
 
 from talking_face.mapping.decoder import GROUPS, N_AFFECT, N_STATE, N_STYLE, Decoder
 from talking_face.mapping.listeners import Listener
+from talking_face.mapping.visemes import Visemes, load_visemes
 from talking_face.weights import load_weights
 
 LISTENERS = 3
@@ -41,6 +43,7 @@ class Dirfa(nn.Module):
     """The whole network: listeners and decoder.
 
     Attributes:
+        visemes: tells p, f and w apart; weights of their own, None until they are loaded.
         style_scale: (N_STYLE, N_STYLE), a factor of the covariance of people's styles.
         usual_affect: (N_AFFECT,), valence and arousal of an average voice.
         stirring: (N_STYLE, N_AFFECT), by how much more lively people are whose voice has more.
@@ -60,6 +63,7 @@ class Dirfa(nn.Module):
     def __init__(self, biased: bool = True) -> None:
         super().__init__()
         self.listeners = nn.ModuleList(Listener() for _ in range(LISTENERS))
+        self.visemes: Visemes | None = None
         self.decoder = Decoder(biased=biased)
         self.register_buffer("style_scale", torch.eye(N_STYLE))
         self.register_buffer("usual_affect", torch.zeros(N_AFFECT))
@@ -78,5 +82,6 @@ def load_dirfa(device: str | torch.device = "cpu") -> Dirfa:
     network = Dirfa()
     tensors = load_weights("dirfa")
     network.load_state_dict({name: torch.from_numpy(a).float() for name, a in tensors.items()})
+    network.visemes = load_visemes()
     network.decoder.double()
     return network.requires_grad_(False).eval().to(device)

@@ -42,6 +42,7 @@ from talking_face.mapping.listeners import (
     rest_gate,
     run,
 )
+from talking_face.mapping.visemes import tell
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 
@@ -112,10 +113,17 @@ def looseness(said: Array, model: FaceModel) -> Array:
 
 
 def expected_face(network: Dirfa, speech: Speech) -> Array:
-    """The mean of the listeners' answers, (frames, 71) float32: the face first, 22 channels."""
+    """The mean of the listeners' answers, and what tells visemes.
+
+    Returns:
+        (frames, 75) float32: the face first, 22 channels; (frames, 71) without visemes.
+    """
     prosody = prosody_inputs(speech.energy, speech.activity, speech.voicing)
     listeners = cast(list[Listener], list(network.listeners))
-    return np.mean([run(listener, speech.features, prosody) for listener in listeners], axis=0)
+    mean = np.mean([run(listener, speech.features, prosody) for listener in listeners], axis=0)
+    if network.visemes is None:
+        return mean
+    return np.concatenate([mean, tell(network.visemes, speech.features)], axis=1)
 
 
 def styles_over_time(

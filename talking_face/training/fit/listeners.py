@@ -117,19 +117,32 @@ def train(
 
 def standardise(network: Listener, examples: Sequence[Example]) -> None:
     """Set the network's averages and scales from examples, each source counting alike."""
-    means, squares, outputs = [], [], []
-    for source in {example.source for example in examples}:
-        chosen = [example for example in examples if example.source == source][::4]
+    mean, deviation = moments(examples)
+    network.feature_mean.copy_(torch.from_numpy(mean))
+    network.feature_scale.copy_(torch.from_numpy(1 / deviation))
+    outputs = [
+        (np.concatenate([e.coefficients[e.ok] for e in chosen]) ** 2).mean(0)
+        for chosen in _some(examples)
+    ]
+    power = np.maximum(np.mean(outputs, axis=0), LEAST_POWER)
+    network.output_scale.copy_(torch.from_numpy(np.sqrt(power)))
+
+
+def moments(examples: Sequence[Example]) -> tuple[Array, Array]:
+    """Means and deviations of the features, each (n,), each source counting alike."""
+    means, squares = [], []
+    for chosen in _some(examples):
         heard = np.concatenate([e.features.reshape(len(e), -1) for e in chosen]).astype(np.float32)
         means.append(heard.mean(0))
         squares.append((heard**2).mean(0))
-        outputs.append((np.concatenate([e.coefficients[e.ok] for e in chosen]) ** 2).mean(0))
     mean = np.mean(means, axis=0)
-    deviation = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, LEAST_POWER))
-    network.feature_mean.copy_(torch.from_numpy(mean))
-    network.feature_scale.copy_(torch.from_numpy(1 / deviation))
-    power = np.maximum(np.mean(outputs, axis=0), LEAST_POWER)
-    network.output_scale.copy_(torch.from_numpy(np.sqrt(power)))
+    return mean, np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, LEAST_POWER))
+
+
+def _some(examples: Sequence[Example]) -> list[list[Example]]:
+    """One clip in four of each source."""
+    sources = sorted({example.source for example in examples})
+    return [[e for e in examples if e.source == source][::4] for source in sources]
 
 
 def estimate_offsets(

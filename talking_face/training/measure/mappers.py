@@ -24,6 +24,7 @@ from talking_face.mapping.dirfa import Dirfa, load_dirfa
 from talking_face.mapping.events import load_eyes
 from talking_face.mapping.listeners import N_OUTPUTS
 from talking_face.mapping.sampler import draw, expected_face
+from talking_face.mapping.visemes import load_visemes
 from talking_face.motion import Motion
 from talking_face.sound.speech import Speech
 from talking_face.training.data.examples import SOURCES, Example, load_examples
@@ -194,6 +195,7 @@ def dirfa_mapper(model: FaceModel, weights: Path | None = None, biased: bool = T
     elif weights.is_file():
         network = Dirfa(biased=biased)
         network.load_state_dict(load_file(weights))
+        network.visemes = load_visemes()
         network.decoder.double()
         network = network.requires_grad_(False).eval()
     else:

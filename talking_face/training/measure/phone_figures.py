@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from talking_face.arrays import Array
+from talking_face.face.lips import TOUCHING
 from talking_face.motion import FPS
 from talking_face.training.data.offsets import lagged_correlations
 from talking_face.training.data.phones import CLASSES, SILENCE, Phone
@@ -20,7 +21,8 @@ from talking_face.training.measure.lip_figures import CLOSED, TOLERANCE
 
 CENT = 100  # lengths are told in hundredths of the inter-ocular distance
 COLUMNS = (
-    "opens", "ours opens", "width", "ours width", "closes", "ours closes", "speed", "ours speed",
+    "opens", "ours opens", "width", "ours width", "closes", "ours closes", "shut", "ours shut",
+    "speed", "ours speed",
 )  # of the real mouth and of ours in turn  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def phone_table(clips: Sequence[Said]) -> dict[str, dict[str, float]]:
     """class -> figures of all its phones, those of silence last; classes that never occur lack.
 
     Of the real mouth and of ours: "opens" and "width" are means over frames, in hundredths of the
-    inter-ocular distance; "closes" is the share of phones at which lips meet within a frame, and
+    inter-ocular distance; "closes" is the share of phones at which lips meet within a frame,
+    "shut" that of phones in whose own frames they are nearer than `TOUCHING`, and
     "speed" the mean change of the opening in hundredths a second. "found" is, of the phones at
     which the real lips meet, the share at which ours do, "wrong" the same of those at which they
     don't, and "late" by how many frames ours are closed later, in the median.
@@ -108,6 +111,7 @@ def _row(clip: Said, frames: slice, around: slice) -> list[float]:
         *(CENT * mouth.opening[frames].mean() for mouth in pair),
         *(CENT * (mouth.width[frames].mean() - mouth.width[known].mean()) for mouth in pair),
         *(float(len(frames_met) > 0) for frames_met in met),
+        *(float((mouth.opening[frames] < TOUCHING).any()) for mouth in pair),
         *(CENT * FPS * np.abs(np.diff(mouth.opening[around])).mean() for mouth in pair),
         float(late),
     ]
