@@ -19,7 +19,10 @@ EDGE = 0.06  # inter-ocular distances, how far the person's edge is searched for
 RIDGE = 1e-3  # of the guided filter: edges fainter than this variance of colour are not followed
 FINE = 4  # pixels: the radius to which a larger one is scaled down where colours are the guide
 FARTHER = 0.25  # of the image's longer side, a border that is added around it
-AGREED = (0.25, 0.75)  # of the mean of the network's answers, from none to all of a pixel
+AGREED = (0.3, 0.8)  # of what the networks agree on, from none to all of a pixel
+GRID, STRIDE = 64, 8  # the grid's longer side on which neighbours vote, and every how many of them
+VOTERS, ALIKE = 16.0, 3.0  # how near they are, of that grid, and how alike, of CIELAB: σ of each
+DENIED = 0.02  # of a whole, the least chance that is left to what nobody saw
 DOUBT = 0.3  # of what is agreed, below which a pixel may be background
 SURE = (0.15, 0.9)  # of the network's answer, from none to all of a pixel of a cut-out
 AROUND = (0.27, 0.035)  # inter-ocular distances around a pixel where F and B are looked for
@@ -29,6 +32,7 @@ BODY, ABOVE = 20.0, 4.0  # inter-ocular distances: side of what is looked at, an
 MIRROR = (0.12, 0.45)
 EVEN_EDGE = 0.08
 STRAND = 0.025  # inter-ocular distances, half width of what isn't mirrored
+TILE = 64  # pixels, side of the parts in which strands are looked for
 
 
 def separate(image: Array, landmarks: Array) -> tuple[Array, Array, Array]:
@@ -151,41 +155,64 @@ def complete(image: Array, hidden: Array, unit: float) -> Array:
     """
     if not hidden.any() or hidden.all():
         return image
-    plain = pull_push(image.astype(np.float32), (~hidden).astype(np.float32))
-    down, right = _to_nearest(hidden)
-    depth = np.hypot(down, right)
-    sigma = EVEN_EDGE * unit
-    down, right = (cv2.GaussianBlur(step, (0, 0), sigma) for step in (down, right))
+    height, width = hidden.shape
+    known = (~hidden).astype(np.uint8)
+    half = (max(width // 2, 1), max(height // 2, 1))
+    share = cv2.resize(known.astype(np.float32), half, interpolation=cv2.INTER_AREA)
+    mean = cv2.resize(cv2.copyTo(image, known), half, interpolation=cv2.INTER_AREA)
+    mean = np.divide(mean, np.maximum(share, 1e-6)[..., None], dtype=np.float32)
+    plain = cv2.resize(pull_push(mean, share), (width, height))
     # The way to the mirror image is smooth, but no longer than it is: nothing jumps at the edge.
-    rows, columns = np.nonzero(hidden & (depth < MIRROR[1] * unit))
-    away, down, right = (values[rows, columns] for values in (depth, down, right))
+    deep = cv2.distanceTransform(1 - known, cv2.DIST_L2, 5)
+    steps = cv2.GaussianBlur(_to_nearest(share <= 0.5), (0, 0), EVEN_EDGE / 2 * unit)
+    rows, columns = np.nonzero(hidden & (deep < MIRROR[1] * unit))
+    away = deep[rows, columns]
+    right, down = cv2.resize(steps, (width, height))[rows, columns].T
     length = 2 * away / np.maximum(np.hypot(down, right), 1e-3)
-    # Strands of hair beside the person aren't background, and the person in the mirror isn't.
-    clean = cv2.medianBlur(image, 2 * max(1, round(STRAND * unit)) + 1)
-    seen = np.where(hidden[..., None], plain, clean.astype(np.float32))
-    mirrored = look_up(seen, columns + length * right, rows + length * down)
+    whole = _without_strands(image, known, unit)
+    cv2.copyTo(cv2.convertScaleAbs(plain), 1 - known, whole)
+    # What is looked up may be hidden, too, where the person has a hollow.
+    mirrored = look_up(whole, columns + length * right, rows + length * down)
     share = 1 - smoothstep(away / unit, *MIRROR)
-    plain[rows, columns] += share[:, None] * (mirrored - plain[rows, columns])
-    whole = image.copy()
-    whole[hidden] = np.clip(np.rint(plain[hidden]), 0, 255)
-    return whole
+    mixed: Array = plain[rows, columns]
+    mixed += share[:, None] * (mirrored - mixed)
+    whole[rows, columns] = cv2.convertScaleAbs(mixed)
+    return np.asarray(cv2.copyTo(image, known, whole))
 
 
-def _to_nearest(hidden: Array) -> tuple[Array, Array]:
-    """How far down and to the right the nearest pixel is that isn't hidden, (h, w) float32 each."""
+def _without_strands(image: Array, known: Array, unit: float) -> Array:
+    """A background (h, w, 3) uint8 without strands of hair beside the person: they aren't part
+    of it, and only where it is mirrored, as that takes long."""
+    clean = image.copy()
+    radius = max(1, round(STRAND * unit))
+    near = cv2.distanceTransform(known, cv2.DIST_L2, 3) < MIRROR[1] * unit
+    near &= known > 0
+    for top in range(0, near.shape[0], TILE):
+        for left in range(0, near.shape[1], TILE):
+            tile = np.s_[top : top + TILE, left : left + TILE]
+            if near[tile].any():
+                y, x = max(top - radius, 0), max(left - radius, 0)
+                part = image[y : top + TILE + radius, x : left + TILE + radius]
+                even = cv2.medianBlur(part, 2 * radius + 1)[top - y :, left - x :]
+                clean[tile] = even[:TILE, :TILE]
+    return clean
+
+
+def _to_nearest(hidden: Array) -> Array:
+    """How far right and down the nearest pixel is that isn't hidden, (h, w, 2) float32."""
     distance, labels = cv2.distanceTransformWithLabels(
         hidden.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     rows, columns = np.nonzero(distance == 0)
-    places = np.zeros((2, labels.max() + 1), dtype=np.float32)
-    places[:, labels[rows, columns]] = rows, columns
+    places = np.zeros((labels.max() + 1, 2), dtype=np.float32)
+    places[labels[rows, columns]] = np.stack([columns, rows], axis=1)
     height, width = hidden.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    return places[0][labels] - y, places[1][labels] - x
+    here = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2)
+    return np.asarray(places[labels] - here, dtype=np.float32)
 
 
 def look_up(image: Array, x: Array, y: Array) -> Array:
-    """What an image (h, w, 3) float32 shows at places x, y (n,), (n, 3)."""
+    """What an image (h, w, 3) uint8 shows at places x, y (n,), (n, 3)."""
     side = 1024  # OpenCV looks up pictures, and none that is very long
     at_x, at_y = (
         np.pad(values.astype(np.float32), (0, -len(values) % side)).reshape(-1, side)
@@ -216,10 +243,12 @@ def pull_push(colour: Array, weight: Array) -> Array:
 
 
 def see_person(image: Array) -> Array:
-    """What MediaPipe's selfie network thinks is person, (h, w) float32 0..1, of (h, w, 3) uint8.
+    """What MediaPipe's selfie networks think is person, (h, w) float32 0..1, of (h, w, 3) uint8.
 
-    It is asked four times, also of the image mirrored, without its colours, and from farther away:
-    where it takes a flag or a wall for a part of the person, it seldom does so every time.
+    There are two, one of them for wide pictures. They are asked five times, also of the image
+    mirrored, without its colours, and from farther away: where a flag or a wall is taken for a part
+    of the person, it seldom is so every time, and least by both. What lies nearby in nearly the
+    same colours has a vote, too.
     """
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
@@ -227,14 +256,51 @@ def see_person(image: Array) -> Array:
     away = round(FARTHER * max(height, width))
     far = cv2.copyMakeBorder(image, away, away, away, away, cv2.BORDER_REPLICATE)
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    with SelfieSegmentation(model_selection=0) as network:
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    answers = []
+    for wide, views in enumerate(((image, mirrored, grey, far), (mirrored,))):
+        with SelfieSegmentation(model_selection=wide) as network:
+            for view in views:
+                answer = np.array(network.process(view).segmentation_mask)
+                answers.append(answer[:, ::-1] if view is mirrored else answer)
+    answers[3] = answers[3][away : away + height, away : away + width]
+    seen = np.mean(answers, axis=0)
+    alike = np.asarray(cv2.resize(vote(image, seen), (width, height)))
+    # As of two witnesses who know nothing of each other.
+    person = (seen + DENIED) * (alike + DENIED)
+    background = (1 + DENIED - seen) * (1 + DENIED - alike)
+    return smoothstep(person / (person + background), *AGREED).astype(np.float32)
 
-        def ask(view: Array) -> Array:
-            return np.array(network.process(np.ascontiguousarray(view)).segmentation_mask)
 
-        answers = [ask(image), ask(image[:, ::-1])[:, ::-1], ask(grey)]
-        answers.append(ask(far)[away : away + height, away : away + width])
-    return smoothstep(np.mean(answers, axis=0), *AGREED).astype(np.float32)
+def vote(image: Array, seen: Array) -> Array:
+    """What is seen nearby in nearly the same colour, on a small grid, (rows, columns) float32.
+
+    Each neighbour counts as much as it is near, alike and sure.
+
+    Args:
+        image: (h, w, 3) uint8. seen: (h, w) float32 0..1.
+    """
+    scale = GRID / max(seen.shape)
+    size = tuple(max(round(side * scale), 1) for side in seen.shape[::-1])
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    colour = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    answer = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA))
+    reach = round(1.5 * VOTERS / STRIDE) * STRIDE
+    edges = ((reach, reach), (reach, reach))
+    weight = np.pad(np.abs(2 * answer - 1), edges)
+    there, told = np.pad(colour, (*edges, (0, 0)), mode="edge"), np.pad(answer, edges) * weight
+    rows, columns = answer.shape
+    total: Array = np.full(answer.shape, 1e-4, np.float32)
+    sum_of: Array = np.zeros(answer.shape, np.float32)
+    for down in range(0, 2 * reach + 1, STRIDE):
+        for right in range(0, 2 * reach + 1, STRIDE):
+            part = np.s_[down : down + rows, right : right + columns]
+            away = ((down - reach) ** 2 + (right - reach) ** 2) / VOTERS**2
+            other = np.square(colour - there[part]).sum(-1) / ALIKE**2
+            share = np.exp(-(other + np.float32(away)) / 2)
+            sum_of += share * told[part]
+            total += share * weight[part]
+    return sum_of / total
 
 
 def guided_filter(guide: Array, mask: Array, radius: int, largest: int | None = None) -> Array:
