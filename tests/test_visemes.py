@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from talking_face.training.fit.visemes import (
     told_apart,
     weights_of,
 )
+from talking_face.training.measure.spoken import least_openings, measure
 
 SMALL = (2, 12)  # blocks and width of features that are made up
 
@@ -142,3 +144,20 @@ def test_phones_that_were_heard_are_not_heard_again(tmp_path: Path) -> None:
     file.write_text(json.dumps({"clip": [["F", 0.1, 0.2]]}))
     clip, _ = example("clip", "grid", 12, 0)
     assert hear_phones([clip], {}, file) == {"clip": [Phone("F", 0.1, 0.2)]}
+
+
+def test_a_phone_is_judged_by_its_own_frames() -> None:
+    opening = np.array([0.0, 0.0, 0.05, 0.03, 0.07, 0.0])
+    phones = [Phone("F", 0.08, 0.2), Phone("B", 0.2, 0.21), Phone("W", 0.5, 0.9)]
+    found = list(least_openings(phones, opening))
+    assert found == [("lip on teeth", 0.03), ("closed", 0.0), ("rounded", 0.0)]
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("pocketsphinx"), reason="pocketsphinx isn't installed"
+)
+def test_known_texts_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    measure(["the wolf ran off with half of the roof"], None)
+    table = capsys.readouterr().out.split("lip on teeth")[1].split("\n\n")[0].splitlines()
+    without, told = (float(line.split()[-1]) for line in table[1:])
+    assert told < without

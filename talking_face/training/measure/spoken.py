@@ -96,9 +96,11 @@ def measure(texts: Sequence[str], voice: str | None) -> None:
             opening, _ = mouth_curves(motion, models.face)
             found[way] += least_openings(phones, opening)
     for kind in KINDS:
-        rows = {}
+        rows: dict[str, dict[str, float]] = {}
         for way, pairs in found.items():
             least = np.array([value for name, value in pairs if name == kind])
+            if not len(least):
+                continue
             rows[way] = {
                 "phones": float(len(least)),
                 "meet": float((least < CLOSED).mean()),
