@@ -143,6 +143,23 @@ def test_behind_ears_is_what_is_above_them_on_their_side() -> None:
     assert np.array_equal(back[face], look[face])
 
 
+def test_a_light_on_one_side_of_a_bald_head_is_not_its_hair() -> None:
+    scalp, light, white = (190, 136, 119), (240, 240, 245), (224, 223, 230)
+    face, rim = np.zeros((2, 400, 400), dtype=bool)
+    face[120:330, 140:260] = True
+    rim[10:330, 270:290] = rim[10:330, 110:130] = True
+    pose = Pose(np.eye(3), np.asarray(UNIT), np.array([200, 295.0, 85.0]))
+
+    def behind(left: tuple[int, int, int]) -> np.ndarray:
+        look = np.full((400, 400, 3), left, dtype=np.uint8)
+        look[:, 200:] = light
+        look[face] = look[180:240, 270:290] = SKIN
+        return _without_ears(look, face, rim, pose)[180:240, 270:290]
+
+    assert (behind(scalp) == scalp).all()
+    assert (behind(white) == light).all()
+
+
 def test_a_forehead_goes_on_in_its_own_colours(mesh: FaceMesh) -> None:
     """Also where the photo shows it from the side, if that is what is around it."""
     places = unrolled(mean_of(mesh))

@@ -28,6 +28,7 @@ STRAND = 0.03  # around the person, that aren't background: strands of hair
 GUESSED, UNSHARP = (0.0, 0.4), 0.1  # into what was hidden, where its guess blurs, and how much
 EARS = (-0.35, 0.75)  # y between which ears are
 TEMPLE = 0.5  # above ears, from where the hair behind them is taken: a crown may be bald
+SATURATION = (0.1, 0.25)  # of one side that is only light, at most, and of the other, at least
 EAR_EDGE = 0.04  # around them, that are in their shadow
 BLEND = 0.12  # over which colours behind run into each other
 LEVEL = 3.0  # times as far is a colour behind taken from above and below as from beside
@@ -118,9 +119,27 @@ def _without_ears(look: Array, face: Array, rim: Array, pose: Pose) -> UInt8:
     ears = (beside & (alike < other)).astype(np.uint8)
     near = cv2.dilate(ears, np.ones((reach, reach), dtype=np.uint8)) > 0
     back = look.copy()
-    for side in (column < eyes[0], column >= eyes[0]):
+    sides = [column < eyes[0], column >= eyes[0]]
+    owns = [above & side if (above & side).any() else above for side in sides]
+    scalps = _in_one_colour(*(np.median(look[own], axis=0) for own in owns))
+    for side, scalp in zip(sides, scalps, strict=True):
         # All that is beside a face at an ear's height is the ear, or in its shadow.
         rows = (near & side).any(1)[:, None]
-        own = above & side if (above & side).any() else above
-        back[rows & side & beside] = np.median(look[own], axis=0)
+        back[rows & side & beside] = scalp
     return back
+
+
+def _in_one_colour(left: Array, right: Array) -> tuple[Array, Array]:
+    """Colours (3,) of hair or scalp on either side, without that of a light that blinds the camera.
+
+    White hair is white on both sides; a bald head may be where the light is.
+    """
+    colourless, coloured = SATURATION
+    of_left, of_right = (
+        1 - colour.min() / max(float(colour.max()), 1.0) for colour in (left, right)
+    )
+    if of_left < colourless and of_right > coloured:
+        left = right
+    elif of_right < colourless and of_left > coloured:
+        right = left
+    return left, right

@@ -146,10 +146,11 @@ def _ring_triangles(polygon: Array, points: Array) -> Array:
     that it crosses stay, so that nothing is left uncovered.
     """
     mesh = Delaunay(points)
-    middle = points[mesh.simplices].mean(1)
-    outside = np.array(
-        [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) < 0 for x, y in middle]
-    )
+    # None of the other points is inside, so only triangles with a corner of the polygon can be.
+    outside = (mesh.simplices >= len(polygon)).all(1)
+    for number in np.flatnonzero(~outside):
+        x, y = points[mesh.simplices[number]].mean(0).tolist()
+        outside[number] = cv2.pointPolygonTest(polygon, (x, y), False) < 0
     sides = np.stack([np.arange(len(polygon)), np.roll(np.arange(len(polygon)), -1)], axis=1)
     missing = sides[~np.isin(edge_keys(sides), edge_keys(edges_of(mesh.simplices)))]
     start, end = points[missing[:, 0]], points[missing[:, 1]]
