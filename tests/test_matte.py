@@ -114,6 +114,7 @@ def test_a_persons_colour_is_free_of_the_background() -> None:
 
 
 asked = [0, 0]  # how often either network was
+shown: list[int] = []  # the longer sides of what they saw
 
 
 class Fooled:
@@ -131,6 +132,7 @@ class Fooled:
 
     def process(self, image: np.ndarray) -> SimpleNamespace:
         asked[self.wide] += 1
+        shown.append(max(image.shape))
         red = (image[..., 0] > 120) & (image[..., 1] < 60) & (image[:, :1, 0] > 120)
         return SimpleNamespace(segmentation_mask=np.float32((image.min(axis=2) > 200) | red))
 
@@ -148,6 +150,19 @@ def test_what_the_network_sees_only_sometimes_is_not_a_person(
     assert (seen[60:100, :10] < 0.1).all()
     assert (seen[:, 12:][~person[:, 12:]] < 0.01).all()
     assert all(asked)
+
+
+def test_of_a_large_photo_the_networks_are_shown_a_smaller_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person = disc(500, size=1600, centre=(800, 800))[:1200]
+    image = np.where(person[..., None], 255, [20, 20, 90]).astype(np.uint8)
+    shown.clear()
+    monkeypatch.setattr(selfie_segmentation, "SelfieSegmentation", Fooled)
+    seen = see_person(image)
+    assert seen.shape == person.shape
+    assert ((seen > 0.5) != person).mean() < 0.005
+    assert max(shown) < 800
 
 
 def test_doubts_are_settled_by_what_is_nearby_in_the_same_colours() -> None:

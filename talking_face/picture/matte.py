@@ -21,7 +21,8 @@ FINE = 4  # pixels: the radius to which a larger one is scaled down where colour
 FARTHER = 0.25  # of the image's longer side, a border that is added around it
 AGREED = (0.3, 0.8)  # of what the networks agree on, from none to all of a pixel
 GRID, STRIDE = 64, 8  # the grid's longer side on which neighbours vote, and every how many of them
-VOTERS, ALIKE = 16.0, 3.0  # how near they are, of that grid, and how alike, of CIELAB: σ of each
+VOTERS, ALIKE = 16.0, 2.0  # how near they are, of that grid, and how alike, of CIELAB: σ of each
+LOOKED_AT = 512  # pixels, most on a side that the networks are shown: they see 256
 DENIED = 0.02  # of a whole, the least chance that is left to what nobody saw
 DOUBT = 0.3  # of what is agreed, below which a pixel may be background
 SURE = (0.15, 0.9)  # of the network's answer, from none to all of a pixel of a cut-out
@@ -252,6 +253,11 @@ def see_person(image: Array) -> Array:
     """
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
+    whole = image.shape[1::-1]
+    if max(whole) > LOOKED_AT:
+        scale = LOOKED_AT / max(whole)
+        size = tuple(max(round(side * scale), 1) for side in whole)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     height, width = image.shape[:2]
     away = round(FARTHER * max(height, width))
     far = cv2.copyMakeBorder(image, away, away, away, away, cv2.BORDER_REPLICATE)
@@ -269,7 +275,8 @@ def see_person(image: Array) -> Array:
     # As of two witnesses who know nothing of each other.
     person = (seen + DENIED) * (alike + DENIED)
     background = (1 + DENIED - seen) * (1 + DENIED - alike)
-    return smoothstep(person / (person + background), *AGREED).astype(np.float32)
+    agreed = smoothstep(person / (person + background), *AGREED).astype(np.float32)
+    return np.asarray(cv2.resize(agreed, whole))
 
 
 def vote(image: Array, seen: Array) -> Array:
