@@ -76,8 +76,9 @@ class Corners:
             strength = smoothstep(float(moved), *INWARDS)
             if strength == 0:
                 continue
-            # What is continued in the photo is stretched from where it ends there to the corner.
-            end = self._shape[corner] - (LONG + OUTWARDS) * inwards
+            # What is continued in the photo is stretched from where it ends there, which the margin
+            # reaches, to the corner.
+            end = self._shape[corner] - (LONG + OUTWARDS - HIGH) * inwards
             ends = pose.project(np.stack([shape[corner], end]))[:, :2]
             region, start = region_around(window, ends, round(HIGH * float(pose.scale)))
             if region.size == 0:

@@ -51,8 +51,11 @@ HEM, HEM_OF_GAP = (
     0.55,
 )  # width of the lips' wet rim, which goes with them; less in small gaps
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
-LIT = (0.02, 0.11)  # gap over which light enters the mouth
-DIM = 0.55  # light in a mouth that is hardly open
+# Gap over which light comes to the teeth in front and to what lies behind them, and what of it is
+# there in a mouth that is hardly open. What is as bright as this part of the teeth is in front.
+LIT, LIT_BEHIND = (0.025, 0.1), (0.02, 0.13)
+DIM, DIM_BEHIND = 0.64, 0.4
+FRONT = (0.35, 0.75)
 BOUNCED = 0.8  # the share of it that lips and gums have reflected
 # The share of the network's logarithms that is left out where the photo's teeth are squeezed: it
 # was trained beside their glare, and darkens what is painted to make up for it.
@@ -125,7 +128,8 @@ class Mouth:
             row = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
             upper = with_sides(upper, row, x, density)
         self.upper = upper
-        self._brightest = BRIGHTEST * float(light.teeth @ LUMA)
+        self._teeth = max(float(light.teeth @ LUMA), 1e-3)
+        self._brightest = BRIGHTEST * self._teeth
         self.lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
             self.lower = self.lower * (1 - lower[..., 3:]) + lower
@@ -166,7 +170,7 @@ class Mouth:
         along, below, above = opening.coordinates(x, y)
         moved = region.astype(np.float32) / 255
         colour = self._inside(region, shape, pose, corner)
-        colour *= self._light(along, below, gap)
+        colour *= self._light(colour, along, below, gap)
         sharp = 1 + self.light.blur
         hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
         mask = smoothstep(np.minimum(below, above) / hem, 0.0, 1.0)
@@ -204,25 +208,32 @@ class Mouth:
             colour += over[..., :3]
         return colour
 
-    def _light(self, along: Array, below: Array, gap: float) -> Array:
-        """The light (h, w, 3) RGB that is let in: less under the upper lip and in the corners."""
-        reach = SHADOW * self._unit
-        from_side = np.minimum(along, 1 - along) / 0.15
-        if self._shows_teeth:
-            # The photo's own light, but where its mouth closes.
-            lit = smoothstep(gap, LIT[0], min(LIT[1], max(self._photo_gap, OPEN_PHOTO)))
-            return self._entering(lit)[None, None]
-        light = 0.75 + 0.25 * np.clip(below / reach, 0, 1)
-        light *= 0.7 + 0.3 * np.clip(from_side, 0, 1)
-        return np.asarray(light[..., None] * self._entering(smoothstep(gap, *LIT)))
+    def _light(self, colour: Array, along: Array, below: Array, gap: float) -> Array:
+        """The light (h, w, 3) RGB that is let in: less on what lies behind the teeth.
 
-    def _entering(self, lit: float) -> Array:
+        A photo's own mouth has its light, but where it closes; a generated one has less of it under
+        the upper lip and in the corners.
+        """
+        widest = max(self._photo_gap, OPEN_PHOTO) if self._shows_teeth else np.inf
+        front, behind = (
+            self._entering(smoothstep(gap, ends[0], min(ends[1], widest)), dim)
+            for ends, dim in ((LIT, DIM), (LIT_BEHIND, DIM_BEHIND))
+        )
+        share = smoothstep(colour @ (LUMA / self._teeth), *FRONT)[..., None]
+        light = behind + share.astype(np.float32) * (front - behind)
+        if not self._shows_teeth:
+            from_side = np.minimum(along, 1 - along) / 0.15
+            shade = 0.75 + 0.25 * np.clip(below / (SHADOW * self._unit), 0, 1)
+            light *= (shade * (0.7 + 0.3 * np.clip(from_side, 0, 1)))[..., None]
+        return np.asarray(light)
+
+    def _entering(self, lit: float, dim: float) -> Array:
         """The light (3,) float32 RGB between lips of which a part lets it in straight, 0..1.
 
         The rest comes through and off the lips, which leaves less of it and makes it warm.
         """
         warm = 1 + BOUNCED * (self.light.bounced - 1)
-        return np.asarray(lit + (1 - lit) * DIM * warm, dtype=np.float32)
+        return np.asarray(lit + (1 - lit) * dim * warm, dtype=np.float32)
 
     def _photo_behind(self, plate: Plate, shape: Array, offset: Array) -> tuple[Array, Opening]:
         """The photo at the place of a layer that is displaced, and its mouth's opening there."""
