@@ -33,6 +33,8 @@ VALLEY = 0.12  # of the brightest: how much darker the gap between the rows is, 
 # of teeth is the upper one: the lip's shade has ended there, the dark above lower teeth hasn't. Of
 # portraits and frames, lower teeth have at most 0.53, upper ones 0.59 or more.
 UPPER_TEETH = 0.56
+# Around the middle: where incisors are, and how bright they are over the teeth at least.
+INCISORS, BRIGHT = 0.08, 0.6
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
 STRIP = TOOTH / (TOOTH @ LUMA)  # what teeth of a strip have of ivory, which the photo's have, too
 ROWS = 32  # at which the photo's opening is searched for that gap
@@ -198,6 +200,24 @@ def split_line(photo: Array, opening: Opening, columns: int = 48) -> Array:
     line = down[low + bright[low:high].argmin(axis=0)]
     smooth = cv2.GaussianBlur(line[None], (0, 0), 4, None, 0, cv2.BORDER_REPLICATE)
     return np.asarray(smooth[0])
+
+
+def incisal_edge(skull: Array, x: Array, y: Array, teeth: Array) -> float | None:
+    """Where the upper incisors end, canonical like y; None where they aren't seen.
+
+    Args:
+        skull: (h, w, 4) of `own_mouth`.
+        x, y: (h, w) canonical positions relative to the mouth's middle.
+        teeth: their colour (3,).
+    """
+    middle = np.abs(x[0]) < INCISORS
+    tooth = (skull[..., 3] > 0.5) & (skull[..., :3] @ LUMA > BRIGHT * (teeth @ LUMA))
+    tooth = tooth[:, middle]
+    shown = tooth.any(axis=0)
+    if shown.mean() < 0.5:
+        return None
+    last = len(tooth) - 1 - tooth[::-1].argmax(axis=0)
+    return float(np.median(y[last[shown], 0]))
 
 
 def teeth_of(skull: Array, light: Light) -> Array:

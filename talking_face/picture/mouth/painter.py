@@ -27,6 +27,7 @@ from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.mouth.closing import Lips, close, heal_corners, join, squeezed
 from talking_face.picture.mouth.corners import Corners
 from talking_face.picture.mouth.layers import (
+    incisal_edge,
     jaw_layer,
     own_mouth,
     skull_layer,
@@ -62,10 +63,13 @@ BOUNCED = 0.8  # the share of it that lips and gums have reflected
 UNSQUEEZED = 0.5
 CAVITY = 0.8  # light behind tongue and teeth
 BRIGHTEST = 1.08  # of well-lit teeth: what the network makes brighter, it makes no brighter
+# Upper teeth are seen below a resting lip so far at least, and a photo's own are moved to be, at
+# most so far: where a model's resting lip hides them, wide mouths would have none, or fragments.
+EXPOSED, MOVED = 0.015, 0.045
 LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
 CHIN = 152
 CORNERS = np.stack([MOUTH_CORNERS, INNER_LIP_CORNERS], axis=1).ravel()  # outer, inner; twice
-LOWER_LIP = INNER_LIP_LOWER[4]
+UPPER_LIP, LOWER_LIP = INNER_LIP_UPPER[4], INNER_LIP_LOWER[4]
 INNER = [*INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS]
 INNER_LOOP = [INNER_LIP_CORNERS[0], *INNER_LIP_UPPER, INNER_LIP_CORNERS[1], *INNER_LIP_LOWER[::-1]]
 
@@ -116,6 +120,7 @@ class Mouth:
         self._photo_gap = float(lip_gaps(shape)[3:6].mean())
         self._shows_teeth = self._photo_gap >= OPEN_PHOTO
         self._corners = Corners(plate, shape) if self._shows_teeth else None
+        self._lowered = np.zeros(3)  # how far the skull's teeth are, canonical, at rest
         upper = lower = None
         if self._shows_teeth:
             upper = own_mouth(*self._photo_behind(plate, shape, np.zeros(3)), density, light).skull
@@ -127,6 +132,12 @@ class Mouth:
             light = replace(light, teeth=teeth_of(upper, light))
             row = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
             upper = with_sides(upper, row, x, density)
+            edge = incisal_edge(upper, x, y, light.teeth)
+            if edge is not None:
+                lip = rest[UPPER_LIP, 1] - rest[INNER, 1].mean()
+                rows = round(density * float(np.clip(lip + EXPOSED - edge, 0, MOVED)))
+                self._lowered[1] = rows / density
+                upper = np.pad(upper, ((rows, 0), (0, 0), (0, 0)), "edge")[: len(upper)]
         self.upper = upper
         self._teeth = max(float(light.teeth @ LUMA), 1e-3)
         self._brightest = BRIGHTEST * self._teeth
@@ -146,6 +157,7 @@ class Mouth:
         dense: Array,
         still: Array,
         pose: Pose,
+        rest: float,
     ) -> None:
         """Paint the open part of the mouth into a frame, in place.
 
@@ -155,6 +167,7 @@ class Mouth:
             dense: (n, 3) refined points in the frame, pixels.
             still: (n, 3) the same with the photo's own expression.
             pose: of the head in this frame.
+            rest: how far the photo's mouth is brought to rest, 0..1.
         """
         outline = dense[self._outline, :2]
         change = np.abs(outline - still[self._outline, :2]).max() / self._unit
@@ -169,7 +182,7 @@ class Mouth:
         x, y = pixel_grid(region, np.zeros(2))
         along, below, above = opening.coordinates(x, y)
         moved = region.astype(np.float32) / 255
-        colour = self._inside(region, shape, pose, corner)
+        colour = self._inside(region, shape, pose, corner, rest)
         colour *= self._light(colour, along, below, gap)
         sharp = 1 + self.light.blur
         hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
@@ -195,13 +208,13 @@ class Mouth:
         if lips is not None:
             close(region, lips, self.cavity, strength)
 
-    def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array) -> Array:
+    def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array, rest: float) -> Array:
         """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
         height, width = region.shape[:2]
         colour = np.empty((height, width, 3), dtype=np.float32)
         colour[:] = CAVITY * self.cavity
         jaw = jaw_of(shape) - self._jaw_at_rest
-        for layer, offset in ((self.lower, jaw), (self.upper, np.zeros(3))):
+        for layer, offset in ((self.lower, jaw), (self.upper, (rest - 1) * self._lowered)):
             matrix = self._layer_to(pose, offset, corner)
             over = cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
             colour *= 1 - over[..., 3:]
