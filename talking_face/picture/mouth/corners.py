@@ -21,7 +21,7 @@ from talking_face.picture.inpaint import continued
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
-LONG, HIGH, OUTWARDS = 0.16, 0.13, 0.025  # half axes and place of what is continued, by a corner
+LONG, HIGH, OUTWARDS = 0.13, 0.105, 0.025  # half axes and place of what is continued, by a corner
 # Of the half axes: within the first, nothing of the photo is taken; from the second on, what is
 # continued runs into the photo, so that no rim of it is seen.
 BEHIND, FADE = 0.8, 0.3
