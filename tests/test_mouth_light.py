@@ -87,3 +87,17 @@ def test_generated_teeth_have_the_colour_that_teeth_have_in_the_light() -> None:
         bright = row[row[..., :3] @ LUMA > np.percentile(row[..., :3] @ LUMA, 70), :3].mean(0)
         ratios.append(bright / (bright @ LUMA))
     assert np.mean(ratios, axis=0) == pytest.approx(white / (white @ LUMA), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "man_robe"])
+def test_what_lies_behind_the_teeth_gets_less_light_than_they(name: str) -> None:
+    photo = load_photo(PORTRAITS / f"{name}.jpg")
+    mouth = renderer_of(photo, find_faces(photo)[0]).mouth
+    colour = np.stack([mouth.light.teeth, mouth.cavity])[None]
+    middle = np.full((1, 2), 0.5)
+    deep = np.full((1, 2), 1e3)  # far below the upper lip, whose shade is another matter
+    lights = [mouth._light(colour, middle, deep, gap)[0] @ LUMA for gap in (0.03, 0.06, 0.09, 0.2)]
+    assert lights[0][0] > 0.6
+    assert np.diff([front for front, _ in lights]).min() >= 0
+    assert all(front > behind + 0.05 for front, behind in lights[:3])
+    assert lights[-1] == pytest.approx(1, abs=1e-3)

@@ -211,7 +211,8 @@ class Renderer:
         self.eyes.paint(window, flow.points, flow.dense, flow.rigid, flow.pose, lids, gaze)
         for region, colour, mask in covers:
             blend(region, colour, mask)
-        self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose)
+        rest = min(float(motion.rest[index, 0]), 1.0)
+        self.mouth.paint(window, flow.shape, flow.dense, flow.rigid, flow.pose, rest)
 
     def _cover(self, window: Array, flow: Flow, eye: Array) -> tuple[Array, Array, Array]:
         """What lies in front of an eye, such as the nose of a head that is turned far.

@@ -21,11 +21,16 @@ from talking_face.picture.inpaint import continued
 from talking_face.picture.plate import Plate
 
 # All lengths are in canonical units, inter-ocular distances.
-LONG, HIGH, OUTWARDS = 0.1, 0.06, 0.025  # half axes and place of what is continued, by a corner
-AROUND = 0.3  # how far around a corner skin is taken from
+LONG, HIGH, OUTWARDS = 0.13, 0.105, 0.025  # half axes and place of what is continued, by a corner
+# Of the half axes: within the first, nothing of the photo is taken; from the second on, what is
+# continued runs into the photo, so that no rim of it is seen.
+BEHIND, FADE = 0.8, 0.3
+AROUND = 0.35  # how far around a corner skin is taken from
 TIP = (0.01, 0.05)  # within the lips, over which the photo's own come into their own
-RIM = 0.012  # around the lips, where lip and skin mix
-INWARDS = (0.01, 0.05)  # by which a corner has moved when it comes into view, and is all there
+# The blur of the lips' edge, where lip and skin mix, and how far around the lips all is taken for
+# lip: lines of their colour in the skin would be drawn apart to whiskers.
+RIM, TINTED = 0.012, 0.03
+INWARDS = (0.005, 0.03)  # by which a corner has moved when it comes into view, and is all there
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +76,9 @@ class Corners:
             strength = smoothstep(float(moved), *INWARDS)
             if strength == 0:
                 continue
-            # What is continued in the photo is stretched from where it ends there to the corner.
-            end = self._shape[corner] - (LONG + OUTWARDS) * inwards
+            # What is continued in the photo is stretched from where it ends there, which the margin
+            # reaches, to the corner.
+            end = self._shape[corner] - (LONG + OUTWARDS - HIGH) * inwards
             ends = pose.project(np.stack([shape[corner], end]))[:, :2]
             region, start = region_around(window, ends, round(HIGH * float(pose.scale)))
             if region.size == 0:
@@ -98,13 +104,15 @@ def _continued(plate: Plate, places: Array, corner: int, other: int) -> _Skin:
     along = x * outwards[0] + y * outwards[1] - OUTWARDS
     across = y * outwards[0] - x * outwards[1]
     away = np.hypot(along / LONG, across / HIGH)
-    lips = polygon_mask(places[list(LIPS_OUTLINE)] - start, height, width, RIM / 2 * unit)
+    lips = polygon_mask(places[list(LIPS_OUTLINE)] - start, height, width, RIM * unit)
     face = polygon_mask(places[list(FACE_OVAL)] - start, height, width, 0.0)
-    hidden = (away < 1) | (lips > 0.02) | (face < 0.98)
+    reach = 2 * round(TINTED * unit) + 1
+    tinted = cv2.dilate((lips > 0.02).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    hidden = (away < BEHIND) | tinted | (face < 0.98)
     if hidden.all():
         return _Skin(part.copy(), np.zeros((height, width), dtype=np.float32), start)
     guess = np.clip(np.rint(spread(part.astype(np.float32), ~hidden)), 0, 255).astype(np.uint8)
     skin = continued(np.ascontiguousarray(part), hidden, guess)
     kept = lips * smoothstep(-along - OUTWARDS, *TIP)  # the ends of the lips lie in the dark
-    share = (1 - smoothstep(away, 0.6, 1.0)) * (1 - kept)
+    share = (1 - smoothstep(away, FADE, 1.0)) * (1 - kept)
     return _Skin(skin, share.astype(np.float32), start)

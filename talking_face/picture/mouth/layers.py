@@ -29,6 +29,8 @@ HAND_OVER = 0.03  # over which the skull's part of a photo's mouth ends, and the
 # Of the way to where a photo's own teeth end: from there, generated ones may stand beside them. And
 # canonical units over which they appear, and by which they are moved to fit, at most.
 INWARDS, BESIDE, MOVED = 0.9, 0.04, 0.08
+# Around the middle: where incisors are, and how bright they are over the teeth at least.
+INCISORS, BRIGHT = 0.08, 0.6
 NEAR = (0.6, 1.6)  # of the expected brightness, within which teeth are believed to be teeth
 STRIP = TOOTH / (TOOTH @ LUMA)  # what teeth of a strip have of ivory, which the photo's have, too
 
@@ -169,6 +171,24 @@ def own_mouth(photo: Array, opening: Opening, density: float, light: Light) -> O
         cover = smoothstep(from_split, -soft, soft) * (1 - smoothstep(down, 0.12, 0.2))
         jaw = _as_layer(floor, cover * ends * jaws)
     return OwnMouth(skull, jaw)
+
+
+def incisal_edge(skull: Array, x: Array, y: Array, teeth: Array) -> float | None:
+    """Where the upper incisors end, canonical like y; None where they aren't seen.
+
+    Args:
+        skull: (h, w, 4) of `own_mouth`.
+        x, y: (h, w) canonical positions relative to the mouth's middle.
+        teeth: their colour (3,).
+    """
+    middle = np.abs(x[0]) < INCISORS
+    tooth = (skull[..., 3] > 0.5) & (skull[..., :3] @ LUMA > BRIGHT * (teeth @ LUMA))
+    tooth = tooth[:, middle]
+    shown = tooth.any(axis=0)
+    if shown.mean() < 0.5:
+        return None
+    last = len(tooth) - 1 - tooth[::-1].argmax(axis=0)
+    return float(np.median(y[last[shown], 0]))
 
 
 def teeth_of(skull: Array, light: Light) -> Array:

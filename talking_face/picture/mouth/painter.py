@@ -27,6 +27,7 @@ from talking_face.picture.brush import blend, pixel_grid, region_around
 from talking_face.picture.mouth.closing import Lips, close, heal_corners, join, squeezed
 from talking_face.picture.mouth.corners import Corners
 from talking_face.picture.mouth.layers import (
+    incisal_edge,
     jaw_layer,
     own_mouth,
     skull_layer,
@@ -49,18 +50,24 @@ SHADOW = 0.07  # how far the upper lip's shadow reaches down
 HEM, HEM_OF_GAP = 0.075, 0.55  # width of the lips' wet rim, which goes with them; of a small gap
 UPPER_HEM = 0.035  # where a photo shows teeth: beyond it, what goes with the lip would be teeth
 PARTING = (0.012, 0.045)  # gap over which the inside of a closed photo's mouth comes into view
-LIT = (0.02, 0.11)  # gap over which light enters the mouth
-DIM = 0.55  # light in a mouth that is hardly open
+# Gap over which light comes to the teeth in front and to what lies behind them, and what of it is
+# there in a mouth that is hardly open. What is as bright as this part of the teeth is in front.
+LIT, LIT_BEHIND = (0.025, 0.1), (0.02, 0.13)
+DIM, DIM_BEHIND = 0.64, 0.4
+FRONT = (0.35, 0.75)
 BOUNCED = 0.8  # the share of it that lips and gums have reflected
 # The share of the network's logarithms that is left out where the photo's teeth are squeezed: it
 # was trained beside their glare, and darkens what is painted to make up for it.
 UNSQUEEZED = 0.5
 CAVITY = 0.8  # light behind tongue and teeth
 BRIGHTEST = 1.08  # of well-lit teeth: what the network makes brighter, it makes no brighter
+# Upper teeth are seen below a resting lip so far at least, and a photo's own are moved to be, at
+# most so far: where a model's resting lip hides them, wide mouths would have none, or fragments.
+EXPOSED, MOVED = 0.015, 0.045
 LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
 CHIN = 152
 CORNERS = np.stack([MOUTH_CORNERS, INNER_LIP_CORNERS], axis=1).ravel()  # outer, inner; twice
-LOWER_LIP = INNER_LIP_LOWER[4]
+UPPER_LIP, LOWER_LIP = INNER_LIP_UPPER[4], INNER_LIP_LOWER[4]
 INNER = [*INNER_LIP_UPPER, *INNER_LIP_LOWER, *INNER_LIP_CORNERS]
 INNER_LOOP = [INNER_LIP_CORNERS[0], *INNER_LIP_UPPER, INNER_LIP_CORNERS[1], *INNER_LIP_LOWER[::-1]]
 
@@ -111,6 +118,7 @@ class Mouth:
         self._photo_gap = float(lip_gaps(shape)[3:6].mean())
         self._shows_teeth = self._photo_gap >= OPEN_PHOTO
         self._corners = Corners(plate, shape) if self._shows_teeth else None
+        self._lowered = np.zeros(3)  # how far the skull's teeth are, canonical, at rest
         upper = lower = None
         if self._shows_teeth:
             upper = own_mouth(*self._photo_behind(plate, shape, np.zeros(3)), density, light).skull
@@ -122,8 +130,15 @@ class Mouth:
             light = replace(light, teeth=teeth_of(upper, light))
             row = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
             upper = with_sides(upper, row, x, density)
+            edge = incisal_edge(upper, x, y, light.teeth)
+            if edge is not None:
+                lip = rest[UPPER_LIP, 1] - rest[INNER, 1].mean()
+                rows = round(density * float(np.clip(lip + EXPOSED - edge, 0, MOVED)))
+                self._lowered[1] = rows / density
+                upper = np.pad(upper, ((rows, 0), (0, 0), (0, 0)), "edge")[: len(upper)]
         self.upper = upper
-        self._brightest = BRIGHTEST * float(light.teeth @ LUMA)
+        self._teeth = max(float(light.teeth @ LUMA), 1e-3)
+        self._brightest = BRIGHTEST * self._teeth
         self.lower = self._as_photo(jaw_layer(x, y, mouth_width, light, teeth))
         if lower is not None:
             self.lower = self.lower * (1 - lower[..., 3:]) + lower
@@ -140,6 +155,7 @@ class Mouth:
         dense: Array,
         still: Array,
         pose: Pose,
+        rest: float,
     ) -> None:
         """Paint the open part of the mouth into a frame, in place.
 
@@ -149,6 +165,7 @@ class Mouth:
             dense: (n, 3) refined points in the frame, pixels.
             still: (n, 3) the same with the photo's own expression.
             pose: of the head in this frame.
+            rest: how far the photo's mouth is brought to rest, 0..1.
         """
         outline = dense[self._outline, :2]
         change = np.abs(outline - still[self._outline, :2]).max() / self._unit
@@ -163,8 +180,8 @@ class Mouth:
         x, y = pixel_grid(region, np.zeros(2))
         along, below, above = opening.coordinates(x, y)
         moved = region.astype(np.float32) / 255
-        colour = self._inside(region, shape, pose, corner)
-        colour *= self._light(along, below, gap)
+        colour = self._inside(region, shape, pose, corner, rest)
+        colour *= self._light(colour, along, below, gap)
         sharp = 1 + self.light.blur
         hem = np.clip(HEM_OF_GAP * (below + above), sharp, max(HEM * self._unit, sharp))
         rim = np.minimum(hem, max(UPPER_HEM * self._unit, sharp)) if self._shows_teeth else hem
@@ -190,38 +207,45 @@ class Mouth:
         if lips is not None:
             close(region, lips, self.cavity, strength)
 
-    def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array) -> Array:
+    def _inside(self, region: Array, shape: Array, pose: Pose, corner: Array, rest: float) -> Array:
         """The layers one over the other, (h, w, 3) float32 0..1, everywhere in a region."""
         height, width = region.shape[:2]
         colour = np.empty((height, width, 3), dtype=np.float32)
         colour[:] = CAVITY * self.cavity
         jaw = jaw_of(shape) - self._jaw_at_rest
-        for layer, offset in ((self.lower, jaw), (self.upper, np.zeros(3))):
+        for layer, offset in ((self.lower, jaw), (self.upper, (rest - 1) * self._lowered)):
             matrix = self._layer_to(pose, offset, corner)
             over = cv2.warpAffine(layer, matrix, (width, height), flags=cv2.INTER_LINEAR)
             colour *= 1 - over[..., 3:]
             colour += over[..., :3]
         return colour
 
-    def _light(self, along: Array, below: Array, gap: float) -> Array:
-        """The light (h, w, 3) RGB that is let in: less under the upper lip and in the corners."""
-        reach = SHADOW * self._unit
-        from_side = np.minimum(along, 1 - along) / 0.15
-        if self._shows_teeth:
-            # The photo's own light, but where its mouth closes.
-            lit = smoothstep(gap, LIT[0], min(LIT[1], max(self._photo_gap, OPEN_PHOTO)))
-            return self._entering(lit)[None, None]
-        light = 0.75 + 0.25 * np.clip(below / reach, 0, 1)
-        light *= 0.7 + 0.3 * np.clip(from_side, 0, 1)
-        return np.asarray(light[..., None] * self._entering(smoothstep(gap, *LIT)))
+    def _light(self, colour: Array, along: Array, below: Array, gap: float) -> Array:
+        """The light (h, w, 3) RGB that is let in: less on what lies behind the teeth.
 
-    def _entering(self, lit: float) -> Array:
+        A photo's own mouth has its light, but where it closes; a generated one has less of it under
+        the upper lip and in the corners.
+        """
+        widest = max(self._photo_gap, OPEN_PHOTO) if self._shows_teeth else np.inf
+        front, behind = (
+            self._entering(smoothstep(gap, ends[0], min(ends[1], widest)), dim)
+            for ends, dim in ((LIT, DIM), (LIT_BEHIND, DIM_BEHIND))
+        )
+        share = smoothstep(colour @ (LUMA / self._teeth), *FRONT)[..., None]
+        light = behind + share.astype(np.float32) * (front - behind)
+        if not self._shows_teeth:
+            from_side = np.minimum(along, 1 - along) / 0.15
+            shade = 0.75 + 0.25 * np.clip(below / (SHADOW * self._unit), 0, 1)
+            light *= (shade * (0.7 + 0.3 * np.clip(from_side, 0, 1)))[..., None]
+        return np.asarray(light)
+
+    def _entering(self, lit: float, dim: float) -> Array:
         """The light (3,) float32 RGB between lips of which a part lets it in straight, 0..1.
 
         The rest comes through and off the lips, which leaves less of it and makes it warm.
         """
         warm = 1 + BOUNCED * (self.light.bounced - 1)
-        return np.asarray(lit + (1 - lit) * DIM * warm, dtype=np.float32)
+        return np.asarray(lit + (1 - lit) * dim * warm, dtype=np.float32)
 
     def _photo_behind(self, plate: Plate, shape: Array, offset: Array) -> tuple[Array, Opening]:
         """The photo at the place of a layer that is displaced, and its mouth's opening there."""
