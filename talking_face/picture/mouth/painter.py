@@ -61,8 +61,8 @@ BOUNCED = 0.8  # the share of it that lips and gums have reflected
 UNSQUEEZED = 0.5
 CAVITY = 0.8  # light behind tongue and teeth
 BRIGHTEST = 1.08  # of well-lit teeth: what the network makes brighter, it makes no brighter
-# Upper teeth are seen below a resting lip so far at least, and a photo's own are moved to be, at
-# most so far: where a model's resting lip hides them, wide mouths would have none, or fragments.
+# Where a resting lip would hide a photo's own upper teeth, wide mouths would have none, or
+# fragments: they are moved to be seen below it so far, but at most by the second.
 EXPOSED, MOVED = 0.015, 0.045
 LIP_SHARE = 0.6  # of the jaw's motion that is read off the lower lip, the rest off the chin
 CHIN = 152
@@ -131,9 +131,9 @@ class Mouth:
             row = self._as_photo(skull_layer(x, y, mouth_width, light, teeth))
             upper = with_sides(upper, row, x, density)
             edge = incisal_edge(upper, x, y, light.teeth)
-            if edge is not None:
-                lip = rest[UPPER_LIP, 1] - rest[INNER, 1].mean()
-                rows = round(density * float(np.clip(lip + EXPOSED - edge, 0, MOVED)))
+            lip = float(rest[UPPER_LIP, 1] - rest[INNER, 1].mean())
+            if edge is not None and edge < lip:
+                rows = round(density * min(lip + EXPOSED - edge, MOVED))
                 self._lowered[1] = rows / density
                 upper = np.pad(upper, ((rows, 0), (0, 0), (0, 0)), "edge")[: len(upper)]
         self.upper = upper
