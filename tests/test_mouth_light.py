@@ -49,13 +49,13 @@ def inside(renderer: Renderer, gap: float) -> np.ndarray:
     return np.asarray(colours[luma >= np.percentile(luma, 60)].mean(0))
 
 
-@pytest.mark.parametrize("name", ["astronaut", "woman_orange_shirt", "man_robe"])
+@pytest.mark.parametrize("name", ["astronaut", "man_robe"])
 def test_light_between_lips_that_are_hardly_open_is_warm(name: str) -> None:
     photo = load_photo(PORTRAITS / f"{name}.jpg")
     renderer = renderer_of(photo, find_faces(photo)[0])
     red, green, _ = inside(renderer, WIDE)
     narrow = [inside(renderer, gap) for gap in NARROW]
-    assert np.mean([colour[0] / colour[1] for colour in narrow]) > 1.03 * red / green
+    assert np.mean([colour[0] / colour[1] for colour in narrow]) > 1.05 * red / green
     # It comes in step by step.
     reds = [r / g for r, g, _ in (inside(renderer, gap) for gap in np.linspace(0.035, 0.12, 18))]
     assert np.abs(np.diff(reds)).max() < 0.1 * reds[-1]
