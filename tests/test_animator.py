@@ -63,6 +63,7 @@ def test_models_are_loaded_once(animator: Animator) -> None:
     assert load_animator() is animator
 
 
+@pytest.mark.slow
 def test_work_that_does_not_change_is_cached(
     animator: Animator, portrait: Path, speech: Path
 ) -> None:

@@ -65,6 +65,7 @@ def shot(order: Order, seed: int, index: int, frames: int = 10) -> Shot:
 # -- photo and recording --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_largest_face_is_chosen_and_others_are_offered(
     two_people: Path, uploaded: Uploaded
 ) -> None:

@@ -21,6 +21,7 @@ def motion(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_command_writes_beside_the_clip(run, portrait, motion, tmp_path):
     wanted = ["--export", "arkit", "--export", "stereo-half", "--view", 25, 5, "--size", 128]
     code, printed, said = run(portrait, "--motion", motion, "-o", tmp_path / "out", *wanted)

@@ -49,6 +49,7 @@ def inside(renderer: Renderer, gap: float) -> np.ndarray:
     return np.asarray(colours[luma >= np.percentile(luma, 60)].mean(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["astronaut", "man_robe"])
 def test_light_between_lips_that_are_hardly_open_is_warm(name: str) -> None:
     photo = load_photo(PORTRAITS / f"{name}.jpg")

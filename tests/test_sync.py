@@ -44,6 +44,7 @@ def test_an_offset_is_found(late: int, critic: Critic, stranger: Example) -> Non
     assert found.offset == pytest.approx(late, abs=1)
 
 
+@pytest.mark.slow
 def test_what_is_hardly_seen_says_nothing(critic: Critic, stranger: Example) -> None:
     unseen = np.zeros(len(stranger), dtype=bool)
     assert sync_figures(critic, stranger, stranger.opening, stranger.width, unseen) is None

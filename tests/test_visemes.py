@@ -73,6 +73,7 @@ def closed_frames(animator: Animator, text: str, with_visemes: bool) -> int:
     return int((mean_opening(shape)[spoken[0] + 3 : spoken[-1] - 2] == 0).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parted", "shut"),
     [
