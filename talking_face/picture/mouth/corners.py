@@ -30,7 +30,7 @@ TIP = (0.01, 0.05)  # within the lips, over which the photo's own come into thei
 # The blur of the lips' edge, where lip and skin mix, and how far around the lips all is taken for
 # lip: lines of their colour in the skin would be drawn apart to whiskers.
 RIM, TINTED = 0.012, 0.03
-INWARDS = (0.005, 0.03)  # by which a corner has moved when it comes into view, and is all there
+INWARDS = (0.01, 0.05)  # by which a corner has moved when it comes into view, and is all there
 
 
 @dataclass(frozen=True, eq=False)
