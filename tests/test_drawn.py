@@ -13,6 +13,7 @@ from talking_face.motion import Motion
 from talking_face.picture.drawn import find_drawn_eyes
 from talking_face.picture.mouth.shading import load_mouth_light
 from talking_face.picture.mouth.teeth import TeethGenerator, draw_teeth
+from talking_face.picture.plate import cut_plate
 from talking_face.picture.renderer import Renderer
 from talking_face.weights import load_weights
 
@@ -104,3 +105,18 @@ def test_photographed_eyes_are_not_taken_for_drawn_ones(portraits: list[Path]) -
             marks = find_faces(photo)[0]
             unit = float(np.linalg.norm(marks[33] - marks[263]))
             assert find_drawn_eyes(seen, marks[:, :2], unit) is None, path.name
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [48, 64, 96])
+def test_eyes_in_pictures_of_few_pixels_are_not_taken_for_drawn_ones(
+    size: int, portraits: list[Path]
+) -> None:
+    for path in portraits:
+        if path.stem == "drawn":
+            continue
+        photo = load_photo(path)
+        face = fit_face(photo, find_faces(photo), load_face_model())
+        plate = cut_plate(face, "crop", size)
+        points = plate.pose.project(face.shape)[:, :2]
+        assert find_drawn_eyes(plate.image, points, float(plate.pose.scale)) is None, path.stem

@@ -153,7 +153,7 @@ def _find(image: Array, points: Array, unit: float, eye: int) -> DrawnEye | None
     near, far = (_grown(shape, reach * unit) for reach in SURROUNDINGS)
     below = (far > 0) & (near == 0)
     below[:half] = False  # above there may be brows and hair
-    if (away[below] < PLAIN).mean() < PLAIN_SHARE:
+    if np.sum(away[below] < PLAIN) <= PLAIN_SHARE * below.sum():  # also where there is nothing
         return None
     rim = (shape > 0) & (cv2.erode(shape, _disc(RIM * unit)) == 0)
     if np.percentile(away[rim], 25) < CRISP:  # a photo's shapes begin in shadows
